@@ -1,0 +1,146 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::DurationText;
+
+/// How long a failed job waits before its next attempt.
+///
+/// In JSON: `{"type": "exponential", "base": "1.5s", "factor": 2, "max": "1h", "jitter": 0.1}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Backoff {
+    /// The same wait every time.
+    Fixed {
+        /// The wait.
+        delay: DurationText,
+        /// Fraction of the wait that chance may add or take away, 0 to 1.
+        #[serde(default = "default_jitter")]
+        jitter: f64,
+    },
+    /// `base`, twice `base`, three times `base`, ...
+    Linear {
+        /// The first wait, and what each later one adds.
+        base: DurationText,
+        /// No wait is longer.
+        #[serde(default = "default_max")]
+        max: DurationText,
+        /// As in `fixed`.
+        #[serde(default = "default_jitter")]
+        jitter: f64,
+    },
+    /// `base`, `base * factor`, `base * factor^2`, ...
+    Exponential {
+        /// The first wait.
+        base: DurationText,
+        /// What each wait is multiplied by, at least 1.
+        #[serde(default = "default_factor")]
+        factor: f64,
+        /// No wait is longer.
+        #[serde(default = "default_max")]
+        max: DurationText,
+        /// As in `fixed`.
+        #[serde(default = "default_jitter")]
+        jitter: f64,
+    },
+}
+
+fn default_jitter() -> f64 {
+    0.1
+}
+
+fn default_factor() -> f64 {
+    1.5
+}
+
+fn default_max() -> DurationText {
+    DurationText(Duration::from_secs(3_600))
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::exponential(Duration::from_millis(1_500))
+    }
+}
+
+impl Backoff {
+    /// The same wait every time, without jitter.
+    pub const fn fixed(delay: Duration) -> Self {
+        Self::Fixed { delay: DurationText(delay), jitter: 0.0 }
+    }
+
+    /// Grows by half with every failure, up to an hour, with a tenth of jitter.
+    pub fn exponential(base: Duration) -> Self {
+        Self::Exponential {
+            base: DurationText(base),
+            factor: default_factor(),
+            max: default_max(),
+            jitter: default_jitter(),
+        }
+    }
+
+    /// The wait after the failure of attempt number `attempt` (1 is the first).
+    ///
+    /// `chance` is a draw at or above 0 and below 1 that spreads the wait evenly over
+    /// `wait * (1 - jitter) ..= wait * (1 + jitter)`; 0.5 gives the exact wait. The cap holds after jitter too.
+    pub fn delay(&self, attempt: u32, chance: f64) -> Duration {
+        let earlier = f64::from(attempt.saturating_sub(1));
+        let (wait, max, jitter) = match self {
+            Self::Fixed { delay, jitter } => (delay.0.as_secs_f64(), f64::MAX, *jitter),
+            Self::Linear { base, max, jitter } => {
+                (base.0.as_secs_f64() * (earlier + 1.0), max.0.as_secs_f64(), *jitter)
+            }
+            Self::Exponential { base, factor, max, jitter } => {
+                (base.0.as_secs_f64() * factor.powf(earlier), max.0.as_secs_f64(), *jitter)
+            }
+        };
+        let spread = 1.0 + jitter * (2.0 * chance - 1.0);
+        let seconds = (wait.min(max) * spread).min(max).clamp(0.0, crate::limits::DURATION_MAX.as_secs_f64());
+        Duration::from_millis((seconds * 1000.0).round() as u64)
+    }
+
+    /// Checks the numbers: jitter 0 to 1, factor 1 to 100.
+    pub fn check(&self) -> Result<(), crate::Invalid> {
+        let (jitter, factor) = match self {
+            Self::Fixed { jitter, .. } | Self::Linear { jitter, .. } => (*jitter, 1.0),
+            Self::Exponential { jitter, factor, .. } => (*jitter, *factor),
+        };
+        if !(0.0..=1.0).contains(&jitter) {
+            return Err(crate::Invalid::new("backoff.jitter", "a number from 0 to 1", jitter));
+        }
+        if !(1.0..=100.0).contains(&factor) {
+            return Err(crate::Invalid::new("backoff.factor", "a number from 1 to 100", factor));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn each_form_grows_as_its_name_says() {
+        let seconds =
+            |backoff: &Backoff| (1..=4).map(|n| backoff.delay(n, 0.5).as_millis()).collect::<Vec<_>>();
+        let parse = |text: &str| serde_json::from_str::<Backoff>(text).unwrap();
+        assert_eq!(seconds(&parse(r#"{"type":"fixed","delay":2}"#)), [2_000, 2_000, 2_000, 2_000]);
+        assert_eq!(seconds(&parse(r#"{"type":"linear","base":"1s","max":3}"#)), [1_000, 2_000, 3_000, 3_000]);
+        assert_eq!(
+            seconds(&parse(r#"{"type":"exponential","base":1,"factor":2,"max":5}"#)),
+            [1_000, 2_000, 4_000, 5_000]
+        );
+        assert!(serde_json::from_str::<Backoff>(r#"{"type":"fixed","delay":2,"dealy":1}"#).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_wait_passes_its_cap(attempt in 1u32..2_000, chance in 0.0..1.0f64, base in 0u64..100_000, factor in 1.0..100.0f64) {
+            let backoff = Backoff::Exponential {
+                base: DurationText(Duration::from_millis(base)), factor, max: default_max(), jitter: 0.3,
+            };
+            prop_assert!(backoff.delay(attempt, chance) <= default_max().0);
+        }
+    }
+}

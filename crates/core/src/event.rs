@@ -1,0 +1,207 @@
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{JobId, JobSpec, KindName, Progress, QueueName, Reason, State, Timestamp};
+
+/// What happened, as subscribers are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum EventName {
+    /// A job was inserted ready to run.
+    #[serde(rename = "job:added")]
+    Added,
+    /// A job was inserted or put back with a later time.
+    #[serde(rename = "job:delayed")]
+    Delayed,
+    /// A waiting job became ready.
+    #[serde(rename = "job:ready")]
+    Ready,
+    /// A handler started.
+    #[serde(rename = "job:started")]
+    Started,
+    /// A handler told how far it is.
+    #[serde(rename = "job:progress")]
+    Progress,
+    /// An attempt failed; another follows.
+    #[serde(rename = "job:retrying")]
+    Retrying,
+    /// A lease was lost; the job is ready again.
+    #[serde(rename = "job:stalled")]
+    Stalled,
+    /// A job ended well.
+    #[serde(rename = "job:completed")]
+    Completed,
+    /// A job ended badly.
+    #[serde(rename = "job:failed")]
+    Failed,
+    /// A job was cancelled.
+    #[serde(rename = "job:cancelled")]
+    Cancelled,
+    /// A record was removed by an operator.
+    #[serde(rename = "job:removed")]
+    Removed,
+    /// A second insert of a known id created nothing.
+    #[serde(rename = "job:duplicated")]
+    Duplicated,
+    /// A queue stopped handing out jobs.
+    #[serde(rename = "queue:paused")]
+    QueuePaused,
+    /// A queue hands out jobs again.
+    #[serde(rename = "queue:resumed")]
+    QueueResumed,
+    /// A worker started.
+    #[serde(rename = "worker:up")]
+    WorkerUp,
+    /// A worker stopped.
+    #[serde(rename = "worker:down")]
+    WorkerDown,
+    /// More happened than the log between processes carries; look again at what matters to you.
+    #[serde(rename = "gap")]
+    Gap,
+}
+
+impl EventName {
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Added => "job:added",
+            Self::Delayed => "job:delayed",
+            Self::Ready => "job:ready",
+            Self::Started => "job:started",
+            Self::Progress => "job:progress",
+            Self::Retrying => "job:retrying",
+            Self::Stalled => "job:stalled",
+            Self::Completed => "job:completed",
+            Self::Failed => "job:failed",
+            Self::Cancelled => "job:cancelled",
+            Self::Removed => "job:removed",
+            Self::Duplicated => "job:duplicated",
+            Self::QueuePaused => "queue:paused",
+            Self::QueueResumed => "queue:resumed",
+            Self::WorkerUp => "worker:up",
+            Self::WorkerDown => "worker:down",
+            Self::Gap => "gap",
+        }
+    }
+
+    /// Whether a job has ended with this event.
+    pub const fn is_end(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// When a job was created, started and finished, in seconds since the epoch; null for what has not happened yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Times {
+    /// When it was inserted.
+    pub created_at: Option<f64>,
+    /// When its latest attempt started.
+    pub started_at: Option<f64>,
+    /// When it ended.
+    pub finished_at: Option<f64>,
+}
+
+/// One thing that happened. Events tell; they are not the record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// What happened.
+    pub event: EventName,
+    /// When, in seconds since the epoch.
+    pub at: f64,
+    /// The queue it happened in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueName>,
+    /// The job it happened to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<JobId>,
+    /// That job's kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<KindName>,
+    /// That job's state after the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
+    /// That job's attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// That job's times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamps: Option<Times>,
+    /// Why the job is in its state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// One line about what went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Arc<str>>,
+    /// Whole percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<u8>,
+    /// The handler's words beside the percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress_message: Option<Arc<str>>,
+    /// The worker it happened to, or that did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<Arc<str>>,
+}
+
+impl Event {
+    /// An event that is not about a job.
+    pub fn new(event: EventName, at: Timestamp) -> Self {
+        Self {
+            event,
+            at: at.as_secs_f64(),
+            queue: None,
+            id: None,
+            kind: None,
+            state: None,
+            attempt: None,
+            timestamps: None,
+            reason: None,
+            error: None,
+            progress: None,
+            progress_message: None,
+            worker: None,
+        }
+    }
+
+    /// An event about a job.
+    pub fn of_job(
+        event: EventName,
+        at: Timestamp,
+        spec: &JobSpec,
+        state: State,
+        attempt: u32,
+        created_at: Timestamp,
+    ) -> Self {
+        Self {
+            queue: Some(spec.queue.clone()),
+            id: Some(spec.id.clone()),
+            kind: Some(spec.kind.clone()),
+            state: Some(state),
+            attempt: Some(attempt),
+            timestamps: Some(Times {
+                created_at: Some(created_at.as_secs_f64()),
+                started_at: None,
+                finished_at: None,
+            }),
+            ..Self::new(event, at)
+        }
+    }
+
+    /// The same event with the start and end of the attempt.
+    #[must_use]
+    pub fn times(mut self, started_at: Option<Timestamp>, finished_at: Option<Timestamp>) -> Self {
+        let times = self.timestamps.get_or_insert_default();
+        times.started_at = started_at.map(Timestamp::as_secs_f64);
+        times.finished_at = finished_at.map(Timestamp::as_secs_f64);
+        self
+    }
+
+    /// The same event with the progress of the job.
+    #[must_use]
+    pub fn progress(mut self, progress: &Progress) -> Self {
+        self.progress = Some(progress.percent);
+        self.progress_message.clone_from(&progress.message);
+        self
+    }
+}

@@ -1,0 +1,186 @@
+use std::fmt;
+use std::str::FromStr;
+
+use crate::{Invalid, Job, QueueName, Reason, State, Timestamp};
+
+/// Which jobs somebody means.
+///
+/// The language, as CLI and HTTP take it: words separated by blanks, all of which must hold.
+///
+/// | word | holds for jobs |
+/// |---|---|
+/// | `queue:mail` | of that queue |
+/// | `state:failed,cancelled` | in one of these states |
+/// | `kind:pdf.render`, `kind:pdf.*` | of that kind, or of kinds that begin so |
+/// | `tag:nightly` | with that tag |
+/// | `owner:ann` | of that owner |
+/// | `reason:timeout` | that ended or wait for that reason |
+/// | `created>2026-03-01T00:00:00Z`, `created<…` | inserted at or after, or before, that time |
+/// | `anything else` | whose id, args or latest error message contain it (quote it to keep blanks or colons) |
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JobFilter {
+    /// Of this queue.
+    pub queue: Option<QueueName>,
+    /// In one of these states; empty is any.
+    pub states: Vec<State>,
+    /// Of this kind; a final `*` stands for any ending.
+    pub kind: Option<String>,
+    /// With all of these tags.
+    pub tags: Vec<String>,
+    /// Of this owner.
+    pub owner: Option<String>,
+    /// That ended or wait for this reason.
+    pub reason: Option<Reason>,
+    /// Inserted at or after this time.
+    pub created_from: Option<Timestamp>,
+    /// Inserted before this time.
+    pub created_before: Option<Timestamp>,
+    /// Containing all of these texts.
+    pub texts: Vec<String>,
+}
+
+impl JobFilter {
+    /// Whether the job is meant. This is the specification; a store may use an index to get there faster.
+    pub fn matches(&self, job: &Job) -> bool {
+        let spec = &job.spec;
+        self.queue.as_ref().is_none_or(|queue| *queue == spec.queue)
+            && (self.states.is_empty() || self.states.contains(&job.state))
+            && self.kind.as_ref().is_none_or(|kind| match kind.strip_suffix('*') {
+                Some(beginning) => spec.kind.as_str().starts_with(beginning),
+                None => spec.kind.as_str() == kind,
+            })
+            && self.tags.iter().all(|tag| spec.options.tags.contains(tag))
+            && self.owner.as_ref().is_none_or(|owner| spec.owner.as_deref() == Some(owner))
+            && self.reason.is_none_or(|reason| job.reason == Some(reason))
+            && self.created_from.is_none_or(|from| job.created_at >= from)
+            && self.created_before.is_none_or(|before| job.created_at < before)
+            && self.texts.iter().all(|text| contains(job, text))
+    }
+}
+
+fn contains(job: &Job, text: &str) -> bool {
+    job.id().to_string().contains(text)
+        || job.spec.args.as_str().contains(text)
+        || job.errors.last().is_some_and(|error| error.message.contains(text))
+}
+
+/// Splits at blanks outside double quotes.
+fn words(text: &str) -> Vec<(String, bool)> {
+    let mut words = Vec::new();
+    let (mut word, mut quoted, mut inside) = (String::new(), false, false);
+    for c in text.chars() {
+        match c {
+            '"' => (inside, quoted) = (!inside, true),
+            c if c.is_whitespace() && !inside => {
+                if !word.is_empty() {
+                    words.push((std::mem::take(&mut word), quoted));
+                }
+                quoted = false;
+            }
+            c => word.push(c),
+        }
+    }
+    if !word.is_empty() {
+        words.push((word, quoted));
+    }
+    words
+}
+
+fn field(error: Invalid, word: &str) -> Invalid {
+    Invalid { field: format!("filter ({word})"), ..error }
+}
+
+impl FromStr for JobFilter {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let mut filter = Self::default();
+        for (word, quoted) in words(text) {
+            if let Some(time) = word.strip_prefix("created>").filter(|_| !quoted) {
+                filter.created_from = Some(parse_time(time, &word)?);
+                continue;
+            }
+            if let Some(time) = word.strip_prefix("created<").filter(|_| !quoted) {
+                filter.created_before = Some(parse_time(time, &word)?);
+                continue;
+            }
+            match word.split_once(':').filter(|_| !quoted) {
+                Some(("queue", name)) => {
+                    filter.queue = Some(QueueName::new(name).map_err(|error| field(error, &word))?)
+                }
+                Some(("state", states)) => {
+                    for state in states.split(',') {
+                        filter.states.push(state.parse().map_err(|error| field(error, &word))?);
+                    }
+                }
+                Some(("kind", kind)) => filter.kind = Some(kind.to_owned()),
+                Some(("tag", tag)) => filter.tags.push(tag.to_owned()),
+                Some(("owner", owner)) => filter.owner = Some(owner.to_owned()),
+                Some(("reason", reason)) => {
+                    let known = "a reason such as error, timeout, stalled or by_operator";
+                    filter.reason = Some(
+                        Reason::parse(reason)
+                            .ok_or_else(|| Invalid::new(format!("filter ({word})"), known, reason))?,
+                    );
+                }
+                Some((name, _)) => {
+                    let known = "one of queue:, state:, kind:, tag:, owner:, reason:, created>, created<, or a quoted text";
+                    return Err(Invalid::new("filter", known, format!("{name}:")));
+                }
+                None => filter.texts.push(word),
+            }
+        }
+        Ok(filter)
+    }
+}
+
+fn parse_time(time: &str, word: &str) -> Result<Timestamp, Invalid> {
+    time.parse().map_err(|_| {
+        Invalid::new(format!("filter ({word})"), "an RFC 3339 time such as 2026-03-01T12:00:00Z", time)
+    })
+}
+
+impl fmt::Display for JobFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut words: Vec<String> = Vec::new();
+        words.extend(self.queue.iter().map(|queue| format!("queue:{queue}")));
+        if !self.states.is_empty() {
+            words.push(format!(
+                "state:{}",
+                self.states.iter().map(|state| state.as_str()).collect::<Vec<_>>().join(",")
+            ));
+        }
+        words.extend(self.kind.iter().map(|kind| format!("kind:{kind}")));
+        words.extend(self.tags.iter().map(|tag| format!("tag:{tag}")));
+        words.extend(self.owner.iter().map(|owner| format!("owner:{owner}")));
+        words.extend(self.reason.iter().map(|reason| format!("reason:{}", reason.as_str())));
+        words.extend(self.created_from.iter().map(|time| format!("created>{time}")));
+        words.extend(self.created_before.iter().map(|time| format!("created<{time}")));
+        words.extend(self.texts.iter().map(|text| format!("\"{text}\"")));
+        f.write_str(&words.join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_reads_what_it_writes() {
+        let text = "queue:mail state:failed,cancelled kind:pdf.* tag:nightly reason:timeout created>2026-03-01T00:00:00.000Z \"two words\"";
+        let filter: JobFilter = text.parse().unwrap();
+        assert_eq!(filter.to_string(), text);
+        assert_eq!(filter.texts, ["two words"]);
+    }
+
+    #[test]
+    fn mistakes_name_the_word() {
+        for (text, named) in [
+            ("state:waiting", "state:waiting"),
+            ("colour:red", "colour:"),
+            ("created>now", "created>now"),
+            ("reason:x", "reason:x"),
+        ] {
+            assert!(text.parse::<JobFilter>().unwrap_err().to_string().contains(named), "{text}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The words and the rules of Longshore.
+//!
+//! What a job is ([`Job`]), how it lives ([`life`]), what a worker may do with it ([`Lease`], [`Outcome`]), and
+//! what a store must keep ([`Store`], [`Records`]). Nothing here reads a clock, draws chance, spawns a task or
+//! opens a file: the present moment is always an argument.
+
+mod backoff;
+mod duration;
+mod error;
+mod event;
+mod filter;
+mod job;
+mod json;
+mod lease;
+pub mod life;
+pub mod limiter;
+pub mod limits;
+mod name;
+mod options;
+mod outcome;
+mod queue;
+mod records;
+mod store;
+mod worker;
+
+pub use backoff::Backoff;
+pub use duration::{DurationText, format_duration, parse_duration};
+pub use error::{Invalid, StoreError, StoreResult};
+pub use event::{Event, EventName, Times};
+pub use filter::JobFilter;
+pub use job::{AttemptError, Job, JobError, JobSpec, Progress, Reason};
+pub use json::Json;
+pub use lease::{Lease, LeaseToken};
+pub use life::State;
+pub use longshore_clock::Timestamp;
+pub use name::{JobId, KindName, Priority, QueueName, WorkerId};
+pub use options::Options;
+pub use outcome::{End, Ended, Ends, Outcome, Refusal};
+pub use queue::{Counts, QueueChange, QueueInfo, Retention};
+pub use records::{Doc, Expect, LogEntry, Put, Records};
+pub use store::{
+    Amended, Can, Change, Claim, Claimed, Cursor, Durability, Inserted, JobPage, Kept, LaneWant, Moved, Page,
+    Renewal, Renewed, Selection, Store, Turned, Wake, WakeStream,
+};
+pub use worker::WorkerInfo;

@@ -1,0 +1,40 @@
+//! Every limit of the engine by name. A face may allow less, never more.
+
+use std::time::Duration;
+
+/// Longest queue, kind or worker name, in bytes.
+pub const NAME_BYTES_MAX: usize = 128;
+/// Longest id that a caller may choose, in bytes.
+pub const CUSTOM_ID_BYTES_MAX: usize = 200;
+/// Largest args of one job, in bytes of JSON (setting `max_args_bytes`).
+pub const ARGS_BYTES_MAX: usize = 1_048_576;
+/// Largest inline result, in bytes of JSON; larger ones belong into a produced file.
+pub const RESULT_BYTES_MAX: usize = 1_048_576;
+/// Most jobs in one insert.
+pub const INSERT_JOBS_MAX: usize = 10_000;
+/// Most records that one store step touches.
+pub const STEP_RECORDS_MAX: usize = 1_000;
+/// Most jobs on one page of a listing.
+pub const PAGE_JOBS_MAX: usize = 1_000;
+/// Most tags on a job.
+pub const TAGS_MAX: usize = 20;
+/// Longest tag, in bytes.
+pub const TAG_BYTES_MAX: usize = 64;
+/// Most attempts a job may ask for.
+pub const ATTEMPTS_MAX: u32 = 1_000;
+/// Errors kept on a job, newest last.
+pub const ERRORS_KEPT: usize = 20;
+/// Longest error message kept, in bytes.
+pub const ERROR_MESSAGE_BYTES_MAX: usize = 2_000;
+/// Longest trace kept with an error, in bytes.
+pub const ERROR_TRACE_BYTES_MAX: usize = 16_000;
+/// Longest progress message kept, in bytes.
+pub const PROGRESS_MESSAGE_BYTES_MAX: usize = 500;
+/// Largest free progress data kept, in bytes of JSON.
+pub const PROGRESS_DATA_BYTES_MAX: usize = 16_384;
+/// Longest delay, timeout or time to live: ten years.
+pub const DURATION_MAX: Duration = Duration::from_secs(10 * 366 * 86_400);
+/// Lost leases after which a job is put into quarantine instead of being tried again.
+pub const STALLS_MAX: u32 = 3;
+/// Default length of a lease.
+pub const LEASE: Duration = Duration::from_secs(30);

@@ -1,0 +1,333 @@
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_core::Stream;
+
+use crate::{
+    Ended, Ends, Job, JobFilter, JobId, JobSpec, Lease, LeaseToken, Progress, QueueChange, QueueInfo,
+    QueueName, Reason, Records, State, StoreResult, Timestamp, WorkerId,
+};
+
+/// Where jobs live. Grouped by who writes: callers insert; workers claim, renew and finish; the keeper promotes,
+/// reclaims and prunes; operators amend; everybody looks.
+///
+/// The contract for every method:
+///
+/// - One call is one atomic step: it happens or it does not. What was answered is as durable as [`Can::durability`] says.
+/// - `now` is the present moment; a store never reads a clock.
+/// - Every change of state is a row of [`crate::life::TABLE`].
+/// - A request that breaks a limit is refused whole, with [`crate::StoreError::Invalid`], and changes nothing.
+/// - A store does not sleep, retry or tell of events; layers around it do.
+///
+/// `storetest` holds one test for each sentence on this page, and every store passes all of them.
+#[async_trait]
+pub trait Store: Records + 'static {
+    // ---- callers ----
+
+    /// Inserts jobs, all or none, and answers for each in their order.
+    ///
+    /// An id that exists in the same queue is a duplicate: nothing is created, and the answer names the state of the
+    /// job that is there. An id that exists in another queue refuses the whole batch with
+    /// [`crate::StoreError::IdTaken`]. A cancelled job does not hold its id: the new job replaces it. A second
+    /// occurrence of an id inside the batch is a duplicate of the first.
+    async fn insert(&self, jobs: Vec<Arc<JobSpec>>, now: Timestamp) -> StoreResult<Vec<Inserted>>;
+
+    // ---- workers ----
+
+    /// Leases up to the wanted number of ready jobs of each lane, lowest priority number first, and in the order in
+    /// which they became ready within one priority. A paused queue gives none. Counts one attempt on each.
+    async fn claim(&self, claim: Claim, now: Timestamp) -> StoreResult<Vec<Claimed>>;
+
+    /// Extends leases to `now + lease`, stores progress, and tells which jobs shall stop and which leases are lost.
+    /// Answers in order. Progress never falls inside an attempt: a lower percent keeps the higher one.
+    async fn renew(
+        &self,
+        renewals: Vec<Renewal>,
+        lease: Duration,
+        now: Timestamp,
+    ) -> StoreResult<Vec<Renewed>>;
+
+    /// Ends attempts, and inserts the jobs that follow from them in the same step. Answers in order.
+    ///
+    /// Only the lease that holds the job now may end it. A repeated end with a lease that already ended the attempt
+    /// in the same way is answered [`Ended::Repeated`]; every other late end is refused and changes nothing. A job
+    /// whose cancellation was requested ends as cancelled, unless it failed. A following job whose id exists is
+    /// skipped.
+    async fn finish(&self, ends: Ends, now: Timestamp) -> StoreResult<Vec<Ended>>;
+
+    /// [`finish`](Self::finish), then [`claim`](Self::claim). A store may carry both in one commit.
+    async fn turn(&self, ends: Ends, claim: Claim, now: Timestamp) -> StoreResult<Turned> {
+        let ended = if ends.is_empty() { Vec::new() } else { self.finish(ends, now).await? };
+        Ok(Turned { ended, claimed: self.claim(claim, now).await? })
+    }
+
+    // ---- the keeper; each step moves at most `limit` jobs and says when it wants to be called next ----
+
+    /// Makes scheduled jobs ready whose time has come, the earliest first. `next` is the next due time.
+    async fn promote(&self, limit: usize, now: Timestamp) -> StoreResult<Kept>;
+
+    /// Takes back leases that ran out: the attempt is given back, the loss counted, and the job is ready again; or
+    /// failed with the reason `stalled` once it has lost more than `stalls_max` leases; or cancelled, if that was
+    /// requested. `next` is the earliest end of a lease.
+    async fn reclaim(&self, limit: usize, stalls_max: u32, now: Timestamp) -> StoreResult<Kept>;
+
+    /// Removes results whose own retention is over (marking `result_expired_at`), ended jobs whose retention is over,
+    /// and documents that expired. `next` is the next time something is over.
+    async fn prune(&self, limit: usize, now: Timestamp) -> StoreResult<Kept>;
+
+    // ---- operators ----
+
+    /// Applies one change to each of the named jobs and answers in order. At most
+    /// [`crate::limits::STEP_RECORDS_MAX`] ids.
+    async fn amend(&self, ids: Vec<JobId>, change: Change, now: Timestamp) -> StoreResult<Vec<Amended>>;
+
+    /// Changes the settings of a queue, creating it if need be, and returns it as it stands.
+    async fn set_queue(
+        &self,
+        queue: QueueName,
+        change: QueueChange,
+        now: Timestamp,
+    ) -> StoreResult<QueueInfo>;
+
+    /// Forgets a queue that has no jobs; tells whether it did.
+    async fn remove_queue(&self, queue: QueueName, now: Timestamp) -> StoreResult<bool>;
+
+    // ---- looks ----
+
+    /// One job.
+    async fn get(&self, id: JobId) -> StoreResult<Option<Job>>;
+
+    /// A page of the jobs that match, the newest insert first. A page may hold fewer jobs than asked for although
+    /// more follow, because one call looks at a bounded number of records; only a page without `next` is the last.
+    async fn list(&self, filter: JobFilter, page: Page) -> StoreResult<JobPage>;
+
+    /// Every queue that was ever named and not removed, by name, with its counts.
+    async fn queues(&self) -> StoreResult<Vec<QueueInfo>>;
+
+    /// One queue.
+    async fn queue(&self, name: QueueName) -> StoreResult<Option<QueueInfo>> {
+        Ok(self.queues().await?.into_iter().find(|queue| queue.name == name))
+    }
+
+    // ---- the door bell ----
+
+    /// Tells of changes made by this and every other process from now on. A hint, never the truth: it may ring for
+    /// nothing, and a listener that is slow gets [`Wake::Missed`] instead of what it missed.
+    fn wakeups(&self) -> WakeStream;
+
+    /// What this store can do beyond the contract.
+    fn can(&self) -> Can;
+
+    /// Finishes what was accepted and lets go of files and connections.
+    async fn close(&self) -> StoreResult<()>;
+}
+
+/// What a store can do beyond the contract. The exam adds the tests that a fact switches on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Can {
+    /// What an answered write survives.
+    pub durability: Durability,
+    /// Several processes may use the same store at once.
+    pub shared: bool,
+    /// Wake-ups reach other processes by push.
+    pub push: bool,
+}
+
+/// What an answered write survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Nothing: it lives in this process.
+    Process,
+    /// `kill -9` of every process, but the last moments may be lost when the power fails.
+    Kill,
+    /// A power failure too.
+    Power,
+}
+
+/// What became of one inserted job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inserted {
+    /// Its id.
+    pub id: JobId,
+    /// Its state now.
+    pub state: State,
+    /// The id existed; nothing was created.
+    pub duplicate: bool,
+}
+
+/// How many jobs of one queue a worker can take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneWant {
+    /// The queue.
+    pub queue: QueueName,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// What a worker asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Who asks.
+    pub worker: WorkerId,
+    /// What it can take, at most [`crate::limits::INSERT_JOBS_MAX`] in all. A queue is named once.
+    pub lanes: Vec<LaneWant>,
+    /// How long the leases shall last.
+    pub lease: Duration,
+}
+
+/// A job with the lease on it.
+#[derive(Debug, PartialEq)]
+pub struct Claimed {
+    /// The right to the attempt.
+    pub lease: Lease,
+    /// What was asked.
+    pub spec: Arc<JobSpec>,
+    /// The number of this attempt, from 1.
+    pub attempt: u32,
+    /// Leases lost before.
+    pub stalls: u32,
+    /// When the job was inserted.
+    pub created_at: Timestamp,
+}
+
+/// A worker's wish to keep a lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renewal {
+    /// Which.
+    pub token: LeaseToken,
+    /// How far the handler is, if that changed.
+    pub progress: Option<Progress>,
+}
+
+/// What became of the wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewed {
+    /// The lease lasts until then.
+    Held {
+        /// The new end of the lease.
+        until: Timestamp,
+        /// An operator asked the job to stop.
+        cancel: bool,
+    },
+    /// The lease is gone; stop working on it.
+    Lost,
+}
+
+/// What a fused finish and claim did.
+#[derive(Debug)]
+pub struct Turned {
+    /// As from [`Store::finish`].
+    pub ended: Vec<Ended>,
+    /// As from [`Store::claim`].
+    pub claimed: Vec<Claimed>,
+}
+
+/// A job that the keeper moved.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Moved {
+    /// What was asked.
+    pub spec: Arc<JobSpec>,
+    /// Its state now.
+    pub state: State,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// Its attempts so far.
+    pub attempt: u32,
+    /// When it was inserted.
+    pub created_at: Timestamp,
+}
+
+/// What a step of the keeper did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Kept {
+    /// The jobs it moved to another state.
+    pub moved: Vec<Moved>,
+    /// The records it removed.
+    pub removed: usize,
+    /// When it wants to be called next: at once if the limit was reached, never if none.
+    pub next: Option<Timestamp>,
+}
+
+/// What an operator does to a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Waiting: cancelled at once. Running: its worker is asked to stop. Ended: refused.
+    Cancel,
+    /// Failed or cancelled: ready again, with attempt, stalls, progress and result anew; its errors stay.
+    /// Otherwise refused.
+    Revive,
+    /// Not running: the record goes. Running: refused, unless `force` is set, which revokes the lease.
+    Remove {
+        /// Remove it even while it runs.
+        force: bool,
+    },
+}
+
+/// What became of a change.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Amended {
+    /// The job moved; none as the state after means that its record is gone.
+    Moved {
+        /// The job as it stands, or as it last stood.
+        job: Box<Job>,
+        /// The state after.
+        to: Option<State>,
+    },
+    /// The job runs, and its worker is asked to stop. Also the answer to asking again.
+    Asked(Box<Job>),
+    /// Its state does not allow the change; nothing changed.
+    WrongState(State),
+    /// There is no such job.
+    Unknown,
+}
+
+/// Which page of a listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Where the page before ended.
+    pub after: Option<Cursor>,
+    /// At most this many jobs, up to [`crate::limits::PAGE_JOBS_MAX`].
+    pub limit: usize,
+}
+
+/// A place in a listing. Only the store that made it can read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor(pub u64);
+
+/// A page of a listing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JobPage {
+    /// The jobs.
+    pub jobs: Vec<Job>,
+    /// Where to go on; none if this was the last page.
+    pub next: Option<Cursor>,
+}
+
+/// Which jobs, for operators that act on many.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Selection {
+    /// These.
+    Ids(Vec<JobId>),
+    /// All that match.
+    Matching(JobFilter),
+}
+
+/// A ring of the door bell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// This queue may have ready jobs, or was resumed.
+    Ready(QueueName),
+    /// A job was scheduled; it may be due before what the keeper waits for.
+    Due,
+    /// A running job was asked to stop, or lost its lease.
+    Cancel,
+    /// This log has new entries.
+    Log(String),
+    /// Something was missed; look at everything.
+    Missed,
+}
+
+/// The stream of rings.
+pub type WakeStream = Pin<Box<dyn Stream<Item = Wake> + Send>>;

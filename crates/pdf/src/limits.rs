@@ -1,0 +1,96 @@
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use crate::error::PdfError;
+
+/// What one render may use. The defaults are the product's.
+///
+/// The first five are checked before layout begins. `pages` and `output_bytes` are checked on the finished
+/// file, because the layout engine tells nothing on its way.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bytes of HTML; 5 MiB.
+    pub input_bytes: usize,
+    /// Bytes of all given style sheets together; 16 MiB.
+    pub css_bytes: usize,
+    /// Bytes of all images and fonts that the document uses, together and decoded from `data:`; 64 MiB.
+    pub asset_bytes: usize,
+    /// Bytes of the document as parsed and written back with its style sheets; 48 MiB. A parser may repeat
+    /// one start tag thousands of times, so a small input can grow.
+    pub expanded_bytes: usize,
+    /// Elements inside one another, `html` included; 256. A thread that renders needs
+    /// [`STACK_BYTES`](crate::STACK_BYTES) of stack for the default, and more for a larger value.
+    pub nesting: usize,
+    /// Elements in all; 200 000.
+    pub elements: usize,
+    /// Pages of the PDF; 2000. The engine's own ceiling is about 10 000 for a single oversized block.
+    pub pages: u32,
+    /// Bytes of the PDF; 50 MiB.
+    pub output_bytes: usize,
+    /// When to give up; never.
+    pub stop: Stop,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const MIB: usize = 1024 * 1024;
+        Self {
+            input_bytes: 5 * MIB,
+            css_bytes: 16 * MIB,
+            asset_bytes: 64 * MIB,
+            expanded_bytes: 48 * MIB,
+            nesting: 256,
+            elements: 200_000,
+            pages: 2000,
+            output_bytes: 50 * MIB,
+            stop: Stop::never(),
+        }
+    }
+}
+
+/// The caller's wish to end a render early.
+///
+/// It is asked while the document is read and between the steps. The layout engine itself cannot be
+/// interrupted: once layout runs, the thread runs until it is done, and the answer is then
+/// [`PdfError::Stopped`]. A caller that needs to go on at once leaves the thread behind.
+#[derive(Clone, Default)]
+pub struct Stop(Option<Arc<Question>>);
+
+type Question = dyn Fn() -> bool + Send + Sync;
+
+impl Stop {
+    /// Never asks for the end.
+    pub fn never() -> Self {
+        Self(None)
+    }
+
+    /// Asks `question` each time; `true` ends the render.
+    pub fn when(question: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(question)))
+    }
+
+    /// Ends the render once `flag` is set.
+    pub fn flag(flag: Arc<AtomicBool>) -> Self {
+        Self::when(move || flag.load(Ordering::Relaxed))
+    }
+
+    /// Ends the render once the monotonic clock has reached `deadline`.
+    pub fn at(deadline: Instant) -> Self {
+        Self::when(move || Instant::now() >= deadline)
+    }
+
+    pub(crate) fn check(&self) -> Result<(), PdfError> {
+        match &self.0 {
+            Some(question) if question() => Err(PdfError::Stopped),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Stop::when(..)" } else { "Stop::never()" })
+    }
+}

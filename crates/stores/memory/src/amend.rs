@@ -1,0 +1,107 @@
+use longshore_core::life::{self, Move};
+use longshore_core::limits::STEP_RECORDS_MAX;
+use longshore_core::{
+    Amended, Change, Invalid, JobId, Progress, QueueChange, QueueInfo, QueueName, Reason, State, StoreResult,
+    Timestamp, Wake,
+};
+
+use crate::table::Table;
+
+impl Table {
+    pub(crate) fn amend(
+        &mut self,
+        ids: &[JobId],
+        change: Change,
+        now: Timestamp,
+    ) -> StoreResult<Vec<Amended>> {
+        if ids.len() > STEP_RECORDS_MAX {
+            return Err(Invalid::new("ids", format!("at most {STEP_RECORDS_MAX} ids"), ids.len())
+                .code("too_many")
+                .into());
+        }
+        Ok(ids.iter().map(|id| self.amend_one(id, change, now)).collect())
+    }
+
+    fn amend_one(&mut self, id: &JobId, change: Change, now: Timestamp) -> Amended {
+        let Some(place) = self.by_id.get(id).copied() else { return Amended::Unknown };
+        let Some(state) = self.jobs.get(&place).map(|entry| entry.job.state) else { return Amended::Unknown };
+        match change {
+            Change::Cancel => self.cancel(place, state, now),
+            Change::Revive => self.revive(place, state),
+            Change::Remove { force } => self.take_away(place, state, force),
+        }
+    }
+
+    fn cancel(&mut self, place: u64, state: State, now: Timestamp) -> Amended {
+        if state == State::Running {
+            self.wake(Wake::Cancel);
+            let Some(entry) = self.jobs.get_mut(&place) else { return Amended::Unknown };
+            entry.job.cancel_requested = true;
+            return Amended::Asked(Box::new(entry.job.clone()));
+        }
+        let retention = self.retention(place);
+        let to = self.step(place, Move::Cancel, |entry, to| {
+            entry.job.run_at = None;
+            entry.job.reason = Some(Reason::ByOperator);
+            let options = entry.job.spec.options.clone();
+            Self::retain(&options, retention, entry, to, now);
+        });
+        self.answer(place, state, to)
+    }
+
+    fn revive(&mut self, place: u64, state: State) -> Amended {
+        let to = self.step(place, Move::Revive, |entry, _| {
+            let job = &mut entry.job;
+            (job.attempt, job.stalls, job.reason) = (0, 0, None);
+            (job.started_at, job.finished_at, job.expires_at) = (None, None, None);
+            (job.result, job.result_expired_at, job.worker) = (None, None, None);
+            job.progress = Progress::default();
+            (entry.last, entry.result_expires_at) = (None, None);
+        });
+        self.answer(place, state, to)
+    }
+
+    fn take_away(&mut self, place: u64, state: State, force: bool) -> Amended {
+        let forced = state == State::Running && force;
+        if life::allowed(state, Move::Remove).is_none() && !forced {
+            return Amended::WrongState(state);
+        }
+        if forced {
+            self.wake(Wake::Cancel);
+        }
+        self.remove(place).map_or(Amended::Unknown, |job| Amended::Moved { job: Box::new(job), to: None })
+    }
+
+    fn answer(&self, place: u64, before: State, to: Option<State>) -> Amended {
+        match (to, self.jobs.get(&place)) {
+            (Some(_), Some(entry)) => Amended::Moved { job: Box::new(entry.job.clone()), to },
+            _ => Amended::WrongState(before),
+        }
+    }
+
+    pub(crate) fn set_queue(&mut self, name: QueueName, change: &QueueChange) -> QueueInfo {
+        let queue = self.queues.entry(name.clone()).or_default();
+        queue.paused = change.paused.unwrap_or(queue.paused);
+        queue.retention = change.retention.unwrap_or(queue.retention);
+        if change.paused == Some(false) {
+            self.wake(Wake::Ready(name.clone()));
+        }
+        let (paused, retention) =
+            self.queues.get(&name).map(|queue| (queue.paused, queue.retention)).unwrap_or_default();
+        self.info(&name).unwrap_or(QueueInfo {
+            name,
+            paused,
+            counts: longshore_core::Counts::default(),
+            oldest_ready_at: None,
+            retention,
+        })
+    }
+
+    pub(crate) fn remove_queue(&mut self, name: &QueueName) -> bool {
+        let empty = self.queues.get(name).is_some_and(|queue| queue.counts.total() == 0);
+        if empty {
+            self.queues.remove(name);
+        }
+        empty
+    }
+}

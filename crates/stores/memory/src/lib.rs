@@ -1,0 +1,226 @@
+//! The store in memory. It keeps nothing beyond the process, and it is the clearest statement of what every store
+//! must do: `storetest` compares the others with it, history by history.
+//!
+//! One lock around one table; each method of the contract is one function on [`table::Table`].
+
+mod amend;
+mod keep;
+mod look;
+mod records;
+mod table;
+mod wake;
+mod work;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use longshore_clock::{Chance, Door};
+use longshore_core::limiter::{Permit, Rule};
+use longshore_core::{
+    Amended, Can, Change, Claim, Claimed, Doc, Durability, Ended, Ends, Expect, Inserted, Job, JobFilter,
+    JobId, JobPage, JobSpec, Kept, LogEntry, Page, Put, QueueChange, QueueInfo, QueueName, Records, Renewal,
+    Renewed, Store, StoreResult, Timestamp, Turned, WakeStream,
+};
+use std::sync::Arc;
+
+use records::Shelf;
+use table::Table;
+use wake::Bell;
+
+/// A store that lives and dies with its process.
+pub struct MemoryStore {
+    table: Mutex<Table>,
+    shelf: Mutex<Shelf>,
+    bell: Bell,
+    chance: Chance,
+}
+
+impl MemoryStore {
+    /// An empty store. Lease tokens are drawn from the door.
+    pub fn new(door: &Door) -> Self {
+        Self {
+            table: Mutex::default(),
+            shelf: Mutex::default(),
+            bell: Bell::new(),
+            chance: door.chance.clone(),
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // A panic while the lock is held is a bug in this crate; going on with the table is still the best that is left.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ring(&self, table: &mut Table) {
+        for wake in table.take_wakes() {
+            self.bell.ring(wake);
+        }
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn insert(&self, jobs: Vec<Arc<JobSpec>>, now: Timestamp) -> StoreResult<Vec<Inserted>> {
+        let mut table = self.table();
+        let inserted = table.insert(jobs, now)?;
+        self.ring(&mut table);
+        Ok(inserted)
+    }
+
+    async fn claim(&self, claim: Claim, now: Timestamp) -> StoreResult<Vec<Claimed>> {
+        self.table().claim(&claim, self.chance.bits(), now)
+    }
+
+    async fn renew(
+        &self,
+        renewals: Vec<Renewal>,
+        lease: Duration,
+        now: Timestamp,
+    ) -> StoreResult<Vec<Renewed>> {
+        Ok(self.table().renew(renewals, lease, now))
+    }
+
+    async fn finish(&self, ends: Ends, now: Timestamp) -> StoreResult<Vec<Ended>> {
+        let mut table = self.table();
+        let ended = table.finish(&ends, now)?;
+        self.ring(&mut table);
+        Ok(ended)
+    }
+
+    async fn turn(&self, ends: Ends, claim: Claim, now: Timestamp) -> StoreResult<Turned> {
+        let mut table = self.table();
+        let ended = table.finish(&ends, now)?;
+        let claimed = table.claim(&claim, self.chance.bits(), now)?;
+        self.ring(&mut table);
+        Ok(Turned { ended, claimed })
+    }
+
+    async fn promote(&self, limit: usize, now: Timestamp) -> StoreResult<Kept> {
+        let mut table = self.table();
+        let kept = table.promote(limit, now);
+        self.ring(&mut table);
+        Ok(kept)
+    }
+
+    async fn reclaim(&self, limit: usize, stalls_max: u32, now: Timestamp) -> StoreResult<Kept> {
+        let mut table = self.table();
+        let kept = table.reclaim(limit, stalls_max, now);
+        self.ring(&mut table);
+        Ok(kept)
+    }
+
+    async fn prune(&self, limit: usize, now: Timestamp) -> StoreResult<Kept> {
+        let mut kept = self.table().prune(limit, now);
+        let (removed, next) = self.shelf().prune(limit, now);
+        kept.removed += removed;
+        kept.next = kept.next.into_iter().chain(next).min();
+        Ok(kept)
+    }
+
+    async fn amend(&self, ids: Vec<JobId>, change: Change, now: Timestamp) -> StoreResult<Vec<Amended>> {
+        let mut table = self.table();
+        let amended = table.amend(&ids, change, now)?;
+        self.ring(&mut table);
+        Ok(amended)
+    }
+
+    async fn set_queue(
+        &self,
+        queue: QueueName,
+        change: QueueChange,
+        _now: Timestamp,
+    ) -> StoreResult<QueueInfo> {
+        let mut table = self.table();
+        let info = table.set_queue(queue, &change);
+        self.ring(&mut table);
+        Ok(info)
+    }
+
+    async fn remove_queue(&self, queue: QueueName, _now: Timestamp) -> StoreResult<bool> {
+        Ok(self.table().remove_queue(&queue))
+    }
+
+    async fn get(&self, id: JobId) -> StoreResult<Option<Job>> {
+        Ok(self.table().get(&id))
+    }
+
+    async fn list(&self, filter: JobFilter, page: Page) -> StoreResult<JobPage> {
+        Ok(self.table().list(&filter, page))
+    }
+
+    async fn queues(&self) -> StoreResult<Vec<QueueInfo>> {
+        Ok(self.table().queues())
+    }
+
+    fn wakeups(&self) -> WakeStream {
+        self.bell.listen()
+    }
+
+    fn can(&self) -> Can {
+        Can { durability: Durability::Process, shared: false, push: true }
+    }
+
+    async fn close(&self) -> StoreResult<()> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Records for MemoryStore {
+    async fn doc_get(&self, key: &str, now: Timestamp) -> StoreResult<Option<Doc>> {
+        Ok(self.shelf().get(key, now).cloned())
+    }
+
+    async fn doc_put(
+        &self,
+        key: &str,
+        value: Bytes,
+        expect: Expect,
+        ttl: Option<Duration>,
+        now: Timestamp,
+    ) -> StoreResult<Put> {
+        Ok(self.shelf().put(key, value, expect, ttl, now))
+    }
+
+    async fn doc_delete(&self, key: &str, expect: Expect, now: Timestamp) -> StoreResult<bool> {
+        Ok(self.shelf().delete(key, expect, now))
+    }
+
+    async fn doc_list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+        now: Timestamp,
+    ) -> StoreResult<Vec<Doc>> {
+        Ok(self.shelf().list(prefix, after, limit, now))
+    }
+
+    async fn log_append(&self, log: &str, entries: Vec<Bytes>, keep: usize) -> StoreResult<u64> {
+        let rings = !entries.is_empty();
+        let end = self.shelf().append(log, entries, keep);
+        if rings {
+            self.bell.ring(longshore_core::Wake::Log(log.to_owned()));
+        }
+        Ok(end)
+    }
+
+    async fn log_read(&self, log: &str, after: u64, limit: usize) -> StoreResult<Vec<LogEntry>> {
+        Ok(self.shelf().read(log, after, limit))
+    }
+
+    async fn log_end(&self, log: &str) -> StoreResult<u64> {
+        Ok(self.shelf().end(log))
+    }
+
+    async fn limit(&self, key: &str, rule: Rule, cost: u32, now: Timestamp) -> StoreResult<Permit> {
+        rule.check()?;
+        Ok(self.shelf().limit(key, rule, cost, now))
+    }
+}

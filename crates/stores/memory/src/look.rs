@@ -1,0 +1,36 @@
+use std::ops::Bound;
+
+use longshore_core::limits::PAGE_JOBS_MAX;
+use longshore_core::{Cursor, Job, JobFilter, JobId, JobPage, Page, QueueInfo};
+
+use crate::table::Table;
+
+/// Records that one call of `list` looks at.
+const LOOKED_AT_MAX: usize = 10_000;
+
+impl Table {
+    pub(crate) fn get(&self, id: &JobId) -> Option<Job> {
+        self.jobs.get(self.by_id.get(id)?).map(|entry| entry.job.clone())
+    }
+
+    pub(crate) fn list(&self, filter: &JobFilter, page: Page) -> JobPage {
+        let before = page.after.map_or(Bound::Unbounded, |cursor| Bound::Excluded(cursor.0));
+        let limit = page.limit.clamp(1, PAGE_JOBS_MAX);
+        let mut found = JobPage::default();
+        for (looked_at, (place, entry)) in self.jobs.range((Bound::Unbounded, before)).rev().enumerate() {
+            if filter.matches(&entry.job) {
+                found.jobs.push(entry.job.clone());
+            }
+            if found.jobs.len() == limit || looked_at + 1 == LOOKED_AT_MAX {
+                found.next = Some(Cursor(*place))
+                    .filter(|_| self.jobs.first_key_value().is_some_and(|(first, _)| first < place));
+                break;
+            }
+        }
+        found
+    }
+
+    pub(crate) fn queues(&self) -> Vec<QueueInfo> {
+        self.queues.keys().filter_map(|name| self.info(name)).collect()
+    }
+}

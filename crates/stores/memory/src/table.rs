@@ -1,0 +1,203 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use longshore_core::life::{self, Move};
+use longshore_core::{
+    Counts, Job, JobId, JobSpec, Moved, Options, Priority, QueueInfo, QueueName, Retention, State, Timestamp,
+    Wake,
+};
+
+/// All jobs, and for each thing that is asked often an order in which to find the answer first.
+#[derive(Default)]
+pub(crate) struct Table {
+    /// By place. A place is given once, in the order of inserts.
+    pub(crate) jobs: BTreeMap<u64, Entry>,
+    pub(crate) by_id: HashMap<JobId, u64>,
+    pub(crate) queues: BTreeMap<QueueName, Queue>,
+    pub(crate) scheduled: BTreeSet<(Timestamp, u64)>,
+    pub(crate) leased: BTreeSet<(Timestamp, u64)>,
+    pub(crate) ended: BTreeSet<(Timestamp, u64)>,
+    pub(crate) results: BTreeSet<(Timestamp, u64)>,
+    /// The next place, and the next turn in line.
+    next: u64,
+    wakes: Vec<Wake>,
+}
+
+pub(crate) struct Entry {
+    pub(crate) job: Job,
+    /// Its turn in line among ready jobs of one priority. Kept while it runs, so that a job given back is next again.
+    pub(crate) turn: u64,
+    /// The claim that holds it, while it runs.
+    pub(crate) nonce: u64,
+    pub(crate) lease_until: Timestamp,
+    /// The claim that ended its latest attempt, how, and where that led.
+    pub(crate) last: Option<(u64, std::mem::Discriminant<longshore_core::Outcome>, State)>,
+    pub(crate) result_expires_at: Option<Timestamp>,
+}
+
+#[derive(Default)]
+pub(crate) struct Queue {
+    pub(crate) paused: bool,
+    pub(crate) retention: Retention,
+    pub(crate) counts: Counts,
+    pub(crate) ready: BTreeSet<(Priority, u64, u64)>,
+}
+
+impl Table {
+    pub(crate) fn take_wakes(&mut self) -> Vec<Wake> {
+        std::mem::take(&mut self.wakes)
+    }
+
+    pub(crate) fn wake(&mut self, wake: Wake) {
+        if !self.wakes.contains(&wake) {
+            self.wakes.push(wake);
+        }
+    }
+
+    fn next(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// Puts a new job in its place.
+    pub(crate) fn add(&mut self, spec: Arc<JobSpec>, now: Timestamp) -> State {
+        let place = self.next();
+        let job = Job::new(spec, now);
+        let state = job.state;
+        self.by_id.insert(job.id().clone(), place);
+        let entry = Entry {
+            job,
+            turn: place,
+            nonce: 0,
+            lease_until: Timestamp::ZERO,
+            last: None,
+            result_expires_at: None,
+        };
+        self.jobs.insert(place, entry);
+        self.enter(place);
+        state
+    }
+
+    /// Makes a move of the state table. `change` sets what else the move means; it runs between leaving the old place
+    /// in every order and entering the new one. Returns the state after, or none if the table does not allow the move.
+    pub(crate) fn step(
+        &mut self,
+        place: u64,
+        by_move: Move,
+        change: impl FnOnce(&mut Entry, State),
+    ) -> Option<State> {
+        let row = life::allowed(self.jobs.get(&place)?.job.state, by_move)?;
+        let to = row.to?;
+        // A job that was given back keeps its turn; every other way to become ready leads to the end of the line.
+        let turn =
+            (to == State::Ready && !matches!(by_move, Move::HandBack | Move::Reclaim)).then(|| self.next());
+        self.leave(place);
+        let entry = self.jobs.get_mut(&place)?;
+        entry.job.state = to;
+        entry.turn = turn.unwrap_or(entry.turn);
+        change(entry, to);
+        self.enter(place);
+        Some(to)
+    }
+
+    /// Takes a job out of every order, and its record away.
+    pub(crate) fn remove(&mut self, place: u64) -> Option<Job> {
+        self.leave(place);
+        let entry = self.jobs.remove(&place)?;
+        self.by_id.remove(entry.job.id());
+        Some(entry.job)
+    }
+
+    fn leave(&mut self, place: u64) {
+        self.order(place, false);
+    }
+
+    fn enter(&mut self, place: u64) {
+        self.order(place, true);
+    }
+
+    /// The one function that knows which orders a state stands in.
+    fn order(&mut self, place: u64, enters: bool) {
+        let Some(entry) = self.jobs.get(&place) else { return };
+        let job = &entry.job;
+        if !self.queues.contains_key(&job.spec.queue) {
+            self.queues.insert(job.spec.queue.clone(), Queue::default());
+        }
+        let Some(queue) = self.queues.get_mut(&job.spec.queue) else { return };
+        let count = queue.counts.get(job.state);
+        queue.counts.set(job.state, if enters { count + 1 } else { count - 1 });
+        match job.state {
+            State::Ready => {
+                set(&mut queue.ready, (job.spec.priority, entry.turn, place), enters);
+                if enters {
+                    let wake = Wake::Ready(job.spec.queue.clone());
+                    self.wake(wake);
+                }
+            }
+            State::Scheduled => {
+                set(&mut self.scheduled, (job.run_at.unwrap_or_default(), place), enters);
+                if enters {
+                    self.wake(Wake::Due);
+                }
+            }
+            State::Running => set(&mut self.leased, (entry.lease_until, place), enters),
+            State::Completed | State::Failed | State::Cancelled => {
+                set(&mut self.ended, (job.expires_at.unwrap_or(Timestamp::MAX), place), enters);
+                if let Some(over) = entry.result_expires_at {
+                    set(&mut self.results, (over, place), enters);
+                }
+            }
+            State::Blocked => {}
+        }
+    }
+
+    /// What ending in `state` at `now` means for how long record and result stay.
+    pub(crate) fn retain(
+        options: &Options,
+        queue: Retention,
+        entry: &mut Entry,
+        state: State,
+        now: Timestamp,
+    ) {
+        entry.job.finished_at = Some(now);
+        entry.job.expires_at = Some(now + options.retention.map_or(queue.of(state), |own| own.0));
+        entry.result_expires_at =
+            options.result_retention.filter(|_| entry.job.result.is_some()).map(|own| now + own.0);
+    }
+
+    pub(crate) fn retention(&self, place: u64) -> Retention {
+        let queue = self.jobs.get(&place).and_then(|entry| self.queues.get(&entry.job.spec.queue));
+        queue.map(|queue| queue.retention).unwrap_or_default()
+    }
+
+    pub(crate) fn moved(&self, place: u64) -> Option<Moved> {
+        let job = &self.jobs.get(&place)?.job;
+        Some(Moved {
+            spec: job.spec.clone(),
+            state: job.state,
+            reason: job.reason,
+            attempt: job.attempt,
+            created_at: job.created_at,
+        })
+    }
+
+    pub(crate) fn info(&self, name: &QueueName) -> Option<QueueInfo> {
+        let queue = self.queues.get(name)?;
+        let next = queue.ready.first().and_then(|(_, _, place)| self.jobs.get(place));
+        Some(QueueInfo {
+            name: name.clone(),
+            paused: queue.paused,
+            counts: queue.counts,
+            oldest_ready_at: next.map(|entry| entry.job.created_at),
+            retention: queue.retention,
+        })
+    }
+}
+
+fn set<T: Ord>(order: &mut BTreeSet<T>, item: T, enters: bool) {
+    if enters {
+        order.insert(item);
+    } else {
+        order.remove(&item);
+    }
+}

@@ -1,0 +1,226 @@
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use longshore_core::life::Move;
+use longshore_core::limits::{ERRORS_KEPT, INSERT_JOBS_MAX};
+use longshore_core::{
+    AttemptError, Claim, Claimed, End, Ended, Inserted, Invalid, Job, JobError, JobSpec, Lease, LeaseToken,
+    Outcome, Progress, Reason, Refusal, Renewal, Renewed, State, StoreError, StoreResult, Timestamp,
+    WorkerId,
+};
+
+use crate::table::{Entry, Table};
+
+impl Table {
+    pub(crate) fn insert(&mut self, jobs: Vec<Arc<JobSpec>>, now: Timestamp) -> StoreResult<Vec<Inserted>> {
+        check_batch(&jobs)?;
+        for spec in &jobs {
+            if let Some(other) = self.in_another_queue(spec) {
+                return Err(StoreError::IdTaken { id: spec.id.to_string(), queue: other });
+            }
+        }
+        Ok(jobs.into_iter().map(|spec| self.insert_one(spec, now)).collect())
+    }
+
+    fn in_another_queue(&self, spec: &JobSpec) -> Option<String> {
+        let holder = self.jobs.get(self.by_id.get(&spec.id)?)?;
+        (holder.job.spec.queue != spec.queue && holder.job.state != State::Cancelled)
+            .then(|| holder.job.spec.queue.to_string())
+    }
+
+    fn insert_one(&mut self, spec: Arc<JobSpec>, now: Timestamp) -> Inserted {
+        let id = spec.id.clone();
+        if let Some(place) = self.by_id.get(&id).copied() {
+            match self.jobs.get(&place).map(|entry| entry.job.state) {
+                Some(State::Cancelled) | None => drop(self.remove(place)),
+                Some(state) => return Inserted { id, state, duplicate: true },
+            }
+        }
+        let state = self.add(spec, now);
+        Inserted { id, state, duplicate: false }
+    }
+
+    pub(crate) fn claim(&mut self, claim: &Claim, nonce: u64, now: Timestamp) -> StoreResult<Vec<Claimed>> {
+        check_claim(claim)?;
+        let until = now + claim.lease;
+        let mut claimed = Vec::new();
+        for lane in &claim.lanes {
+            let Some(queue) = self.queues.get(&lane.queue).filter(|queue| !queue.paused) else { continue };
+            let places: Vec<u64> = queue.ready.iter().take(lane.limit).map(|(_, _, place)| *place).collect();
+            for place in places {
+                self.step(place, Move::Claim, |entry, _| {
+                    entry.nonce = nonce;
+                    entry.lease_until = until;
+                    start_attempt(&mut entry.job, &claim.worker, now);
+                });
+                claimed.extend(self.jobs.get(&place).map(|entry| handed_out(entry, place)));
+            }
+        }
+        Ok(claimed)
+    }
+
+    /// The entry that this token holds now.
+    fn held(&mut self, token: LeaseToken) -> Option<&mut Entry> {
+        self.jobs
+            .get_mut(&token.place())
+            .filter(|entry| entry.job.state == State::Running && entry.nonce == token.nonce())
+    }
+
+    pub(crate) fn renew(&mut self, renewals: Vec<Renewal>, lease: Duration, now: Timestamp) -> Vec<Renewed> {
+        let until = now + lease;
+        let mut answers = Vec::with_capacity(renewals.len());
+        for renewal in renewals {
+            let Some(entry) = self.held(renewal.token) else {
+                answers.push(Renewed::Lost);
+                continue;
+            };
+            let before = entry.lease_until;
+            entry.lease_until = until;
+            if let Some(progress) = renewal.progress {
+                let percent = progress.percent.max(entry.job.progress.percent);
+                entry.job.progress = Progress { percent, ..progress };
+            }
+            answers.push(Renewed::Held { until, cancel: entry.job.cancel_requested });
+            self.leased.remove(&(before, renewal.token.place()));
+            self.leased.insert((until, renewal.token.place()));
+        }
+        answers
+    }
+
+    pub(crate) fn finish(&mut self, ends: &[End], now: Timestamp) -> StoreResult<Vec<Ended>> {
+        for (index, end) in ends.iter().enumerate() {
+            check_batch(&end.then).map_err(|error| error.below(&format!("ends[{index}].then")))?;
+        }
+        Ok(ends.iter().map(|end| self.finish_one(end, now)).collect())
+    }
+
+    fn finish_one(&mut self, end: &End, now: Timestamp) -> Ended {
+        let (place, nonce) = (end.token().place(), end.token().nonce());
+        let way = std::mem::discriminant(&end.outcome);
+        let Some(entry) = self.held(end.token()) else {
+            return match self.jobs.get(&place).map(|entry| entry.last) {
+                None => Ended::Refused(Refusal::Gone),
+                Some(Some((by, same, state))) if by == nonce && same == way => Ended::Repeated(state),
+                Some(_) => Ended::Refused(Refusal::LeaseLost),
+            };
+        };
+        let by_move = end.outcome.by_move(entry.job.cancel_requested);
+        let retention = self.retention(place);
+        let to = self.step(place, by_move, |entry, to| {
+            entry.last = Some((nonce, way, to));
+            end_attempt(&mut entry.job, end, by_move, now);
+            if to.is_end() {
+                let options = entry.job.spec.options.clone();
+                Self::retain(&options, retention, entry, to, now);
+            }
+        });
+        for spec in &end.then {
+            if self.in_another_queue(spec).is_none() {
+                self.insert_one(spec.clone(), now);
+            }
+        }
+        to.map_or(Ended::Refused(Refusal::LeaseLost), Ended::Moved)
+    }
+}
+
+fn check_batch(jobs: &[Arc<JobSpec>]) -> Result<(), Invalid> {
+    if jobs.len() > INSERT_JOBS_MAX {
+        return Err(
+            Invalid::new("jobs", format!("at most {INSERT_JOBS_MAX} jobs"), jobs.len()).code("too_many")
+        );
+    }
+    for (index, spec) in jobs.iter().enumerate() {
+        spec.check().map_err(|error| error.below(&format!("jobs[{index}]")))?;
+    }
+    Ok(())
+}
+
+fn check_claim(claim: &Claim) -> Result<(), Invalid> {
+    let wanted: usize = claim.lanes.iter().map(|lane| lane.limit).sum();
+    if wanted > INSERT_JOBS_MAX {
+        return Err(
+            Invalid::new("lanes", format!("at most {INSERT_JOBS_MAX} jobs in all"), wanted).code("too_many")
+        );
+    }
+    let mut named = HashSet::new();
+    if let Some(twice) = claim.lanes.iter().find(|lane| !named.insert(&lane.queue)) {
+        return Err(Invalid::new("lanes", "each queue once", &twice.queue));
+    }
+    if claim.lease.is_zero() {
+        return Err(Invalid::new("lease", "a duration above zero", "0"));
+    }
+    Ok(())
+}
+
+fn start_attempt(job: &mut Job, worker: &WorkerId, now: Timestamp) {
+    job.attempt += 1;
+    job.worker = Some(worker.clone());
+    job.started_at = Some(now);
+    job.reason = None;
+    job.progress = Progress::default();
+    job.cancel_requested = false;
+}
+
+fn handed_out(entry: &Entry, place: u64) -> Claimed {
+    let job = &entry.job;
+    Claimed {
+        lease: Lease { token: LeaseToken::new(place, entry.nonce), until: entry.lease_until },
+        spec: job.spec.clone(),
+        attempt: job.attempt,
+        stalls: job.stalls,
+        created_at: job.created_at,
+    }
+}
+
+/// What the end of an attempt leaves on the job.
+fn end_attempt(job: &mut Job, end: &End, by_move: Move, now: Timestamp) {
+    if end.started_at.is_some() {
+        job.started_at = end.started_at;
+    }
+    match &end.outcome {
+        Outcome::Retry { error, reason, .. } | Outcome::Fail { error, reason } => {
+            keep_error(job, error, *reason, now)
+        }
+        Outcome::Done { .. } | Outcome::Snooze { .. } | Outcome::Cancel { .. } | Outcome::HandBack => {}
+    }
+    match (by_move, &end.outcome) {
+        (Move::Done, Outcome::Done { result }) => {
+            job.reason = None;
+            job.result.clone_from(result);
+            job.progress.percent = 100;
+        }
+        (Move::Retry, Outcome::Retry { at, reason, .. }) => {
+            job.reason = Some(*reason);
+            job.run_at = Some(*at);
+        }
+        (Move::Snooze, Outcome::Snooze { until, reason }) => {
+            job.reason = *reason;
+            job.run_at = Some(*until);
+            job.attempt -= 1;
+        }
+        (Move::Fail, Outcome::Fail { reason, .. }) | (Move::Cancel, Outcome::Cancel { reason }) => {
+            job.reason = Some(*reason)
+        }
+        (Move::Cancel, _) => job.reason = Some(Reason::ByOperator),
+        (Move::HandBack, _) => job.attempt -= 1,
+        _ => {}
+    }
+    job.cancel_requested = false;
+}
+
+pub(crate) fn keep_error(job: &mut Job, error: &JobError, reason: Reason, now: Timestamp) {
+    let (Some(worker), Some(started_at)) = (job.worker.clone(), job.started_at) else { return };
+    job.errors.push(AttemptError {
+        attempt: job.attempt,
+        reason,
+        message: error.message.clone(),
+        trace: error.trace.clone(),
+        worker,
+        started_at,
+        duration_ms: now.since(started_at).as_millis() as u64,
+    });
+    if job.errors.len() > ERRORS_KEPT {
+        job.errors.remove(0);
+    }
+}
