@@ -5,7 +5,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::limits::{
-    ARGS_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX, ERROR_TRACE_BYTES_MAX, PROGRESS_DATA_BYTES_MAX,
+    ARGS_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX, ERROR_TRACE_BYTES_MAX, INSERT_JOBS_MAX, PROGRESS_DATA_BYTES_MAX,
     PROGRESS_MESSAGE_BYTES_MAX,
 };
 use crate::{Invalid, JobId, Json, KindName, Options, Priority, QueueName, State, Timestamp, WorkerId};
@@ -57,6 +57,14 @@ impl JobSpec {
             return Err(Invalid::new("args", expected, format!("{bytes} bytes")).code("payload_too_large"));
         }
         self.options.check()
+    }
+
+    /// Checks a batch for an insert: its size, and each of its jobs.
+    pub fn check_batch(jobs: &[Arc<Self>]) -> Result<(), Invalid> {
+        if jobs.len() > INSERT_JOBS_MAX {
+            return Err(Invalid::new("jobs", format!("at most {INSERT_JOBS_MAX} jobs"), jobs.len()).code("too_many"));
+        }
+        jobs.iter().enumerate().try_for_each(|(index, spec)| spec.check().map_err(|error| error.below(&format!("jobs[{index}]"))))
     }
 }
 

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -5,8 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_core::Stream;
 
+use crate::limits::INSERT_JOBS_MAX;
 use crate::{
-    Ended, Ends, Job, JobFilter, JobId, JobSpec, Lease, LeaseToken, Progress, QueueChange, QueueInfo,
+    Ended, Ends, Invalid, Job, JobFilter, JobId, JobSpec, Lease, LeaseToken, Progress, QueueChange, QueueInfo,
     QueueName, Reason, Records, State, StoreResult, Timestamp, WorkerId,
 };
 
@@ -54,7 +56,8 @@ pub trait Store: Records + 'static {
     /// Only the lease that holds the job now may end it. A repeated end with a lease that already ended the attempt
     /// in the same way is answered [`Ended::Repeated`]; every other late end is refused and changes nothing. A job
     /// whose cancellation was requested ends as cancelled, unless it failed. A following job whose id exists is
-    /// skipped.
+    /// skipped. A completed job has progress 100; a job that goes back to waiting has progress 0. A job that is handed
+    /// back keeps its turn in the line; a retried or snoozed one joins its end when it is promoted.
     async fn finish(&self, ends: Ends, now: Timestamp) -> StoreResult<Vec<Ended>>;
 
     /// [`finish`](Self::finish), then [`claim`](Self::claim). A store may carry both in one commit.
@@ -70,7 +73,7 @@ pub trait Store: Records + 'static {
 
     /// Takes back leases that ran out: the attempt is given back, the loss counted, and the job is ready again; or
     /// failed with the reason `stalled` once it has lost more than `stalls_max` leases; or cancelled, if that was
-    /// requested. `next` is the earliest end of a lease.
+    /// requested. A job taken back keeps its turn in the line. `next` is the earliest end of a lease.
     async fn reclaim(&self, limit: usize, stalls_max: u32, now: Timestamp) -> StoreResult<Kept>;
 
     /// Removes results whose own retention is over (marking `result_expired_at`), ended jobs whose retention is over,
@@ -175,6 +178,24 @@ pub struct Claim {
     pub lanes: Vec<LaneWant>,
     /// How long the leases shall last.
     pub lease: Duration,
+}
+
+impl Claim {
+    /// Checks that each queue is named once, that the sum is within its limit, and that the lease lasts.
+    pub fn check(&self) -> Result<(), Invalid> {
+        let wanted: usize = self.lanes.iter().map(|lane| lane.limit).sum();
+        if wanted > INSERT_JOBS_MAX {
+            return Err(Invalid::new("lanes", format!("at most {INSERT_JOBS_MAX} jobs in all"), wanted).code("too_many"));
+        }
+        let mut named = HashSet::new();
+        if let Some(twice) = self.lanes.iter().find(|lane| !named.insert(&lane.queue)) {
+            return Err(Invalid::new("lanes", "each queue once", &twice.queue));
+        }
+        if self.lease.is_zero() {
+            return Err(Invalid::new("lease", "a duration above zero", "0"));
+        }
+        Ok(())
+    }
 }
 
 /// A job with the lease on it.

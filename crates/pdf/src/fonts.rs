@@ -31,6 +31,8 @@ static BUNDLED: LazyLock<Fonts> = LazyLock::new(|| {
     for file in FILES {
         fonts.add(file.to_vec()).expect("the bundled fonts are valid, which a test keeps true");
     }
+    // No family of ours: the engine asks for this name, and only when it draws a list.
+    fonts.faces.push(Arc::new(include_bytes!("../fonts/Bullet.ttf").to_vec()));
     fonts
 });
 

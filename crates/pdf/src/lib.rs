@@ -17,11 +17,16 @@
 //! ```
 
 mod assets;
+mod css;
 mod document;
 mod error;
 mod fonts;
+mod html;
 mod limits;
+mod pages;
+mod prepare;
 mod renderer;
+mod warnings;
 
 pub use assets::Assets;
 pub use document::{Document, Rendered};

@@ -1,5 +1,5 @@
 use longshore_core::life::Move;
-use longshore_core::{JobError, Kept, Reason, Timestamp};
+use longshore_core::{JobError, Kept, Progress, Reason, Timestamp};
 
 use crate::table::Table;
 
@@ -49,7 +49,10 @@ impl Table {
                         crate::work::keep_error(&mut entry.job, &error, Reason::Stalled, now);
                         entry.job.reason = Some(Reason::Stalled);
                     }
-                    _ => entry.job.attempt -= 1,
+                    _ => {
+                        entry.job.attempt -= 1;
+                        entry.job.progress = Progress::default();
+                    }
                 }
                 if to.is_end() {
                     let options = entry.job.spec.options.clone();

@@ -1,11 +1,10 @@
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use longshore_core::life::Move;
-use longshore_core::limits::{ERRORS_KEPT, INSERT_JOBS_MAX};
+use longshore_core::limits::ERRORS_KEPT;
 use longshore_core::{
-    AttemptError, Claim, Claimed, End, Ended, Inserted, Invalid, Job, JobError, JobSpec, Lease, LeaseToken,
+    AttemptError, Claim, Claimed, End, Ended, Inserted, Job, JobError, JobSpec, Lease, LeaseToken,
     Outcome, Progress, Reason, Refusal, Renewal, Renewed, State, StoreError, StoreResult, Timestamp,
     WorkerId,
 };
@@ -14,7 +13,7 @@ use crate::table::{Entry, Table};
 
 impl Table {
     pub(crate) fn insert(&mut self, jobs: Vec<Arc<JobSpec>>, now: Timestamp) -> StoreResult<Vec<Inserted>> {
-        check_batch(&jobs)?;
+        JobSpec::check_batch(&jobs)?;
         for spec in &jobs {
             if let Some(other) = self.in_another_queue(spec) {
                 return Err(StoreError::IdTaken { id: spec.id.to_string(), queue: other });
@@ -42,7 +41,7 @@ impl Table {
     }
 
     pub(crate) fn claim(&mut self, claim: &Claim, nonce: u64, now: Timestamp) -> StoreResult<Vec<Claimed>> {
-        check_claim(claim)?;
+        claim.check()?;
         let until = now + claim.lease;
         let mut claimed = Vec::new();
         for lane in &claim.lanes {
@@ -90,7 +89,7 @@ impl Table {
 
     pub(crate) fn finish(&mut self, ends: &[End], now: Timestamp) -> StoreResult<Vec<Ended>> {
         for (index, end) in ends.iter().enumerate() {
-            check_batch(&end.then).map_err(|error| error.below(&format!("ends[{index}].then")))?;
+            JobSpec::check_batch(&end.then).map_err(|error| error.below(&format!("ends[{index}].then")))?;
         }
         Ok(ends.iter().map(|end| self.finish_one(end, now)).collect())
     }
@@ -122,35 +121,6 @@ impl Table {
         }
         to.map_or(Ended::Refused(Refusal::LeaseLost), Ended::Moved)
     }
-}
-
-fn check_batch(jobs: &[Arc<JobSpec>]) -> Result<(), Invalid> {
-    if jobs.len() > INSERT_JOBS_MAX {
-        return Err(
-            Invalid::new("jobs", format!("at most {INSERT_JOBS_MAX} jobs"), jobs.len()).code("too_many")
-        );
-    }
-    for (index, spec) in jobs.iter().enumerate() {
-        spec.check().map_err(|error| error.below(&format!("jobs[{index}]")))?;
-    }
-    Ok(())
-}
-
-fn check_claim(claim: &Claim) -> Result<(), Invalid> {
-    let wanted: usize = claim.lanes.iter().map(|lane| lane.limit).sum();
-    if wanted > INSERT_JOBS_MAX {
-        return Err(
-            Invalid::new("lanes", format!("at most {INSERT_JOBS_MAX} jobs in all"), wanted).code("too_many")
-        );
-    }
-    let mut named = HashSet::new();
-    if let Some(twice) = claim.lanes.iter().find(|lane| !named.insert(&lane.queue)) {
-        return Err(Invalid::new("lanes", "each queue once", &twice.queue));
-    }
-    if claim.lease.is_zero() {
-        return Err(Invalid::new("lease", "a duration above zero", "0"));
-    }
-    Ok(())
 }
 
 fn start_attempt(job: &mut Job, worker: &WorkerId, now: Timestamp) {
@@ -207,6 +177,9 @@ fn end_attempt(job: &mut Job, end: &End, by_move: Move, now: Timestamp) {
         _ => {}
     }
     job.cancel_requested = false;
+    if !job.state.is_end() {
+        job.progress = Progress::default();
+    }
 }
 
 pub(crate) fn keep_error(job: &mut Job, error: &JobError, reason: Reason, now: Timestamp) {

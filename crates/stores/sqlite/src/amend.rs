@@ -1,0 +1,164 @@
+use longshore_core::life::{self, Move};
+use longshore_core::limits::STEP_RECORDS_MAX;
+use longshore_core::{
+    Amended, Change, Invalid, JobId, QueueChange, QueueInfo, QueueName, Reason, State, Timestamp, Wake,
+};
+use rusqlite::{OptionalExtension, params};
+
+use crate::error::Tried;
+use crate::look;
+use crate::rows::IdValue;
+use crate::tx::Tx;
+use crate::work::waits;
+
+impl Tx<'_> {
+    pub(crate) fn amend(&mut self, ids: &[JobId], change: Change, now: Timestamp) -> Tried<Vec<Amended>> {
+        if ids.len() > STEP_RECORDS_MAX {
+            return Err(Invalid::new("ids", format!("at most {STEP_RECORDS_MAX} ids"), ids.len()).code("too_many").into());
+        }
+        ids.iter().map(|id| self.amend_one(id, change, now)).collect()
+    }
+
+    fn amend_one(&mut self, id: &JobId, change: Change, now: Timestamp) -> Tried<Amended> {
+        let mut find = self.conn.prepare_cached("SELECT place, queue, waits FROM job WHERE id = ?1")?;
+        let found = find.query_row([IdValue(id)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+        let Some((place, queue, waiting)) = found else { return Ok(Amended::Unknown) };
+        let state = self.state(place, queue, waiting)?;
+        let to = match change {
+            Change::Cancel if state == State::Running => {
+                self.conn.prepare_cached("UPDATE running SET cancel = 1 WHERE place = ?1")?.execute([place])?;
+                self.wake(Wake::Cancel);
+                return Ok(look::job_at(self.conn, place)?.map_or(Amended::Unknown, |job| Amended::Asked(Box::new(job))));
+            }
+            Change::Cancel => life::allowed(state, Move::Cancel).and_then(|row| row.to),
+            Change::Revive => life::allowed(state, Move::Revive).and_then(|row| row.to),
+            Change::Remove { force } => return self.take_away(place, queue, state, force),
+        };
+        let Some(to) = to else { return Ok(Amended::WrongState(state)) };
+        match change {
+            Change::Cancel => self.cancel_waiting(place, queue, state, now)?,
+            _ => self.revive(place, queue, state)?,
+        }
+        let job = look::job_at(self.conn, place)?;
+        Ok(job.map_or(Amended::Unknown, |job| Amended::Moved { job: Box::new(job), to: Some(to) }))
+    }
+
+    fn cancel_waiting(&mut self, place: i64, queue: i64, state: State, now: Timestamp) -> Tried<()> {
+        self.leave_line(place, queue, state)?;
+        let wishes = self.wishes(place)?;
+        let expires_at = self.expires_at(queue, State::Cancelled, wishes, now)?;
+        self.conn
+            .prepare_cached(
+                "INSERT INTO ended (queue, state, place, attempt, stalls, started_at, finished_at, expires_at, reason, worker)
+                 SELECT queue, ?2, place, attempt, stalls, started_at, ?3, ?4, ?5, worker FROM job WHERE place = ?1",
+            )?
+            .execute(params![place, State::Cancelled as i64, now.as_millis(), expires_at, Reason::ByOperator.as_str()])?;
+        self.count(queue, state, -1);
+        self.count(queue, State::Cancelled, 1);
+        Ok(())
+    }
+
+    /// Takes a waiting job out of the order it stands in.
+    fn leave_line(&mut self, place: i64, queue: i64, state: State) -> Tried<()> {
+        match state {
+            State::Ready => {
+                self.conn
+                    .prepare_cached(
+                        "DELETE FROM ready WHERE queue = ?1 AND place = ?2
+                         AND (priority, turn) = (SELECT priority, turn FROM job WHERE place = ?2)",
+                    )?
+                    .execute([queue, place])?;
+            }
+            State::Scheduled => {
+                self.conn
+                    .prepare_cached("DELETE FROM scheduled WHERE place = ?1 AND due_at = (SELECT due_at FROM job WHERE place = ?1)")?
+                    .execute([place])?;
+                self.conn.prepare_cached("UPDATE job SET due_at = NULL WHERE place = ?1")?.execute([place])?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn revive(&mut self, place: i64, queue: i64, state: State) -> Tried<()> {
+        self.conn
+            .prepare_cached("DELETE FROM ended WHERE queue = ?1 AND state = ?2 AND place = ?3")?
+            .execute([queue, state as i64, place])?;
+        let turn = self.next()?;
+        self.conn
+            .prepare_cached(
+                "UPDATE job SET waits = ?2, due_at = NULL, turn = ?3, attempt = 0, stalls = 0, reason = NULL, worker = NULL,
+                 started_at = NULL, last_nonce = NULL, last_way = NULL, last_state = NULL WHERE place = ?1",
+            )?
+            .execute(params![place, waits(State::Ready), turn])?;
+        self.conn
+            .prepare_cached(
+                "UPDATE detail SET percent = NULL, message = NULL, data = NULL, result = NULL, result_expires_at = NULL,
+                 result_expired_at = NULL WHERE place = ?1",
+            )?
+            .execute([place])?;
+        self.rejoin(place, queue)?;
+        self.count(queue, state, -1);
+        self.count(queue, State::Ready, 1);
+        Ok(())
+    }
+
+    fn take_away(&mut self, place: i64, queue: i64, state: State, force: bool) -> Tried<Amended> {
+        let forced = state == State::Running && force;
+        if life::allowed(state, Move::Remove).is_none() && !forced {
+            return Ok(Amended::WrongState(state));
+        }
+        if forced {
+            self.wake(Wake::Cancel);
+        }
+        let job = look::job_at(self.conn, place)?;
+        self.remove(place, queue, state)?;
+        Ok(job.map_or(Amended::Unknown, |job| Amended::Moved { job: Box::new(job), to: None }))
+    }
+
+    /// Takes a job out of its order, and its record away.
+    pub(crate) fn remove(&mut self, place: i64, queue: i64, state: State) -> Tried<()> {
+        match state {
+            State::Running => {
+                self.conn.prepare_cached("DELETE FROM running WHERE place = ?1")?.execute([place])?;
+            }
+            state if state.is_end() => {
+                self.conn
+                    .prepare_cached("DELETE FROM ended WHERE queue = ?1 AND state = ?2 AND place = ?3")?
+                    .execute([queue, state as i64, place])?;
+            }
+            waiting => self.leave_line(place, queue, waiting)?,
+        }
+        self.conn.prepare_cached("DELETE FROM detail WHERE place = ?1")?.execute([place])?;
+        self.conn.prepare_cached("DELETE FROM job WHERE place = ?1")?.execute([place])?;
+        self.count(queue, state, -1);
+        Ok(())
+    }
+
+    pub(crate) fn amend_queue(&mut self, name: &QueueName, change: &QueueChange) -> Tried<QueueInfo> {
+        let number = self.queue_number(name)?;
+        let mut queue = self.queue(number)?;
+        queue.paused = change.paused.unwrap_or(queue.paused);
+        queue.retention = change.retention.unwrap_or(queue.retention);
+        self.set_queue(number, queue)?;
+        if change.paused == Some(false) {
+            self.wake(Wake::Ready(name.clone()));
+        }
+        self.write_counts()?;
+        Ok(look::queue_info(self.conn, number, name.clone())?)
+    }
+
+    pub(crate) fn remove_queue(&mut self, name: &QueueName) -> Tried<bool> {
+        let number = self.names.queue(self.conn, name)?;
+        self.write_counts()?;
+        let jobs: Option<i64> =
+            self.conn.prepare_cached("SELECT sum(jobs) FROM count WHERE queue = ?1")?.query_row([number], |row| row.get(0))?;
+        if jobs.unwrap_or(0) > 0 {
+            return Ok(false);
+        }
+        self.conn.prepare_cached("DELETE FROM count WHERE queue = ?1")?.execute([number])?;
+        let there = self.conn.prepare_cached("DELETE FROM queue WHERE id = ?1")?.execute([number])? > 0;
+        self.forget_queue(number);
+        Ok(there)
+    }
+}

@@ -1,0 +1,155 @@
+use std::sync::Arc;
+
+use longshore_core::life::Move;
+use longshore_core::{JobError, Kept, Moved, Reason, State, Timestamp};
+use rusqlite::{OptionalExtension, params};
+
+use crate::error::Tried;
+use crate::history::Attempt;
+use crate::rows::{SPEC, SPEC_COLUMNS, read_spec};
+use crate::tx::Tx;
+use crate::work::waits;
+
+/// When to be called next: at once if something is due already.
+fn next(now: Timestamp, first: Option<i64>) -> Option<Timestamp> {
+    first.map(|due| Timestamp::from_millis(due).max(now))
+}
+
+impl Tx<'_> {
+    fn first(&self, sql: &str) -> rusqlite::Result<Option<i64>> {
+        self.conn.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional().map(Option::flatten)
+    }
+
+    fn places(&self, sql: &str, now: Timestamp, limit: usize) -> rusqlite::Result<Vec<i64>> {
+        let mut find = self.conn.prepare_cached(sql)?;
+        let places = find.query_map(params![now.as_millis(), limit as i64], |row| row.get(0))?;
+        places.collect()
+    }
+
+    pub(crate) fn promote(&mut self, limit: usize, now: Timestamp) -> Tried<Kept> {
+        let mut kept = Kept::default();
+        let due = self.places("SELECT place FROM scheduled WHERE due_at <= ?1 ORDER BY due_at, place LIMIT ?2", now, limit)?;
+        for place in due {
+            let turn = self.next()?;
+            let mut update = self.conn.prepare_cached(
+                "UPDATE job SET waits = ?2, due_at = NULL, reason = NULL, turn = ?3 WHERE place = ?1",
+            )?;
+            let mut find = self.conn.prepare_cached("SELECT queue, priority, due_at FROM job WHERE place = ?1")?;
+            let (queue, priority, due_at): (i64, f64, i64) =
+                find.query_row([place], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            update.execute(params![place, waits(State::Ready), turn])?;
+            self.conn.prepare_cached("DELETE FROM scheduled WHERE due_at = ?1 AND place = ?2")?.execute([due_at, place])?;
+            self.enter_ready(place, queue, priority, turn)?;
+            self.count(queue, State::Scheduled, -1);
+            self.count(queue, State::Ready, 1);
+            kept.moved.push(self.moved(place, State::Ready, None, None)?);
+        }
+        kept.next = next(now, self.first("SELECT due_at FROM scheduled ORDER BY due_at LIMIT 1")?);
+        Ok(kept)
+    }
+
+    pub(crate) fn reclaim(&mut self, limit: usize, stalls_max: u32, now: Timestamp) -> Tried<Kept> {
+        let mut kept = Kept::default();
+        let lost = self.places("SELECT place FROM running WHERE until <= ?1 ORDER BY until, place LIMIT ?2", now, limit)?;
+        for place in lost {
+            let Some(attempt) = Attempt::held(self.conn, place, None)? else { continue };
+            kept.moved.push(self.take_back(attempt, stalls_max, now)?);
+        }
+        // `running` is as small as the slots of all workers, so it needs no index by time.
+        kept.next = next(now, self.first("SELECT min(until) FROM running")?);
+        Ok(kept)
+    }
+
+    fn take_back(&mut self, mut attempt: Attempt, stalls_max: u32, now: Timestamp) -> Tried<Moved> {
+        let place = attempt.place;
+        let by_move = if attempt.cancel {
+            Move::Cancel
+        } else if attempt.stalls >= i64::from(stalls_max) {
+            Move::Quarantine
+        } else {
+            Move::Reclaim
+        };
+        attempt.stalls += 1;
+        self.conn.prepare_cached("DELETE FROM running WHERE place = ?1")?.execute([place])?;
+        self.count(attempt.queue, State::Running, -1);
+        match by_move {
+            Move::Cancel => {
+                self.end(&attempt, State::Cancelled, Some(Reason::ByOperator), None, now)?;
+                Ok(self.moved(place, State::Cancelled, Some(Reason::ByOperator), Some(attempt.attempt))?)
+            }
+            Move::Quarantine => {
+                let error = JobError::new(&format!("its lease was lost {} times by dying workers", attempt.stalls));
+                self.keep_error(&attempt, &error, Reason::Stalled, now)?;
+                self.end(&attempt, State::Failed, Some(Reason::Stalled), None, now)?;
+                Ok(self.moved(place, State::Failed, Some(Reason::Stalled), Some(attempt.attempt))?)
+            }
+            _ => {
+                self.conn
+                    .prepare_cached(
+                        "UPDATE job SET waits = ?2, attempt = ?3, stalls = ?4, worker = ?5, started_at = ?6, reason = NULL,
+                         due_at = NULL, last_nonce = NULL, last_way = NULL, last_state = NULL WHERE place = ?1",
+                    )?
+                    .execute(params![
+                        place,
+                        waits(State::Ready),
+                        attempt.attempt - 1,
+                        attempt.stalls,
+                        attempt.worker,
+                        attempt.started_at
+                    ])?;
+                self.rejoin(place, attempt.queue)?;
+                self.count(attempt.queue, State::Ready, 1);
+                Ok(self.moved(place, State::Ready, None, None)?)
+            }
+        }
+    }
+
+    fn moved(&mut self, place: i64, state: State, reason: Option<Reason>, attempt: Option<i64>) -> rusqlite::Result<Moved> {
+        let conn = self.conn;
+        let names = std::cell::RefCell::new(&mut *self.names);
+        let mut find = conn.prepare_cached(&format!("SELECT {SPEC}, job.attempt, job.created_at FROM job WHERE place = ?1"))?;
+        find.query_row([place], |row| {
+            let queue = |number| names.borrow_mut().queue_name(conn, number);
+            let spec = read_spec(row, queue, |number| names.borrow_mut().kind_name(conn, number))?;
+            let counted: i64 = row.get(SPEC_COLUMNS)?;
+            Ok(Moved {
+                spec: Arc::new(spec),
+                state,
+                reason,
+                attempt: attempt.unwrap_or(counted) as u32,
+                created_at: Timestamp::from_millis(row.get(SPEC_COLUMNS + 1)?),
+            })
+        })
+    }
+
+    pub(crate) fn prune(&mut self, limit: usize, now: Timestamp) -> Tried<Kept> {
+        let mut kept = Kept::default();
+        let results = "SELECT place FROM detail WHERE result_expires_at <= ?1 ORDER BY result_expires_at LIMIT ?2";
+        for place in self.places(results, now, limit)? {
+            self.conn
+                .prepare_cached("UPDATE detail SET result = NULL, result_expires_at = NULL, result_expired_at = ?2 WHERE place = ?1")?
+                .execute([place, now.as_millis()])?;
+            kept.removed += 1;
+        }
+        let over: Vec<(i64, i64, i64)> = {
+            let mut find =
+                self.conn.prepare_cached("SELECT place, queue, state FROM ended WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2")?;
+            let rows = find.query_map(params![now.as_millis(), (limit - kept.removed) as i64], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?;
+            rows.collect::<rusqlite::Result<_>>()?
+        };
+        for (place, queue, state) in over {
+            self.remove(place, queue, crate::rows::read_state(state))?;
+            kept.removed += 1;
+        }
+        kept.removed += self.prune_records(limit - kept.removed, now)?;
+        let firsts = [
+            self.first("SELECT min(result_expires_at) FROM detail WHERE result_expires_at IS NOT NULL")?,
+            self.first("SELECT min(expires_at) FROM ended")?,
+            self.first("SELECT min(expires_at) FROM doc WHERE expires_at IS NOT NULL")?,
+        ];
+        kept.next = next(now, firsts.into_iter().flatten().min());
+        Ok(kept)
+    }
+}

@@ -1,0 +1,176 @@
+//! Looks: short read transactions that take no lock from the writer.
+
+use std::sync::Arc;
+
+use longshore_core::limits::PAGE_JOBS_MAX;
+use longshore_core::{
+    AttemptError, Counts, Cursor, Job, JobFilter, JobId, JobPage, Json, KindName, Page, Progress, QueueInfo, QueueName, State,
+    Timestamp, WorkerId,
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::names::{self, parsed};
+use crate::rows::{IdValue, SPEC, SPEC_COLUMNS, read_spec, read_state, reason, time};
+use crate::tx::read_queue;
+
+/// Records that one call of `list` looks at.
+const LOOKED_AT_MAX: i64 = 10_000;
+
+/// A job with all that stands beside it. A job runs, or has ended, or waits: the first of these that has a row tells.
+fn whole(condition: &str) -> String {
+    format!(
+        "SELECT {SPEC}, job.place, job.created_at, job.waits, job.due_at, job.attempt, job.stalls, job.reason, job.worker, job.started_at,
+         running.attempt, running.stalls, running.worker, running.started_at, running.cancel, running.percent, running.message, running.data,
+         ended.state, ended.attempt, ended.stalls, ended.started_at, ended.finished_at, ended.expires_at, ended.reason, ended.worker,
+         detail.percent, detail.message, detail.data, detail.result, detail.result_expired_at, detail.errors
+         FROM job
+         LEFT JOIN running ON running.place = job.place
+         LEFT JOIN ended ON ended.queue = job.queue AND ended.state IN (4, 5, 6) AND ended.place = job.place
+         LEFT JOIN detail ON detail.place = job.place
+         WHERE {condition}"
+    )
+}
+
+const JOB: usize = SPEC_COLUMNS;
+const RUNNING: usize = JOB + 9;
+const ENDED: usize = RUNNING + 8;
+const DETAIL: usize = ENDED + 8;
+
+fn worker(conn: &Connection, number: Option<i64>) -> rusqlite::Result<Option<WorkerId>> {
+    number.map(|number| parsed(WorkerId::new(names::text(conn, number)?))).transpose()
+}
+
+fn progress(row: &Row<'_>, at: usize) -> rusqlite::Result<Progress> {
+    let message: Option<String> = row.get(at + 1)?;
+    let data: Option<String> = row.get(at + 2)?;
+    Ok(Progress {
+        percent: row.get::<_, Option<u8>>(at)?.unwrap_or(0),
+        message: message.map(Arc::from),
+        data: data.map(|text| Json::trusted(&text)),
+    })
+}
+
+fn read_job(conn: &Connection, row: &Row<'_>) -> rusqlite::Result<Job> {
+    let queue = |number| parsed(QueueName::new(names::text(conn, number)?));
+    let kind = |number| parsed(KindName::new(names::text(conn, number)?));
+    let spec = Arc::new(read_spec(row, queue, kind)?);
+    let result: Option<String> = row.get(DETAIL + 3)?;
+    let errors: Option<String> = row.get(DETAIL + 5)?;
+    let mut job = Job {
+        state: read_state(row.get(JOB + 2)?),
+        run_at: time(row.get(JOB + 3)?),
+        attempt: row.get(JOB + 4)?,
+        stalls: row.get(JOB + 5)?,
+        reason: reason(row.get_ref(JOB + 6)?.as_str_or_null()?),
+        worker: worker(conn, row.get(JOB + 7)?)?,
+        started_at: time(row.get(JOB + 8)?),
+        created_at: Timestamp::from_millis(row.get(JOB + 1)?),
+        finished_at: None,
+        progress: Progress::default(),
+        result: result.map(|text| Json::trusted(&text)),
+        result_expired_at: time(row.get(DETAIL + 4)?),
+        errors: errors.and_then(|text| serde_json::from_str::<Vec<AttemptError>>(&text).ok()).unwrap_or_default(),
+        cancel_requested: false,
+        expires_at: None,
+        spec,
+    };
+    if let Some(attempt) = row.get(RUNNING)? {
+        job.state = State::Running;
+        job.reason = None;
+        job.run_at = None;
+        job.attempt = attempt;
+        job.stalls = row.get(RUNNING + 1)?;
+        job.worker = worker(conn, row.get(RUNNING + 2)?)?;
+        job.started_at = time(row.get(RUNNING + 3)?);
+        job.cancel_requested = row.get(RUNNING + 4)?;
+        job.progress = progress(row, RUNNING + 5)?;
+    } else if let Some(state) = row.get(ENDED)? {
+        job.state = read_state(state);
+        job.run_at = None;
+        job.attempt = row.get(ENDED + 1)?;
+        job.stalls = row.get(ENDED + 2)?;
+        job.started_at = time(row.get(ENDED + 3)?);
+        job.finished_at = time(row.get(ENDED + 4)?);
+        job.expires_at = time(row.get(ENDED + 5)?);
+        job.reason = reason(row.get_ref(ENDED + 6)?.as_str_or_null()?);
+        job.worker = worker(conn, row.get(ENDED + 7)?)?;
+        job.progress = progress(row, DETAIL)?;
+        if job.state == State::Completed {
+            job.progress.percent = 100;
+        }
+    }
+    Ok(job)
+}
+
+pub(crate) fn job(conn: &Connection, id: &JobId) -> rusqlite::Result<Option<Job>> {
+    conn.prepare_cached(&whole("job.id = ?1"))?.query_row([IdValue(id)], |row| read_job(conn, row)).optional()
+}
+
+pub(crate) fn job_at(conn: &Connection, place: i64) -> rusqlite::Result<Option<Job>> {
+    conn.prepare_cached(&whole("job.place = ?1"))?.query_row([place], |row| read_job(conn, row)).optional()
+}
+
+/// Where the places of a listing come from: the smallest order that holds all jobs that can match.
+fn candidates(conn: &Connection, filter: &JobFilter, before: i64) -> rusqlite::Result<Vec<i64>> {
+    let queue = match &filter.queue {
+        None => None,
+        Some(name) => match names::find(conn, name.as_str())? {
+            Some(number) => Some(number),
+            None => return Ok(Vec::new()),
+        },
+    };
+    let read = |row: &Row<'_>| row.get(0);
+    match (queue, filter.states.as_slice()) {
+        (Some(queue), [state]) if state.is_end() => {
+            let sql = "SELECT place FROM ended WHERE queue = ?1 AND state = ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4";
+            conn.prepare_cached(sql)?.query_map(params![queue, *state as i64, before, LOOKED_AT_MAX], read)?.collect()
+        }
+        (_, [State::Running]) => {
+            let sql = "SELECT place FROM running WHERE place < ?1 ORDER BY place DESC LIMIT ?2";
+            conn.prepare_cached(sql)?.query_map(params![before, LOOKED_AT_MAX], read)?.collect()
+        }
+        _ => {
+            let sql = "SELECT place FROM job WHERE place < ?1 ORDER BY place DESC LIMIT ?2";
+            conn.prepare_cached(sql)?.query_map(params![before, LOOKED_AT_MAX], read)?.collect()
+        }
+    }
+}
+
+pub(crate) fn list(conn: &Connection, filter: &JobFilter, page: Page) -> rusqlite::Result<JobPage> {
+    let limit = page.limit.clamp(1, PAGE_JOBS_MAX);
+    let before = page.after.map_or(i64::MAX, |cursor| cursor.0 as i64);
+    let places = candidates(conn, filter, before)?;
+    let mut found = JobPage::default();
+    for (index, place) in places.iter().enumerate() {
+        found.jobs.extend(job_at(conn, *place)?.filter(|job| filter.matches(job)));
+        let looked_at_all = index + 1 == places.len();
+        if found.jobs.len() == limit || looked_at_all {
+            let more = !looked_at_all || places.len() as i64 == LOOKED_AT_MAX;
+            found.next = more.then_some(Cursor(*place as u64));
+            break;
+        }
+    }
+    Ok(found)
+}
+
+pub(crate) fn queue_info(conn: &Connection, number: i64, name: QueueName) -> rusqlite::Result<QueueInfo> {
+    let mut find = conn.prepare_cached("SELECT paused, retention FROM queue WHERE id = ?1")?;
+    let settings = find.query_row([number], read_queue).optional()?.unwrap_or_default();
+    let mut counts = Counts::default();
+    let mut find = conn.prepare_cached("SELECT state, jobs FROM count WHERE queue = ?1")?;
+    let mut rows = find.query([number])?;
+    while let Some(row) = rows.next()? {
+        counts.set(read_state(row.get(0)?), row.get::<_, i64>(1)?.max(0) as u64);
+    }
+    let mut find = conn.prepare_cached(
+        "SELECT created_at FROM job WHERE place = (SELECT place FROM ready WHERE queue = ?1 ORDER BY priority, turn, place LIMIT 1)",
+    )?;
+    let oldest: Option<i64> = find.query_row([number], |row| row.get(0)).optional()?;
+    Ok(QueueInfo { name, paused: settings.paused, counts, oldest_ready_at: time(oldest), retention: settings.retention })
+}
+
+pub(crate) fn queues(conn: &Connection) -> rusqlite::Result<Vec<QueueInfo>> {
+    let mut find = conn.prepare_cached("SELECT queue.id, name.text FROM queue JOIN name ON name.id = queue.id ORDER BY name.text")?;
+    let named = find.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+    named.map(|queue| queue.and_then(|(number, name)| queue_info(conn, number, parsed(QueueName::new(name))?))).collect()
+}

@@ -1,0 +1,239 @@
+//! The door bell and the gate between processes that share the file.
+//!
+//! Beside `jobs.db` stands the folder `jobs.db-peers`. Every process binds a datagram socket in it; a commit sends
+//! what changed to every other socket. Two lock files make the gate through which writers pass one at a time. The
+//! folder holds nothing that matters: it may be removed when no process uses the file.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures_util::stream;
+use longshore_core::{QueueName, StoreError, StoreResult, Wake, WakeStream};
+use tokio::sync::broadcast::{self, error::RecvError};
+
+/// Rings that a slow listener may leave unheard before it is told that it missed some.
+const UNHEARD_MAX: usize = 1_024;
+/// Longest datagram; more news than fits becomes "look at everything".
+const DATAGRAM_BYTES_MAX: usize = 4_096;
+
+/// The folder beside the database file.
+pub(crate) struct Peers {
+    folder: PathBuf,
+    /// Keeps the folder open, so that sockets in it have a short path however long the real one is.
+    handle: File,
+}
+
+impl Peers {
+    pub(crate) fn open(database: &Path) -> StoreResult<Self> {
+        let mut name = database.as_os_str().to_owned();
+        name.push("-peers");
+        let folder = PathBuf::from(name);
+        let open = || -> io::Result<File> {
+            fs::create_dir_all(&folder)?;
+            File::open(&folder)
+        };
+        let handle = open().map_err(|error| StoreError::ReadOnly(format!("{}: {error}", folder.display())))?;
+        Ok(Self { folder, handle })
+    }
+
+    /// A socket address has about a hundred bytes for its path.
+    fn short(&self, name: &str) -> PathBuf {
+        let through = PathBuf::from(format!("/proc/self/fd/{}", self.handle.as_raw_fd()));
+        if through.exists() { through.join(name) } else { self.folder.join(name) }
+    }
+
+    fn lock_file(&self, name: &str) -> StoreResult<File> {
+        let path = self.folder.join(name);
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        file.map_err(|error| StoreError::ReadOnly(format!("{}: {error}", path.display())))
+    }
+}
+
+/// Lets one writer through at a time, in turns.
+///
+/// Whoever wants to write first takes the outer lock, then the inner one, then lets go of the outer. A process that
+/// has just written must queue up behind the one that waits, so none can keep the others out.
+pub(crate) struct Gate {
+    outer: File,
+    inner: File,
+}
+
+impl Gate {
+    pub(crate) fn open(peers: &Peers) -> StoreResult<Self> {
+        Ok(Self { outer: peers.lock_file("gate-outer")?, inner: peers.lock_file("gate-inner")? })
+    }
+
+    /// Waits for the turn; it lasts until the value is dropped.
+    pub(crate) fn enter(&self) -> Turn<'_> {
+        // Without locks (some network drives) SQLite's own still keep the file sound, only less fairly.
+        let _ = self.outer.lock();
+        let _ = self.inner.lock();
+        let _ = self.outer.unlock();
+        Turn(&self.inner)
+    }
+}
+
+pub(crate) struct Turn<'gate>(&'gate File);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
+/// Rings here, and at every other process.
+#[derive(Clone)]
+pub(crate) struct Bell {
+    here: broadcast::Sender<Wake>,
+    out: Arc<std::sync::Mutex<Out>>,
+}
+
+struct Out {
+    peers: Arc<Peers>,
+    own: String,
+    /// Another socket than the one we listen at, because it must never block.
+    voice: UnixDatagram,
+    others: Vec<String>,
+    looked_at: Option<SystemTime>,
+}
+
+impl Bell {
+    /// Binds this process's socket and starts to listen at it.
+    pub(crate) fn start(peers: Peers, nonce: u64) -> StoreResult<Self> {
+        let peers = Arc::new(peers);
+        let own = format!("{}-{:08x}.sock", std::process::id(), nonce as u32);
+        let bind = || -> io::Result<(UnixDatagram, UnixDatagram)> {
+            let voice = UnixDatagram::unbound()?;
+            voice.set_nonblocking(true)?;
+            Ok((UnixDatagram::bind(peers.short(&own))?, voice))
+        };
+        let (ears, voice) = bind().map_err(|error| StoreError::Unavailable(format!("{}: cannot bind a socket: {error}", peers.folder.display())))?;
+        let here = broadcast::Sender::new(UNHEARD_MAX);
+        let ring = here.clone();
+        let listen = move || listen(&ears, &ring);
+        std::thread::Builder::new()
+            .name("sqlite-bell".to_owned())
+            .spawn(listen)
+            .map_err(|error| StoreError::Unavailable(format!("cannot start a thread: {error}")))?;
+        let out = Out { peers, own, voice, others: Vec::new(), looked_at: None };
+        Ok(Self { here, out: Arc::new(std::sync::Mutex::new(out)) })
+    }
+
+    pub(crate) fn ring_everywhere(&self, wakes: Vec<Wake>) {
+        if wakes.is_empty() {
+            return;
+        }
+        let letter = write(&wakes);
+        for wake in wakes {
+            let _ = self.here.send(wake);
+        }
+        self.out.lock().unwrap_or_else(std::sync::PoisonError::into_inner).send(&letter);
+    }
+
+    pub(crate) fn listen(&self) -> WakeStream {
+        Box::pin(stream::unfold(self.here.subscribe(), async |mut rings| match rings.recv().await {
+            Ok(wake) => Some((wake, rings)),
+            Err(RecvError::Lagged(_)) => Some((Wake::Missed, rings)),
+            Err(RecvError::Closed) => None,
+        }))
+    }
+
+    /// Stops listening and takes the socket away.
+    pub(crate) fn stop(&self) {
+        let out = self.out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _ = out.voice.send_to(STOP, out.peers.short(&out.own));
+        let _ = fs::remove_file(out.peers.folder.join(&out.own));
+    }
+}
+
+impl Out {
+    fn send(&mut self, letter: &[u8]) {
+        self.look_for_others();
+        let (peers, voice) = (&self.peers, &self.voice);
+        self.others.retain(|other| match voice.send_to(letter, peers.short(other)) {
+            // Nobody is behind that socket any more: its process was killed.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                let _ = fs::remove_file(peers.folder.join(other));
+                false
+            }
+            // A full mailbox means that plenty of news waits there already.
+            _ => true,
+        });
+    }
+
+    fn look_for_others(&mut self) {
+        let changed_at = fs::metadata(&self.peers.folder).and_then(|folder| folder.modified()).ok();
+        // A file system keeps times in ticks: only a change that is a while ago cannot hide a second one.
+        let settled = changed_at.and_then(|at| at.elapsed().ok()).is_some_and(|ago| ago > SETTLED);
+        if settled && changed_at == self.looked_at {
+            return;
+        }
+        let names = fs::read_dir(&self.peers.folder).into_iter().flatten().flatten();
+        let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+        self.others = names.filter(|name| name.ends_with(".sock") && *name != self.own).collect();
+        self.looked_at = changed_at;
+    }
+}
+
+const SETTLED: Duration = Duration::from_secs(1);
+const STOP: &[u8] = b"stop";
+
+/// One line per ring: a letter for its sort, then the name.
+fn write(wakes: &[Wake]) -> Vec<u8> {
+    let mut letter = Vec::new();
+    for wake in wakes {
+        let (sort, name) = match wake {
+            Wake::Ready(queue) => ('r', queue.as_str()),
+            Wake::Due => ('d', ""),
+            Wake::Cancel => ('c', ""),
+            Wake::Log(log) => ('l', log.as_str()),
+            Wake::Missed => ('m', ""),
+        };
+        letter.extend_from_slice(format!("{sort}{name}\n").as_bytes());
+    }
+    if letter.len() > DATAGRAM_BYTES_MAX { b"m\n".to_vec() } else { letter }
+}
+
+fn read(letter: &[u8]) -> Vec<Wake> {
+    let lines = std::str::from_utf8(letter).unwrap_or_default().lines();
+    lines
+        .filter_map(|line| match line.split_at_checked(1)? {
+            ("r", queue) => QueueName::new(queue).ok().map(Wake::Ready),
+            ("d", _) => Some(Wake::Due),
+            ("c", _) => Some(Wake::Cancel),
+            ("l", log) => Some(Wake::Log(log.to_owned())),
+            ("m", _) => Some(Wake::Missed),
+            _ => None,
+        })
+        .collect()
+}
+
+fn listen(ears: &UnixDatagram, ring: &broadcast::Sender<Wake>) {
+    let mut letter = [0; DATAGRAM_BYTES_MAX];
+    while let Ok(length) = ears.recv(&mut letter) {
+        if &letter[..length] == STOP {
+            return;
+        }
+        for wake in read(&letter[..length]) {
+            let _ = ring.send(wake);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rings_are_read_as_they_were_written() {
+        let wakes = vec![Wake::Ready(QueueName::new("mail:eu").unwrap()), Wake::Due, Wake::Cancel, Wake::Log("events".to_owned())];
+        assert_eq!(read(&write(&wakes)), wakes);
+        let many: Vec<Wake> = (0..2_000).map(|n| Wake::Log(format!("log-{n}"))).collect();
+        assert_eq!(read(&write(&many)), [Wake::Missed]);
+    }
+}

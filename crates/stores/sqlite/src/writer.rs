@@ -1,0 +1,164 @@
+//! The writer: one thread, one connection, one commit for everything that waits.
+//!
+//! While one commit is synced to the disk, the next requests gather. Each batch runs in one transaction and is answered
+//! after its commit, so an answer is as durable as the setting promises.
+
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use longshore_clock::Chance;
+use longshore_core::{StoreError, StoreResult, Wake};
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::desk::WAITING_MAX;
+use crate::error::{Tried, Trouble, sorted};
+use crate::names::Names;
+use crate::tx::Tx;
+use crate::wake::{Bell, Gate};
+
+/// Requests that share one commit at most.
+const SHARED_MAX: usize = 1_024;
+
+/// One request: what to do inside the transaction, and whom to tell afterwards.
+trait Step: Send {
+    /// Does the work. May be called again after the transaction it was in became void.
+    fn run(&mut self, tx: &mut Tx<'_>) -> Tried<()>;
+    /// Tells the caller: the answer, or why the commit failed.
+    fn settle(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Call<T, F> {
+    work: F,
+    answer: Option<StoreResult<T>>,
+    reply: oneshot::Sender<StoreResult<T>>,
+}
+
+impl<T: Send, F: FnMut(&mut Tx<'_>) -> Tried<T> + Send> Step for Call<T, F> {
+    fn run(&mut self, tx: &mut Tx<'_>) -> Tried<()> {
+        match (self.work)(tx) {
+            Ok(answer) => self.answer = Some(Ok(answer)),
+            Err(Trouble::Refused(error)) => self.answer = Some(Err(error)),
+            Err(trouble @ Trouble::Sql(_)) => return Err(trouble),
+        }
+        Ok(())
+    }
+
+    fn settle(self: Box<Self>, committed: Result<(), StoreError>) {
+        let answer = match (committed, self.answer) {
+            (Err(error), _) => Err(error),
+            (Ok(()), Some(answer)) => answer,
+            (Ok(()), None) => Err(StoreError::Closed),
+        };
+        // The caller may have gone; what was committed stays.
+        let _ = self.reply.send(answer);
+    }
+}
+
+/// The way to the writer thread.
+pub(crate) struct Writer {
+    requests: Mutex<Option<mpsc::Sender<Box<dyn Step>>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub(crate) fn start(connection: Connection, gate: Gate, bell: Bell, chance: Chance) -> StoreResult<Self> {
+        let (requests, queue) = mpsc::channel(WAITING_MAX);
+        let desk = Desk { connection, gate, bell, chance, names: Names::default() };
+        let thread = std::thread::Builder::new().name("sqlite-write".to_owned()).spawn(move || desk.serve(queue));
+        let thread = thread.map_err(|error| StoreError::Unavailable(format!("cannot start a thread: {error}")))?;
+        Ok(Self { requests: Mutex::new(Some(requests)), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Runs `work` inside the next transaction and answers after its commit. `work` may run more than once; only the
+    /// last time counts.
+    pub(crate) async fn write<T, F>(&self, work: F) -> StoreResult<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Tried<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let step: Box<dyn Step> = Box::new(Call { work, answer: None, reply });
+        requests.ok_or(StoreError::Closed)?.send(step).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Serves what was accepted, then ends the thread.
+    pub(crate) fn stop(&self) {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Desk {
+    connection: Connection,
+    gate: Gate,
+    bell: Bell,
+    chance: Chance,
+    names: Names,
+}
+
+impl Desk {
+    fn serve(mut self, mut queue: mpsc::Receiver<Box<dyn Step>>) {
+        let mut batch = Vec::with_capacity(SHARED_MAX);
+        while let Some(first) = queue.blocking_recv() {
+            batch.push(first);
+            while batch.len() < SHARED_MAX
+                && let Ok(step) = queue.try_recv()
+            {
+                batch.push(step);
+            }
+            self.serve_batch(&mut batch);
+        }
+    }
+
+    fn serve_batch(&mut self, batch: &mut Vec<Box<dyn Step>>) {
+        let shared = self.commit(batch);
+        if shared.is_err() && batch.len() > 1 {
+            // One of them spoils it for all, so each gets a transaction of its own.
+            for step in batch.drain(..) {
+                let mut alone = vec![step];
+                let committed = self.commit(&mut alone);
+                alone.into_iter().for_each(|step| step.settle(committed.clone()));
+            }
+            return;
+        }
+        batch.drain(..).for_each(|step| step.settle(shared.clone()));
+    }
+
+    /// Runs the batch in one transaction, then tells whoever waits for such news.
+    fn commit(&mut self, batch: &mut [Box<dyn Step>]) -> Result<(), StoreError> {
+        let wakes = {
+            let _turn = self.gate.enter();
+            match transact(&self.connection, &mut self.names, &self.chance, batch) {
+                Ok(wakes) => wakes,
+                Err(trouble) => {
+                    if !self.connection.is_autocommit()
+                        && let Err(error) = self.connection.execute_batch("ROLLBACK")
+                    {
+                        tracing::error!(%error, "could not roll back");
+                    }
+                    self.names.forget();
+                    return Err(trouble);
+                }
+            }
+        };
+        self.bell.ring_everywhere(wakes);
+        Ok(())
+    }
+}
+
+fn transact(connection: &Connection, names: &mut Names, chance: &Chance, batch: &mut [Box<dyn Step>]) -> Result<Vec<Wake>, StoreError> {
+    // Taken as a writer from the start: a reader that turns writer can find that the file has moved on.
+    connection.prepare_cached("BEGIN IMMEDIATE").and_then(|mut begin| begin.execute([])).map_err(|error| sorted(&error))?;
+    let mut tx = Tx::new(connection, names, chance);
+    for step in batch.iter_mut() {
+        step.run(&mut tx).map_err(|trouble| trouble.sorted())?;
+    }
+    let wakes = tx.flush().map_err(|trouble| trouble.sorted())?;
+    connection.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([])).map_err(|error| sorted(&error))?;
+    Ok(wakes)
+}

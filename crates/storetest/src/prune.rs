@@ -1,0 +1,124 @@
+use bytes::Bytes;
+use longshore_core::{
+    Change, DurationText, Ended, Expect, JobFilter, Kept, QueueChange, Refusal, Retention, State, Timestamp,
+};
+
+use crate::desk::Desk;
+use crate::draft::{Draft, START, at, cancel, done, done_with, fail, job, json, ms, queue};
+use crate::stage::Stage;
+
+const FAR: i64 = 100 * 86_400_000;
+
+fn retention(completed: u64, failed: u64, cancelled: u64) -> QueueChange {
+    let [completed, failed, cancelled] = [completed, failed, cancelled].map(|millis| DurationText(ms(millis)));
+    QueueChange { paused: None, retention: Some(Retention { completed, failed, cancelled }) }
+}
+
+/// Inserts and completes a job at the start; with its lease's token.
+async fn completed(desk: &Desk, draft: Draft) -> longshore_core::LeaseToken {
+    let spec = draft.spec();
+    desk.store.insert(vec![spec.clone()], START).await.unwrap();
+    let token = desk.take(spec.queue.as_str(), START).await.lease.token;
+    desk.end(token, done_with("[1]"), START).await;
+    token
+}
+
+async fn prune(desk: &Desk, now: Timestamp) -> Kept {
+    desk.store.prune(100, now).await.unwrap()
+}
+
+pub(crate) async fn an_ended_job_goes_when_its_retention_is_over(desk: &Desk) {
+    let token = completed(desk, job("a").retention(ms(500))).await;
+    assert_eq!(desk.job("a").await.expires_at, Some(at(500)));
+    let early = prune(desk, at(499)).await;
+    assert_eq!((early.removed, early.moved.len(), early.next), (0, 0, Some(at(500))));
+    let kept = prune(desk, at(500)).await;
+    assert_eq!((kept.removed, kept.moved.len(), kept.next), (1, 0, None));
+    desk.assert_gone("a").await;
+    assert_eq!(desk.store.queue(queue("default")).await.unwrap().unwrap().counts.total(), 0);
+    assert_eq!(desk.end(token, done_with("[1]"), at(600)).await, Ended::Refused(Refusal::Gone));
+    assert!(!desk.insert([job("a").queue("elsewhere")], at(600)).await[0].duplicate);
+}
+
+pub(crate) async fn retention_counts_from_the_end_and_is_the_queues_unless_the_job_has_its_own(desk: &Desk) {
+    desk.store.set_queue(queue("default"), retention(1_000, 2_000, 3_000), START).await.unwrap();
+    let drafts = ["completed", "failed", "cancelled"].map(job);
+    desk.insert(drafts.into_iter().chain([job("own").retention(ms(10))]), START).await;
+    desk.insert([job("waiting")], START).await;
+    for (outcome, claimed) in [done(), fail(), cancel(), fail()].into_iter().zip(desk.claim("default", 4, START).await) {
+        desk.end(claimed.lease.token, outcome, at(100)).await;
+    }
+    desk.amend("waiting", Change::Cancel, at(200)).await;
+    for (name, over) in [("completed", 1_100), ("failed", 2_100), ("cancelled", 3_100), ("own", 110), ("waiting", 3_200)] {
+        assert_eq!(desk.job(name).await.expires_at, Some(at(over)), "{name}");
+    }
+}
+
+pub(crate) async fn a_changed_retention_is_for_jobs_that_end_from_now_on(desk: &Desk) {
+    desk.store.set_queue(queue("default"), retention(1_000, 1_000, 1_000), START).await.unwrap();
+    completed(desk, job("before")).await;
+    desk.store.set_queue(queue("default"), retention(5, 5, 5), START).await.unwrap();
+    completed(desk, job("after")).await;
+    assert_eq!(desk.job("before").await.expires_at, Some(at(1_000)));
+    assert_eq!(desk.job("after").await.expires_at, Some(at(5)));
+}
+
+pub(crate) async fn every_way_to_an_end_is_pruned_and_nothing_else_is(desk: &Desk) {
+    desk.bring_all().await;
+    let staying = Stage::ALL.into_iter().filter(|stage| !stage.state().is_end()).count();
+    let kept = prune(desk, at(FAR)).await;
+    assert_eq!((kept.removed, kept.next), (Stage::ALL.len() - staying, None));
+    let left = desk.list(&JobFilter::default()).await;
+    assert_eq!((left.len(), left.iter().any(|job| job.state.is_end())), (staying, false));
+}
+
+pub(crate) async fn a_revived_job_does_not_go_at_its_old_time(desk: &Desk) {
+    desk.bring(Stage::ReadyByRevive).await;
+    assert_eq!(prune(desk, at(FAR)).await, Kept::default());
+    assert_eq!(desk.state(&Stage::ReadyByRevive.name()).await, Some(State::Ready));
+}
+
+pub(crate) async fn a_result_goes_when_its_own_retention_is_over(desk: &Desk) {
+    completed(desk, job("a").retention(ms(900)).result_retention(ms(300))).await;
+    assert_eq!(prune(desk, at(299)).await.next, Some(at(300)));
+    assert_eq!(desk.job("a").await.result, Some(json("[1]")));
+    let kept = prune(desk, at(310)).await;
+    assert_eq!((kept.moved.len(), kept.next), (0, Some(at(900))));
+    let job = desk.job("a").await;
+    assert_eq!((job.state, job.result, job.result_expired_at), (State::Completed, None, Some(at(310))));
+    assert_eq!(prune(desk, at(900)).await.removed, 1);
+    desk.assert_gone("a").await;
+}
+
+pub(crate) async fn a_result_does_not_outlive_its_record(desk: &Desk) {
+    completed(desk, job("a").retention(ms(300)).result_retention(ms(900))).await;
+    assert_eq!(prune(desk, START).await.next, Some(at(300)));
+    assert_eq!((prune(desk, at(300)).await.removed, prune(desk, at(300)).await.next), (1, None));
+}
+
+pub(crate) async fn documents_that_expired_are_removed(desk: &Desk) {
+    for (key, ttl) in [("short", Some(ms(100))), ("long", Some(ms(200))), ("staying", None)] {
+        desk.store.doc_put(key, Bytes::from_static(b"x"), Expect::Anything, ttl, START).await.unwrap();
+    }
+    assert_eq!(prune(desk, at(99)).await.next, Some(at(100)));
+    let kept = prune(desk, at(100)).await;
+    assert_eq!((kept.removed, kept.next), (1, Some(at(200))));
+    assert_eq!(prune(desk, at(FAR)).await, Kept { removed: 1, ..Kept::default() });
+    assert!(desk.store.doc_get("staying", at(FAR)).await.unwrap().is_some());
+}
+
+pub(crate) async fn at_most_the_limit_is_removed_at_once(desk: &Desk) {
+    for index in 0..5 {
+        completed(desk, job(&format!("j{index}")).retention(ms(10))).await;
+    }
+    for (removed, more) in [(2, true), (2, true), (1, false)] {
+        let kept = desk.store.prune(2, at(50)).await.unwrap();
+        assert_eq!(kept.removed, removed);
+        assert_eq!(kept.next.is_some_and(|next| next <= at(50)), more, "{:?}", kept.next);
+    }
+}
+
+pub(crate) async fn with_nothing_that_expires_nothing_is_wanted(desk: &Desk) {
+    desk.insert([job("a")], START).await;
+    assert_eq!(prune(desk, at(FAR)).await, Kept::default());
+}
