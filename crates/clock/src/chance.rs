@@ -30,7 +30,7 @@ impl Chance {
 
     /// A number at or above 0 and below 1.
     pub fn unit(&self) -> f64 {
-        self.with(rand::RngExt::random::<f64>)
+        self.with(RngExt::random::<f64>)
     }
 
     /// A whole number below `bound`; 0 if the bound is 0.

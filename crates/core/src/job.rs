@@ -62,9 +62,13 @@ impl JobSpec {
     /// Checks a batch for an insert: its size, and each of its jobs.
     pub fn check_batch(jobs: &[Arc<Self>]) -> Result<(), Invalid> {
         if jobs.len() > INSERT_JOBS_MAX {
-            return Err(Invalid::new("jobs", format!("at most {INSERT_JOBS_MAX} jobs"), jobs.len()).code("too_many"));
+            return Err(
+                Invalid::new("jobs", format!("at most {INSERT_JOBS_MAX} jobs"), jobs.len()).code("too_many")
+            );
         }
-        jobs.iter().enumerate().try_for_each(|(index, spec)| spec.check().map_err(|error| error.below(&format!("jobs[{index}]"))))
+        jobs.iter().enumerate().try_for_each(|(index, spec)| {
+            spec.check().map_err(|error| error.below(&format!("jobs[{index}]")))
+        })
     }
 }
 

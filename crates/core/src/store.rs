@@ -8,8 +8,8 @@ use futures_core::Stream;
 
 use crate::limits::INSERT_JOBS_MAX;
 use crate::{
-    Ended, Ends, Invalid, Job, JobFilter, JobId, JobSpec, Lease, LeaseToken, Progress, QueueChange, QueueInfo,
-    QueueName, Reason, Records, State, StoreResult, Timestamp, WorkerId,
+    Ended, Ends, Invalid, Job, JobFilter, JobId, JobSpec, Lease, LeaseToken, Progress, QueueChange,
+    QueueInfo, QueueName, Reason, Records, State, StoreResult, Timestamp, WorkerId,
 };
 
 /// Where jobs live. Grouped by who writes: callers insert; workers claim, renew and finish; the keeper promotes,
@@ -185,7 +185,8 @@ impl Claim {
     pub fn check(&self) -> Result<(), Invalid> {
         let wanted: usize = self.lanes.iter().map(|lane| lane.limit).sum();
         if wanted > INSERT_JOBS_MAX {
-            return Err(Invalid::new("lanes", format!("at most {INSERT_JOBS_MAX} jobs in all"), wanted).code("too_many"));
+            return Err(Invalid::new("lanes", format!("at most {INSERT_JOBS_MAX} jobs in all"), wanted)
+                .code("too_many"));
         }
         let mut named = HashSet::new();
         if let Some(twice) = self.lanes.iter().find(|lane| !named.insert(&lane.queue)) {

@@ -48,10 +48,12 @@ pub enum LimitName {
     AssetBytes,
     /// Bytes of the document after parsing, style sheets included.
     ExpandedBytes,
-    /// Elements inside one another.
+    /// Elements inside one another, or brackets of a style sheet.
     Nesting,
     /// Elements in all.
     Elements,
+    /// References to custom properties in the style sheets.
+    CssReferences,
     /// Pages of the PDF.
     Pages,
     /// Bytes of the PDF.
@@ -68,6 +70,7 @@ impl LimitName {
             Self::ExpandedBytes => "expanded_bytes",
             Self::Nesting => "nesting",
             Self::Elements => "elements",
+            Self::CssReferences => "css_references",
             Self::Pages => "pages",
             Self::OutputBytes => "output_bytes",
         }

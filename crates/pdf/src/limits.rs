@@ -1,14 +1,13 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use crate::error::PdfError;
 
 /// What one render may use. The defaults are the product's.
 ///
-/// The first five are checked before layout begins. `pages` and `output_bytes` are checked on the finished
-/// file, because the layout engine tells nothing on its way.
+/// All but the last two are checked before layout begins. `pages` and `output_bytes` are checked on the
+/// finished file, because the layout engine tells nothing on its way.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Bytes of HTML; 5 MiB.
@@ -20,11 +19,14 @@ pub struct Limits {
     /// Bytes of the document as parsed and written back with its style sheets; 48 MiB. A parser may repeat
     /// one start tag thousands of times, so a small input can grow.
     pub expanded_bytes: usize,
-    /// Elements inside one another, `html` included; 256. A thread that renders needs
+    /// Elements inside one another, `html` included, and brackets of a style sheet inside one another; 256. A thread that renders needs
     /// [`STACK_BYTES`](crate::STACK_BYTES) of stack for the default, and more for a larger value.
     pub nesting: usize,
     /// Elements in all; 200 000.
     pub elements: usize,
+    /// References to custom properties, `var(--name)`, in all style sheets together, and as many again in each
+    /// `style` attribute; 50 000. They form chains, and the engine follows a chain by recursion.
+    pub css_references: usize,
     /// Pages of the PDF; 2000. The engine's own ceiling is about 10 000 for a single oversized block.
     pub pages: u32,
     /// Bytes of the PDF; 50 MiB.
@@ -43,6 +45,7 @@ impl Default for Limits {
             expanded_bytes: 48 * MIB,
             nesting: 256,
             elements: 200_000,
+            css_references: 50_000,
             pages: 2000,
             output_bytes: 50 * MIB,
             stop: Stop::never(),
@@ -55,6 +58,8 @@ impl Default for Limits {
 /// It is asked while the document is read and between the steps. The layout engine itself cannot be
 /// interrupted: once layout runs, the thread runs until it is done, and the answer is then
 /// [`PdfError::Stopped`]. A caller that needs to go on at once leaves the thread behind.
+///
+/// A deadline is a question too, asked of the caller's own clock: `Stop::when(move || clock.now() >= deadline)`.
 #[derive(Clone, Default)]
 pub struct Stop(Option<Arc<Question>>);
 
@@ -66,7 +71,7 @@ impl Stop {
         Self(None)
     }
 
-    /// Asks `question` each time; `true` ends the render.
+    /// Asks `question` each time; `true` ends the render. It should be cheap: it is asked every 4 KiB of HTML.
     pub fn when(question: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(question)))
     }
@@ -74,11 +79,6 @@ impl Stop {
     /// Ends the render once `flag` is set.
     pub fn flag(flag: Arc<AtomicBool>) -> Self {
         Self::when(move || flag.load(Ordering::Relaxed))
-    }
-
-    /// Ends the render once the monotonic clock has reached `deadline`.
-    pub fn at(deadline: Instant) -> Self {
-        Self::when(move || Instant::now() >= deadline)
     }
 
     pub(crate) fn check(&self) -> Result<(), PdfError> {

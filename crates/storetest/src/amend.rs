@@ -14,7 +14,9 @@ pub(crate) async fn a_waiting_job_is_cancelled_at_once(desk: &Desk) {
             continue;
         }
         let name = stage.name();
-        let Amended::Moved { job, to } = desk.amend(&name, Change::Cancel, at(2_000)).await else { panic!("{stage:?}") };
+        let Amended::Moved { job, to } = desk.amend(&name, Change::Cancel, at(2_000)).await else {
+            panic!("{stage:?}")
+        };
         assert_eq!(to, Some(State::Cancelled));
         assert_eq!(*job, desk.job(&name).await);
         assert_eq!((job.state, job.reason), (State::Cancelled, Some(Reason::ByOperator)));
@@ -23,7 +25,9 @@ pub(crate) async fn a_waiting_job_is_cancelled_at_once(desk: &Desk) {
     }
 }
 
-pub(crate) async fn the_worker_of_a_running_job_is_asked_to_stop_and_asking_again_answers_the_same(desk: &Desk) {
+pub(crate) async fn the_worker_of_a_running_job_is_asked_to_stop_and_asking_again_answers_the_same(
+    desk: &Desk,
+) {
     desk.bring(Stage::Running).await;
     for _ in 0..2 {
         let Amended::Asked(job) = desk.amend("Running", Change::Cancel, at(2_000)).await else { panic!() };
@@ -46,7 +50,9 @@ pub(crate) async fn a_failed_or_cancelled_job_is_revived_anew_and_keeps_its_erro
         }
         let name = stage.name();
         let errors = desk.job(&name).await.errors;
-        let Amended::Moved { job, to } = desk.amend(&name, Change::Revive, at(2_000)).await else { panic!("{stage:?}") };
+        let Amended::Moved { job, to } = desk.amend(&name, Change::Revive, at(2_000)).await else {
+            panic!("{stage:?}")
+        };
         assert_eq!((to, job.state), (Some(State::Ready), State::Ready));
         assert_eq!(*job, desk.job(&name).await);
         let Job { attempt, stalls, progress, result, finished_at, expires_at, .. } = *job;
@@ -80,7 +86,8 @@ pub(crate) async fn any_other_job_is_not_revived(desk: &Desk) {
 }
 
 pub(crate) async fn the_record_of_a_job_that_does_not_run_can_be_removed(desk: &Desk) {
-    for (stage, _) in desk.bring_all().await.into_iter().filter(|(stage, _)| stage.state() != State::Running) {
+    for (stage, _) in desk.bring_all().await.into_iter().filter(|(stage, _)| stage.state() != State::Running)
+    {
         let name = stage.name();
         let last = Box::new(desk.job(&name).await);
         assert_eq!(desk.amend(&name, REMOVE, at(2_000)).await, Amended::Moved { job: last, to: None });
@@ -122,14 +129,19 @@ pub(crate) async fn a_job_that_is_not_there_is_unknown(desk: &Desk) {
 
 pub(crate) async fn changes_are_answered_in_the_order_of_the_ids(desk: &Desk) {
     desk.bring_all().await;
-    let ids = [Stage::Completed.name(), "nobody".to_owned(), Stage::Running.name(), Stage::ReadyByInsert.name()];
+    let ids =
+        [Stage::Completed.name(), "nobody".to_owned(), Stage::Running.name(), Stage::ReadyByInsert.name()];
     let mut ids: Vec<JobId> = ids.iter().map(|name| id(name)).collect();
     ids.push(ids[3].clone());
     let answers = desk.store.amend(ids, Change::Cancel, at(BROUGHT)).await.unwrap();
     assert_eq!((&answers[0], &answers[1]), (&Amended::WrongState(State::Completed), &Amended::Unknown));
     assert!(matches!(&answers[2], Amended::Asked(job) if *job.id() == id("Running")));
     assert!(matches!(&answers[3], Amended::Moved { to: Some(State::Cancelled), .. }));
-    assert_eq!(answers[4], Amended::WrongState(State::Cancelled), "an id that is named twice is changed in turn");
+    assert_eq!(
+        answers[4],
+        Amended::WrongState(State::Cancelled),
+        "an id that is named twice is changed in turn"
+    );
     assert!(desk.store.amend(vec![], Change::Cancel, at(BROUGHT)).await.unwrap().is_empty());
 }
 

@@ -17,13 +17,15 @@ pub async fn audit(store: &dyn Store) -> StoreResult<Vec<String>> {
     let queues = store.queues().await?;
     let mut findings = Vec::new();
 
-    let mut found: BTreeMap<QueueName, Counts> = queues.iter().map(|info| (info.name.clone(), Counts::default())).collect();
+    let mut found: BTreeMap<QueueName, Counts> =
+        queues.iter().map(|info| (info.name.clone(), Counts::default())).collect();
     if found.len() != queues.len() || !queues.is_sorted_by_key(|info| &info.name) {
         findings.push("the queues are not listed once each, by name".to_owned());
     }
     let mut ids = BTreeSet::new();
     for job in &jobs {
-        findings.extend(contradictions(job).into_iter().map(|what| format!("job {} {what}: {job:?}", job.id())));
+        findings
+            .extend(contradictions(job).into_iter().map(|what| format!("job {} {what}: {job:?}", job.id())));
         if !ids.insert(job.id()) {
             findings.push(format!("job {} is listed twice", job.id()));
         }
@@ -34,10 +36,16 @@ pub async fn audit(store: &dyn Store) -> StoreResult<Vec<String>> {
     }
     for info in &queues {
         if info.counts != found[&info.name] {
-            findings.push(format!("queue {} counts {:?}, but listing finds {:?}", info.name, info.counts, found[&info.name]));
+            findings.push(format!(
+                "queue {} counts {:?}, but listing finds {:?}",
+                info.name, info.counts, found[&info.name]
+            ));
         }
         if info.oldest_ready_at.is_some() != (info.counts.get(State::Ready) > 0) {
-            findings.push(format!("queue {} waits since {:?} with counts {:?}", info.name, info.oldest_ready_at, info.counts));
+            findings.push(format!(
+                "queue {} waits since {:?} with counts {:?}",
+                info.name, info.oldest_ready_at, info.counts
+            ));
         }
     }
     for job in jobs.iter().take(LOOKS) {
@@ -47,9 +55,12 @@ pub async fn audit(store: &dyn Store) -> StoreResult<Vec<String>> {
         }
     }
     for state in State::ALL {
-        let here = every(store, &JobFilter { states: vec![state], ..JobFilter::default() }, PAGE_JOBS_MAX).await?;
+        let here =
+            every(store, &JobFilter { states: vec![state], ..JobFilter::default() }, PAGE_JOBS_MAX).await?;
         if !here.iter().eq(jobs.iter().filter(|job| job.state == state)) {
-            findings.push(format!("the listing of {state} jobs differs from the {state} jobs of the whole listing"));
+            findings.push(format!(
+                "the listing of {state} jobs differs from the {state} jobs of the whole listing"
+            ));
         }
     }
     Ok(findings)
@@ -77,7 +88,10 @@ fn contradictions(job: &Job) -> Vec<&'static str> {
         (job.result.is_some() && job.state != State::Completed, "has a result without success"),
         (job.result.is_some() && job.result_expired_at.is_some(), "has a result that expired"),
         (job.state == State::Scheduled && job.run_at.is_none(), "waits for no time"),
-        (job.state != State::Scheduled && job.run_at.is_some(), "has a time to run, yet does not wait for it"),
+        (
+            job.state != State::Scheduled && job.run_at.is_some(),
+            "has a time to run, yet does not wait for it",
+        ),
         (job.state == State::Failed && job.reason.is_none(), "failed for no reason"),
         (job.state == State::Cancelled && job.reason.is_none(), "was cancelled for no reason"),
         (job.progress.percent > 100, "is more than done"),

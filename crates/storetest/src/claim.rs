@@ -4,13 +4,14 @@ use longshore_core::limits::INSERT_JOBS_MAX;
 use longshore_core::{Change, Claim, Outcome, Progress, QueueChange, State};
 
 use crate::desk::Desk;
-use crate::draft::{LEASE, START, at, claim_of, fail, job, ms, queue, retry, worker};
+use crate::draft::{LEASE, START, at, claim_of, fail, job, ms, queue, retry, snooze, worker};
 use crate::stage::{DUE, Stage};
 
 pub(crate) async fn each_lane_is_given_up_to_the_wanted_number(desk: &Desk) {
     let names = |name: &'static str| (0..4).map(move |index| job(&format!("{name}{index}")).queue(name));
     desk.insert(names("a").chain(names("b")).chain(names("c")), START).await;
-    let claimed = desk.store.claim(claim_of(&[("a", 2), ("b", 9), ("unheard", 3), ("c", 0)]), at(1)).await.unwrap();
+    let claimed =
+        desk.store.claim(claim_of(&[("a", 2), ("b", 9), ("unheard", 3), ("c", 0)]), at(1)).await.unwrap();
     let of = |name: &str| claimed.iter().filter(|claimed| claimed.spec.queue.as_str() == name).count();
     assert_eq!((of("a"), of("b"), of("c"), claimed.len()), (2, 4, 0, 6));
     assert_eq!(desk.count("a", State::Running).await, 2);
@@ -27,7 +28,11 @@ pub(crate) async fn a_claim_of_nothing_gives_nothing(desk: &Desk) {
 
 pub(crate) async fn the_lowest_priority_number_goes_first(desk: &Desk) {
     let priorities = [5.0, 0.0, -1.5, 1e300, -1e300, 0.1, f64::MIN_POSITIVE, -0.0, 7.0, 1e-300, -2.0];
-    desk.insert(priorities.iter().enumerate().map(|(index, value)| job(&format!("p{index}")).priority(*value)), START).await;
+    desk.insert(
+        priorities.iter().enumerate().map(|(index, value)| job(&format!("p{index}")).priority(*value)),
+        START,
+    )
+    .await;
     let claimed = desk.claim("default", 99, at(1)).await;
     let order: Vec<f64> = claimed.iter().map(|claimed| claimed.spec.priority.get()).collect();
     let mut sorted = priorities.to_vec();
@@ -54,32 +59,48 @@ pub(crate) async fn a_promoted_job_stands_behind_those_that_were_ready_before(de
     assert_eq!(desk.claim_ids("default", 99, at(300)).await, ["ready", "also", "sooner", "later", "last"]);
 }
 
-pub(crate) async fn a_job_that_is_ready_again_stands_behind_those_that_were_ready_before(desk: &Desk) {
-    for way in ["hand back", "retry", "reclaim", "revive"] {
-        let (again, waiting) = (format!("again {way}"), format!("waiting {way}"));
-        desk.insert([job(&again).queue(way)], START).await;
-        let claim = Claim { lease: ms(10), ..claim_of(&[(way, 1)]) };
-        let token = desk.store.claim(claim, at(1)).await.unwrap()[0].lease.token;
-        desk.insert([job(&waiting).queue(way)], at(2)).await;
-        match way {
-            "hand back" => drop(desk.end(token, Outcome::HandBack, at(3)).await),
-            "retry" => {
-                desk.end(token, retry(at(4)), at(3)).await;
-                desk.store.promote(10, at(4)).await.unwrap();
-            }
-            "reclaim" => drop(desk.store.reclaim(10, 3, at(50)).await.unwrap()),
-            _ => {
-                desk.end(token, fail(), at(3)).await;
-                desk.amend(&again, Change::Revive, at(4)).await;
-            }
-        }
-        assert_eq!(desk.claim_ids(way, 9, at(60)).await, [waiting, again]);
+/// Claims one job, lets another wait behind it, gives the first back in some way, and tells the order that follows.
+async fn order_after(desk: &Desk, way: &str) -> Vec<String> {
+    desk.insert([job(&format!("first by {way}")).queue(way)], START).await;
+    let claim = Claim { lease: ms(10), ..claim_of(&[(way, 1)]) };
+    let token = desk.store.claim(claim, at(1)).await.unwrap()[0].lease.token;
+    desk.insert([job(&format!("second by {way}")).queue(way)], at(2)).await;
+    let outcome = match way {
+        "hand back" => Some(Outcome::HandBack),
+        "retry" => Some(retry(at(4))),
+        "snooze" => Some(snooze(at(4))),
+        "reclaim" => None,
+        _ => Some(fail()),
+    };
+    if let Some(outcome) = outcome {
+        desk.end(token, outcome, at(3)).await;
+    }
+    if way == "revive" {
+        desk.amend(&format!("first by {way}"), Change::Revive, at(4)).await;
+    }
+    desk.store.promote(10, at(4)).await.unwrap();
+    desk.store.reclaim(10, 3, at(50)).await.unwrap();
+    let order = desk.claim_ids(way, 9, at(60)).await;
+    order.iter().map(|name| name.split(' ').next().unwrap().to_owned()).collect()
+}
+
+pub(crate) async fn a_job_that_was_given_back_keeps_its_turn(desk: &Desk) {
+    for way in ["hand back", "reclaim"] {
+        assert_eq!(order_after(desk, way).await, ["first", "second"], "{way}");
+    }
+}
+
+pub(crate) async fn a_job_that_became_ready_anew_joins_the_end_of_the_line(desk: &Desk) {
+    for way in ["retry", "snooze", "revive"] {
+        assert_eq!(order_after(desk, way).await, ["second", "first"], "{way}");
     }
 }
 
 pub(crate) async fn a_paused_queue_gives_none_until_it_is_resumed(desk: &Desk) {
     desk.insert([job("a").queue("paused"), job("b").queue("open")], START).await;
-    let set = |paused| desk.store.set_queue(queue("paused"), QueueChange { paused: Some(paused), retention: None }, at(1));
+    let set = |paused| {
+        desk.store.set_queue(queue("paused"), QueueChange { paused: Some(paused), retention: None }, at(1))
+    };
     set(true).await.unwrap();
     let claimed = desk.store.claim(claim_of(&[("paused", 5), ("open", 5)]), at(2)).await.unwrap();
     assert_eq!(claimed.iter().map(|claimed| claimed.spec.id.to_string()).collect::<Vec<_>>(), ["b"]);
@@ -146,7 +167,10 @@ pub(crate) async fn a_job_is_given_once_and_every_lease_has_a_token_of_its_own(d
     assert_eq!(ids.len(), 50);
     let token = *tokens.iter().next().unwrap();
     desk.end(token, Outcome::HandBack, at(20)).await;
-    assert!(tokens.insert(desk.take("default", at(21)).await.lease.token), "a new lease on the same job is a new token");
+    assert!(
+        tokens.insert(desk.take("default", at(21)).await.lease.token),
+        "a new lease on the same job is a new token"
+    );
 }
 
 pub(crate) async fn a_claim_that_breaks_a_limit_is_refused_whole(desk: &Desk) {
@@ -159,6 +183,8 @@ pub(crate) async fn a_claim_that_breaks_a_limit_is_refused_whole(desk: &Desk) {
     ] {
         desk.assert_refused(&before, desk.store.claim(claim_of(lanes), at(1)).await).await;
     }
+    let momentary = Claim { lease: ms(0), ..claim_of(&[("default", 1)]) };
+    desk.assert_refused(&before, desk.store.claim(momentary, at(1)).await).await;
     let largest = claim_of(&[("default", INSERT_JOBS_MAX - 1), ("other", 1)]);
     assert_eq!(desk.store.claim(largest, at(1)).await.unwrap().len(), 2);
 }

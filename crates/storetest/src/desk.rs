@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use longshore_core::{
-    Amended, Change, Claimed, Durability, End, Ended, Ends, Inserted, Job, JobFilter, LeaseToken, Outcome, Page, Progress,
-    QueueInfo, Renewal, Renewed, State, Store, StoreError, StoreResult, Timestamp,
+    Amended, Change, Claimed, Durability, End, Ended, Ends, Inserted, Job, JobFilter, LeaseToken, Outcome,
+    Page, Progress, QueueInfo, Renewal, Renewed, State, Store, StoreError, StoreResult, Timestamp,
 };
 
 use crate::draft::{Draft, LEASE, claim_of, id, queue, specs};
@@ -40,7 +40,11 @@ impl Desk {
         if lasting { Some(self.closet.open().await) } else { None }
     }
 
-    pub(crate) async fn insert(&self, drafts: impl IntoIterator<Item = Draft>, now: Timestamp) -> Vec<Inserted> {
+    pub(crate) async fn insert(
+        &self,
+        drafts: impl IntoIterator<Item = Draft>,
+        now: Timestamp,
+    ) -> Vec<Inserted> {
         self.store.insert(specs(drafts), now).await.unwrap()
     }
 
@@ -68,7 +72,12 @@ impl Desk {
         only(self.finish(vec![End::by_token(token, outcome)], now).await.unwrap())
     }
 
-    pub(crate) async fn renew(&self, token: LeaseToken, progress: Option<Progress>, now: Timestamp) -> Renewed {
+    pub(crate) async fn renew(
+        &self,
+        token: LeaseToken,
+        progress: Option<Progress>,
+        now: Timestamp,
+    ) -> Renewed {
         only(self.store.renew(vec![Renewal { token, progress }], LEASE, now).await.unwrap())
     }
 
@@ -120,6 +129,7 @@ pub(crate) async fn every(store: &dyn Store, filter: &JobFilter, limit: usize) -
         if page.next.is_none() {
             return Ok(jobs);
         }
+        assert_ne!(page.next, after, "the listing does not move on");
         after = page.next;
     }
 }

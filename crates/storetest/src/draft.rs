@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use longshore_core::life::Move;
 use longshore_core::{
-    Claim, DurationText, JobError, JobId, JobSpec, Json, KindName, LaneWant, LeaseToken, Options, Outcome, Priority,
-    QueueName, Reason, Timestamp, WorkerId,
+    Claim, DurationText, End, JobError, JobId, JobSpec, Json, KindName, LaneWant, LeaseToken, Options,
+    Outcome, Priority, QueueName, Reason, Timestamp, WorkerId,
 };
 
 /// The first moment of every question.
@@ -137,6 +137,13 @@ pub(crate) fn fail() -> Outcome {
 
 pub(crate) fn cancel() -> Outcome {
     Outcome::Cancel { reason: Reason::ByHandler }
+}
+
+/// An end with jobs that follow from it.
+pub(crate) fn end_then(token: LeaseToken, outcome: Outcome, then: Vec<Arc<JobSpec>>) -> End {
+    let mut end = End::by_token(token, outcome);
+    end.then = then;
+    end
 }
 
 /// Each outcome with the move that it makes; those that wait do so until `due`.

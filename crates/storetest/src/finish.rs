@@ -2,12 +2,17 @@ use longshore_core::limits::{ERRORS_KEPT, RESULT_BYTES_MAX};
 use longshore_core::{Change, End, Ended, JobError, Outcome, Reason, Refusal, State};
 
 use crate::desk::Desk;
-use crate::draft::{FOREIGN, START, at, cancel, done, done_with, fail, job, json, outcomes, retry, snooze, worker};
+use crate::draft::{
+    FOREIGN, START, at, cancel, done, done_with, fail, job, json, outcomes, retry, snooze, worker,
+};
 use crate::stage::{BROUGHT, DUE, Stage, after_leases};
 
 pub(crate) async fn an_attempt_that_succeeded_completes_its_job_with_its_result(desk: &Desk) {
     let token = desk.bring(Stage::Running).await;
-    assert_eq!(desk.end(token, done_with("{\"pages\" : 3}"), at(5_000)).await, Ended::Moved(State::Completed));
+    assert_eq!(
+        desk.end(token, done_with("{\"pages\" : 3}"), at(5_000)).await,
+        Ended::Moved(State::Completed)
+    );
     let job = desk.job("Running").await;
     assert_eq!((job.state, job.result, job.reason), (State::Completed, Some(json("{\"pages\" : 3}")), None));
     assert_eq!((job.attempt, job.stalls, job.errors, job.run_at), (1, 0, vec![], None));
@@ -26,7 +31,10 @@ pub(crate) async fn a_retry_waits_for_its_time_and_keeps_its_error(desk: &Desk) 
     let outcome = Outcome::Retry { at: at(9_000), error, reason: Reason::Timeout };
     assert_eq!(desk.end(token, outcome, at(5_000)).await, Ended::Moved(State::Scheduled));
     let job = desk.job("Running").await;
-    assert_eq!((job.state, job.run_at, job.reason), (State::Scheduled, Some(at(9_000)), Some(Reason::Timeout)));
+    assert_eq!(
+        (job.state, job.run_at, job.reason),
+        (State::Scheduled, Some(at(9_000)), Some(Reason::Timeout))
+    );
     assert_eq!((job.attempt, job.finished_at, job.expires_at), (1, None, None));
     let error = &job.errors[0];
     assert_eq!((error.attempt, error.reason, &*error.message), (1, Reason::Timeout, "the disk is full"));
@@ -47,7 +55,10 @@ pub(crate) async fn a_snooze_gives_the_attempt_back(desk: &Desk) {
     let outcome = Outcome::Snooze { until: at(9_000), reason: Some(Reason::UnknownKind) };
     assert_eq!(desk.end(token, outcome, at(5_000)).await, Ended::Moved(State::Scheduled));
     let job = desk.job("Running").await;
-    assert_eq!((job.run_at, job.reason, job.attempt, job.errors), (Some(at(9_000)), Some(Reason::UnknownKind), 0, vec![]));
+    assert_eq!(
+        (job.run_at, job.reason, job.attempt, job.errors),
+        (Some(at(9_000)), Some(Reason::UnknownKind), 0, vec![])
+    );
     desk.store.promote(9, at(9_000)).await.unwrap();
     let again = desk.take("Running", at(9_000)).await;
     assert_eq!(again.attempt, 1);
@@ -69,7 +80,10 @@ pub(crate) async fn a_failure_ends_the_job_and_keeps_its_error(desk: &Desk) {
     let job = desk.job("Running").await;
     assert_eq!((job.state, job.reason, job.attempt), (State::Failed, Some(Reason::Panic), 1));
     assert_eq!((job.finished_at, job.result), (Some(at(5_000)), None));
-    assert_eq!((&*job.errors[0].message, job.errors[0].trace.as_deref()), ("no such printer", Some("at print")));
+    assert_eq!(
+        (&*job.errors[0].message, job.errors[0].trace.as_deref()),
+        ("no such printer", Some("at print"))
+    );
 }
 
 pub(crate) async fn a_handler_may_cancel_its_job(desk: &Desk) {
@@ -82,7 +96,8 @@ pub(crate) async fn a_handler_may_cancel_its_job(desk: &Desk) {
 
 pub(crate) async fn an_error_tells_of_its_attempt(desk: &Desk) {
     let token = desk.bring(Stage::Running).await;
-    let end = End { started_at: Some(at(1_200)), ..End::by_token(token, retry(at(9_000))) };
+    let mut end = End::by_token(token, retry(at(9_000)));
+    end.started_at = Some(at(1_200));
     desk.finish(vec![end], at(5_000)).await.unwrap();
     let job = desk.job("Running").await;
     assert_eq!(job.started_at, Some(at(1_200)), "when the handler really started");
@@ -98,7 +113,8 @@ pub(crate) async fn the_errors_of_the_newest_attempts_are_kept_oldest_first(desk
         let now = i64::from(attempt) * 100;
         let token = desk.take("default", at(now)).await.lease.token;
         let error = JobError::new(&format!("failure {attempt}"));
-        desk.end(token, Outcome::Retry { at: at(now + 50), error, reason: Reason::Error }, at(now + 10)).await;
+        desk.end(token, Outcome::Retry { at: at(now + 50), error, reason: Reason::Error }, at(now + 10))
+            .await;
         desk.store.promote(9, at(now + 50)).await.unwrap();
     }
     let kept: Vec<u32> = desk.job("a").await.errors.iter().map(|error| error.attempt).collect();
@@ -107,7 +123,8 @@ pub(crate) async fn the_errors_of_the_newest_attempts_are_kept_oldest_first(desk
 
 pub(crate) async fn ends_are_answered_in_their_order(desk: &Desk) {
     desk.insert(["a", "b", "c"].map(job), START).await;
-    let tokens: Vec<_> = desk.claim("default", 3, at(1)).await.iter().map(|claimed| claimed.lease.token).collect();
+    let tokens: Vec<_> =
+        desk.claim("default", 3, at(1)).await.iter().map(|claimed| claimed.lease.token).collect();
     let ends = vec![
         End::by_token(tokens[2], fail()),
         End::by_token(tokens[0], done()),
@@ -169,10 +186,16 @@ pub(crate) async fn an_old_lease_does_not_end_a_new_job_with_the_same_id(desk: &
 pub(crate) async fn a_repeated_end_is_answered_as_repeated_and_changes_nothing(desk: &Desk) {
     for (by_move, outcome) in outcomes(at(DUE)) {
         let token = desk.bring(Stage::Running).await;
-        let Ended::Moved(state) = desk.end(token, outcome.clone(), at(2_000)).await else { panic!("{by_move:?}") };
+        let Ended::Moved(state) = desk.end(token, outcome.clone(), at(2_000)).await else {
+            panic!("{by_move:?}")
+        };
         let before = desk.whole().await;
         for later in [2_000, 3_000] {
-            assert_eq!(desk.end(token, outcome.clone(), at(later)).await, Ended::Repeated(state), "{by_move:?}");
+            assert_eq!(
+                desk.end(token, outcome.clone(), at(later)).await,
+                Ended::Repeated(state),
+                "{by_move:?}"
+            );
         }
         assert_eq!(desk.whole().await, before, "{by_move:?}");
         desk.amend("Running", Change::Remove { force: false }, at(3_000)).await;
@@ -184,7 +207,8 @@ pub(crate) async fn a_late_end_in_another_way_is_refused_and_changes_nothing(des
         let token = desk.bring(Stage::Running).await;
         desk.end(token, first, at(2_000)).await;
         let before = desk.whole().await;
-        for (by_move, outcome) in outcomes(at(DUE)).into_iter().filter(|(by_move, _)| *by_move != first_move) {
+        for (by_move, outcome) in outcomes(at(DUE)).into_iter().filter(|(by_move, _)| *by_move != first_move)
+        {
             let answer = desk.end(token, outcome, at(3_000)).await;
             assert_eq!(answer, Ended::Refused(Refusal::LeaseLost), "{by_move:?} after {first_move:?}");
         }
@@ -217,7 +241,8 @@ pub(crate) async fn a_lease_that_ran_out_may_end_its_job_until_it_is_taken_back(
 
 pub(crate) async fn an_end_with_a_result_beyond_the_limit_refuses_all_ends(desk: &Desk) {
     desk.insert(["a", "b"].map(job), START).await;
-    let tokens: Vec<_> = desk.claim("default", 2, at(1)).await.iter().map(|claimed| claimed.lease.token).collect();
+    let tokens: Vec<_> =
+        desk.claim("default", 2, at(1)).await.iter().map(|claimed| claimed.lease.token).collect();
     let before = desk.whole().await;
     let long = format!("\"{}\"", "x".repeat(RESULT_BYTES_MAX));
     let ends = vec![End::by_token(tokens[0], done()), End::by_token(tokens[1], done_with(&long))];

@@ -1,20 +1,18 @@
 //! Jobs that follow from an end, and the turn that ends and claims in one.
 
-use std::sync::Arc;
-
-use longshore_core::{Change, End, Ended, Ends, Job, JobSpec, LeaseToken, Outcome, Refusal, State};
+use longshore_core::{Change, End, Ended, Ends, Job, Outcome, Refusal, State};
 
 use crate::desk::{Desk, only};
-use crate::draft::{START, at, claim_of, done, fail, id, job, specs};
+use crate::draft::{START, at, claim_of, done, end_then, fail, id, job, specs};
 use crate::stage::{BROUGHT, Stage};
-
-fn end_then(token: LeaseToken, outcome: Outcome, then: Vec<Arc<JobSpec>>) -> End {
-    End { then, ..End::by_token(token, outcome) }
-}
 
 pub(crate) async fn following_jobs_are_inserted_with_the_end(desk: &Desk) {
     let token = desk.bring(Stage::Running).await;
-    let then = specs([job("a").queue("next").priority(2.0), job("b").queue("next").run_at(at(9_000)), job("c").queue("last")]);
+    let then = specs([
+        job("a").queue("next").priority(2.0),
+        job("b").queue("next").run_at(at(9_000)),
+        job("c").queue("last"),
+    ]);
     desk.finish(vec![end_then(token, fail(), then.clone())], at(2_000)).await.unwrap();
     for spec in then {
         let name = spec.id.to_string();
@@ -24,7 +22,8 @@ pub(crate) async fn following_jobs_are_inserted_with_the_end(desk: &Desk) {
 }
 
 pub(crate) async fn a_following_job_whose_id_exists_is_skipped(desk: &Desk) {
-    desk.insert([job("here").args("1").queue("next"), job("there").args("1").queue("elsewhere")], START).await;
+    desk.insert([job("here").args("1").queue("next"), job("there").args("1").queue("elsewhere")], START)
+        .await;
     let token = desk.bring(Stage::Running).await;
     let then = ["here", "there", "Running", "new", "new"].map(|name| job(name).queue("next").args("2"));
     let answer = desk.finish(vec![end_then(token, done(), specs(then))], at(2_000)).await.unwrap();
@@ -62,7 +61,8 @@ pub(crate) async fn a_repeated_end_inserts_its_following_jobs_only_once(desk: &D
 
 pub(crate) async fn a_following_job_that_breaks_a_limit_refuses_all_ends(desk: &Desk) {
     desk.insert(["x", "y"].map(job), START).await;
-    let tokens: Vec<_> = desk.claim("default", 2, at(1)).await.iter().map(|claimed| claimed.lease.token).collect();
+    let tokens: Vec<_> =
+        desk.claim("default", 2, at(1)).await.iter().map(|claimed| claimed.lease.token).collect();
     let before = desk.whole().await;
     let wrong = job("wrong").options(|options| options.max_attempts = 0);
     let ends = vec![

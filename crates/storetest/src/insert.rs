@@ -17,7 +17,10 @@ fn duplicate(text: &str, state: State) -> Inserted {
 
 pub(crate) async fn jobs_are_answered_in_their_order(desk: &Desk) {
     let answers = desk.insert([job("c"), job("a").run_at(at(50)), job("b").queue("other")], START).await;
-    assert_eq!(answers, [created("c", State::Ready), created("a", State::Scheduled), created("b", State::Ready)]);
+    assert_eq!(
+        answers,
+        [created("c", State::Ready), created("a", State::Scheduled), created("b", State::Ready)]
+    );
 }
 
 pub(crate) async fn no_jobs_are_no_mistake(desk: &Desk) {
@@ -40,7 +43,9 @@ pub(crate) async fn a_job_is_recorded_as_it_is_born(desk: &Desk) {
 }
 
 pub(crate) async fn now_may_be_any_moment(desk: &Desk) {
-    for (name, now) in [("late", Timestamp::from_millis(253_402_300_799_000)), ("early", Timestamp::from_millis(5))] {
+    for (name, now) in
+        [("late", Timestamp::from_millis(253_402_300_799_000)), ("early", Timestamp::from_millis(5))]
+    {
         let draft = job(name).queue(name).run_at(now + Duration::from_secs(1));
         assert_eq!(desk.insert([draft], now).await, [created(name, State::Scheduled)]);
         assert_eq!(desk.job(name).await.created_at, now);
@@ -50,7 +55,9 @@ pub(crate) async fn now_may_be_any_moment(desk: &Desk) {
     assert_eq!(desk.take("early", Timestamp::from_millis(1_006)).await.created_at, Timestamp::from_millis(5));
 }
 
-pub(crate) async fn an_id_that_exists_in_the_same_queue_is_a_duplicate_and_the_answer_names_its_state(desk: &Desk) {
+pub(crate) async fn an_id_that_exists_in_the_same_queue_is_a_duplicate_and_the_answer_names_its_state(
+    desk: &Desk,
+) {
     for (stage, _) in desk.bring_all().await.iter().filter(|(stage, _)| stage.state() != State::Cancelled) {
         let name = stage.name();
         let answer = desk.insert([job(&name).queue(&name)], at(BROUGHT)).await;
@@ -63,7 +70,11 @@ pub(crate) async fn a_duplicate_creates_and_changes_nothing(desk: &Desk) {
     let before = desk.whole().await;
     for stage in Stage::ALL.into_iter().filter(|stage| stage.state() != State::Cancelled) {
         let name = stage.name();
-        desk.insert([job(&name).queue(&name).args("[\"other\"]").priority(1.0).run_at(at(90_000))], at(BROUGHT)).await;
+        desk.insert(
+            [job(&name).queue(&name).args("[\"other\"]").priority(1.0).run_at(at(90_000))],
+            at(BROUGHT),
+        )
+        .await;
     }
     assert_eq!(desk.whole().await, before);
 }
@@ -71,7 +82,10 @@ pub(crate) async fn a_duplicate_creates_and_changes_nothing(desk: &Desk) {
 pub(crate) async fn a_batch_may_hold_new_jobs_beside_duplicates(desk: &Desk) {
     desk.insert([job("old")], START).await;
     let answers = desk.insert([job("a"), job("old"), job("b")], at(10)).await;
-    assert_eq!(answers, [created("a", State::Ready), duplicate("old", State::Ready), created("b", State::Ready)]);
+    assert_eq!(
+        answers,
+        [created("a", State::Ready), duplicate("old", State::Ready), created("b", State::Ready)]
+    );
     assert_eq!(desk.claim_ids("default", 9, at(20)).await, ["old", "a", "b"]);
 }
 
@@ -112,7 +126,8 @@ pub(crate) async fn a_cancelled_job_does_not_hold_its_id_against_another_queue_e
 }
 
 pub(crate) async fn a_second_occurrence_inside_the_batch_is_a_duplicate_of_the_first(desk: &Desk) {
-    let answers = desk.insert([job("a").args("1"), job("b").run_at(at(90)), job("a").args("2"), job("b")], START).await;
+    let answers =
+        desk.insert([job("a").args("1"), job("b").run_at(at(90)), job("a").args("2"), job("b")], START).await;
     let expected = [
         created("a", State::Ready),
         created("b", State::Scheduled),

@@ -22,10 +22,15 @@ pub(crate) async fn jobs_become_ready_when_their_time_has_come(desk: &Desk) {
 
 pub(crate) async fn the_earliest_goes_first_and_at_most_the_limit(desk: &Desk) {
     let dues = [700, 300, 500, 100, 900];
-    desk.insert(dues.map(|due| job(&format!("at {due}")).queue(&format!("q{due}")).run_at(at(due))), START).await;
+    desk.insert(dues.map(|due| job(&format!("at {due}")).queue(&format!("q{due}")).run_at(at(due))), START)
+        .await;
     let first = desk.store.promote(2, at(1_000)).await.unwrap();
     assert_eq!(names(&first), ["at 100", "at 300"]);
-    assert!(first.next.is_some_and(|next| next <= at(1_000)), "at once if the limit was reached: {:?}", first.next);
+    assert!(
+        first.next.is_some_and(|next| next <= at(1_000)),
+        "at once if the limit was reached: {:?}",
+        first.next
+    );
     let rest = desk.store.promote(9, at(1_000)).await.unwrap();
     assert_eq!((names(&rest), rest.next), (["at 500", "at 700", "at 900"].map(str::to_owned).to_vec(), None));
 }

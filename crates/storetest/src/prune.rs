@@ -10,7 +10,8 @@ use crate::stage::Stage;
 const FAR: i64 = 100 * 86_400_000;
 
 fn retention(completed: u64, failed: u64, cancelled: u64) -> QueueChange {
-    let [completed, failed, cancelled] = [completed, failed, cancelled].map(|millis| DurationText(ms(millis)));
+    let [completed, failed, cancelled] =
+        [completed, failed, cancelled].map(|millis| DurationText(ms(millis)));
     QueueChange { paused: None, retention: Some(Retention { completed, failed, cancelled }) }
 }
 
@@ -45,11 +46,15 @@ pub(crate) async fn retention_counts_from_the_end_and_is_the_queues_unless_the_j
     let drafts = ["completed", "failed", "cancelled"].map(job);
     desk.insert(drafts.into_iter().chain([job("own").retention(ms(10))]), START).await;
     desk.insert([job("waiting")], START).await;
-    for (outcome, claimed) in [done(), fail(), cancel(), fail()].into_iter().zip(desk.claim("default", 4, START).await) {
+    for (outcome, claimed) in
+        [done(), fail(), cancel(), fail()].into_iter().zip(desk.claim("default", 4, START).await)
+    {
         desk.end(claimed.lease.token, outcome, at(100)).await;
     }
     desk.amend("waiting", Change::Cancel, at(200)).await;
-    for (name, over) in [("completed", 1_100), ("failed", 2_100), ("cancelled", 3_100), ("own", 110), ("waiting", 3_200)] {
+    for (name, over) in
+        [("completed", 1_100), ("failed", 2_100), ("cancelled", 3_100), ("own", 110), ("waiting", 3_200)]
+    {
         assert_eq!(desk.job(name).await.expires_at, Some(at(over)), "{name}");
     }
 }
@@ -115,6 +120,18 @@ pub(crate) async fn at_most_the_limit_is_removed_at_once(desk: &Desk) {
         let kept = desk.store.prune(2, at(50)).await.unwrap();
         assert_eq!(kept.removed, removed);
         assert_eq!(kept.next.is_some_and(|next| next <= at(50)), more, "{:?}", kept.next);
+    }
+}
+
+pub(crate) async fn jobs_and_documents_share_the_limit(desk: &Desk) {
+    for index in 0..2 {
+        completed(desk, job(&format!("j{index}")).retention(ms(10))).await;
+        let (key, value) = (format!("d{index}"), Bytes::from_static(b"x"));
+        desk.store.doc_put(&key, value, Expect::Anything, Some(ms(10)), START).await.unwrap();
+    }
+    for (removed, more) in [(3, true), (1, false)] {
+        let kept = desk.store.prune(3, at(50)).await.unwrap();
+        assert_eq!((kept.removed, kept.next.is_some_and(|next| next <= at(50))), (removed, more));
     }
 }
 

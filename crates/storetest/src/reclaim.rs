@@ -16,7 +16,10 @@ pub(crate) async fn a_lease_that_ran_out_is_taken_back_and_its_attempt_given_bac
     assert!(desk.store.reclaim(9, 3, at(99)).await.unwrap().moved.is_empty());
     let kept = desk.store.reclaim(9, 3, at(101)).await.unwrap();
     let moved = &kept.moved[0];
-    assert_eq!((&moved.spec, moved.state, moved.attempt, moved.created_at), (&claimed.spec, State::Ready, 0, START));
+    assert_eq!(
+        (&moved.spec, moved.state, moved.attempt, moved.created_at),
+        (&claimed.spec, State::Ready, 0, START)
+    );
     let job = desk.job("a").await;
     assert_eq!((job.state, job.attempt, job.stalls, job.cancel_requested), (State::Ready, 0, 1, false));
     assert_eq!((kept.moved.len(), kept.removed, kept.next), (1, 0, None));
@@ -69,7 +72,11 @@ pub(crate) async fn next_is_the_earliest_end_of_a_lease_and_then_there_is_work(d
     let kept = desk.store.reclaim(9, 3, at(50)).await.unwrap();
     assert_eq!((kept.moved.len(), kept.next), (0, Some(at(110))));
     let kept = desk.store.reclaim(9, 3, at(110)).await.unwrap();
-    assert_eq!((kept.moved.len(), kept.next), (1, Some(at(120))), "called at `next`, it finds what it wanted");
+    assert_eq!(
+        (kept.moved.len(), kept.next),
+        (1, Some(at(120))),
+        "called at `next`, it finds what it wanted"
+    );
 }
 
 pub(crate) async fn at_most_the_limit_is_taken_back_at_once(desk: &Desk) {

@@ -1,9 +1,10 @@
+use longshore_core::life::Move;
 use longshore_core::limits::PROGRESS_MESSAGE_BYTES_MAX;
 use longshore_core::{Change, Outcome, Progress, Renewal, Renewed, State};
 
 use crate::desk::Desk;
-use crate::draft::{FOREIGN, LEASE, START, at, done, job, json, ms, retry};
-use crate::stage::{BROUGHT, Stage};
+use crate::draft::{FOREIGN, LEASE, START, at, done, job, json, ms, outcomes, retry};
+use crate::stage::{BROUGHT, DUE, Stage};
 
 const fn held(until: longshore_core::Timestamp) -> Renewed {
     Renewed::Held { until, cancel: false }
@@ -51,6 +52,29 @@ pub(crate) async fn progress_never_falls_inside_an_attempt(desk: &Desk) {
     }
 }
 
+pub(crate) async fn a_completed_job_has_progress_100_and_one_that_waits_again_0(desk: &Desk) {
+    for (by_move, outcome) in outcomes(at(DUE)) {
+        let token = desk.bring(Stage::Running).await;
+        desk.renew(token, Some(Progress::new(80, "nearly")), at(BROUGHT)).await;
+        desk.end(token, outcome, at(BROUGHT)).await;
+        let expected = match by_move {
+            Move::Done => 100,
+            Move::Fail | Move::Cancel => 80,
+            _ => 0,
+        };
+        assert_eq!(desk.job("Running").await.progress.percent, expected, "{by_move:?}");
+        desk.amend("Running", Change::Remove { force: false }, at(2_000)).await;
+    }
+    let token = desk.bring(Stage::Running).await;
+    desk.renew(token, Some(Progress::new(80, "nearly")), at(BROUGHT)).await;
+    desk.store.reclaim(9, 3, at(900_000)).await.unwrap();
+    assert_eq!(
+        desk.job("Running").await.progress.percent,
+        0,
+        "a lease that was lost took its progress along"
+    );
+}
+
 pub(crate) async fn progress_begins_anew_with_the_next_attempt(desk: &Desk) {
     let token = desk.bring(Stage::Running).await;
     desk.renew(token, Some(Progress::new(80, "nearly")), at(BROUGHT)).await;
@@ -71,9 +95,15 @@ pub(crate) async fn a_renewal_tells_that_the_job_shall_stop(desk: &Desk) {
 }
 
 pub(crate) async fn a_lease_that_holds_no_job_is_lost(desk: &Desk) {
-    for (stage, token) in desk.bring_all().await.into_iter().filter(|(stage, _)| stage.state() != State::Running) {
+    for (stage, token) in
+        desk.bring_all().await.into_iter().filter(|(stage, _)| stage.state() != State::Running)
+    {
         let before = desk.whole().await;
-        assert_eq!(desk.renew(token, Some(Progress::new(99, "late")), at(BROUGHT)).await, Renewed::Lost, "{stage:?}");
+        assert_eq!(
+            desk.renew(token, Some(Progress::new(99, "late")), at(BROUGHT)).await,
+            Renewed::Lost,
+            "{stage:?}"
+        );
         assert_eq!(desk.whole().await, before, "{stage:?}");
     }
 }
@@ -84,7 +114,11 @@ pub(crate) async fn a_lease_is_lost_once_its_job_was_removed(desk: &Desk) {
     assert_eq!(desk.renew(token, None, at(BROUGHT)).await, Renewed::Lost);
     desk.insert([job("Running").queue("Running")], at(BROUGHT)).await;
     desk.take("Running", at(BROUGHT)).await;
-    assert_eq!(desk.renew(token, None, at(BROUGHT)).await, Renewed::Lost, "a new job with the old id is not its job");
+    assert_eq!(
+        desk.renew(token, None, at(BROUGHT)).await,
+        Renewed::Lost,
+        "a new job with the old id is not its job"
+    );
 }
 
 pub(crate) async fn an_older_lease_of_the_same_job_is_lost(desk: &Desk) {
@@ -97,7 +131,8 @@ pub(crate) async fn an_older_lease_of_the_same_job_is_lost(desk: &Desk) {
 
 pub(crate) async fn renewals_are_answered_in_their_order(desk: &Desk) {
     desk.insert(["a", "b", "c"].map(job), START).await;
-    let tokens: Vec<_> = desk.claim("default", 3, at(1)).await.iter().map(|claimed| claimed.lease.token).collect();
+    let tokens: Vec<_> =
+        desk.claim("default", 3, at(1)).await.iter().map(|claimed| claimed.lease.token).collect();
     desk.end(tokens[1], done(), at(2)).await;
     desk.amend("a", Change::Cancel, at(2)).await;
     let order = [tokens[2], FOREIGN, tokens[1], tokens[0]];

@@ -1,7 +1,9 @@
-use longshore_core::{Change, LeaseToken, State};
+use longshore_core::{Change, LeaseToken, Progress, State};
 
 use crate::desk::Desk;
-use crate::draft::{FOREIGN, LEASE, START, at, cancel, claim_of, done_with, fail, id, job, ms, retry, snooze};
+use crate::draft::{
+    FOREIGN, LEASE, START, at, cancel, claim_of, done_with, fail, id, job, ms, retry, snooze,
+};
 
 /// A place in a job's life, and the way that led there. One state may be reached on several ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +26,9 @@ pub(crate) enum Stage {
 }
 
 use Stage::{
-    CancelledByHandler, CancelledWaiting, Completed, FailedByHandler, FailedByStalls, ReadyByHandBack, ReadyByInsert,
-    ReadyByPromote, ReadyByReclaim, ReadyByRevive, Running, RunningAskedToStop, ScheduledByInsert, ScheduledByRetry,
-    ScheduledBySnooze,
+    CancelledByHandler, CancelledWaiting, Completed, FailedByHandler, FailedByStalls, ReadyByHandBack,
+    ReadyByInsert, ReadyByPromote, ReadyByReclaim, ReadyByRevive, Running, RunningAskedToStop,
+    ScheduledByInsert, ScheduledByRetry, ScheduledBySnooze,
 };
 
 impl Stage {
@@ -93,9 +95,11 @@ impl Desk {
                 self.amend(&name, Change::Cancel, at(BROUGHT)).await;
                 FOREIGN
             }
-            ReadyByReclaim | FailedByStalls => self.lose(&name, if stage == ReadyByReclaim { 3 } else { 0 }).await,
-            ScheduledByRetry | ScheduledBySnooze | ReadyByHandBack | ReadyByRevive | Running | RunningAskedToStop
-            | Completed | FailedByHandler | CancelledByHandler => self.work(stage).await,
+            ReadyByReclaim | FailedByStalls => {
+                self.lose(&name, if stage == ReadyByReclaim { 3 } else { 0 }).await
+            }
+            ScheduledByRetry | ScheduledBySnooze | ReadyByHandBack | ReadyByRevive | Running
+            | RunningAskedToStop | Completed | FailedByHandler | CancelledByHandler => self.work(stage).await,
         };
         assert_eq!(self.state(&name).await, Some(stage.state()), "the way to {stage:?}");
         token
@@ -111,6 +115,7 @@ impl Desk {
     async fn work(&self, stage: Stage) -> LeaseToken {
         let name = stage.name();
         let token = self.take(&name, at(100)).await.lease.token;
+        self.renew(token, Some(Progress::new(5, "on the way")), at(100)).await;
         let outcome = match stage {
             ScheduledByRetry => retry(at(DUE)),
             ScheduledBySnooze => snooze(at(DUE)),

@@ -1,6 +1,6 @@
 //! Every stage of a job against every move: those in the table happen, all others are refused and change nothing.
 
-use longshore_core::life::{self, Move, Writer};
+use longshore_core::life::{self, Move, Row, Writer};
 use longshore_core::{Amended, Change, Ended, LeaseToken, Outcome, State, Timestamp};
 
 use crate::desk::Desk;
@@ -13,7 +13,7 @@ const EARLY: i64 = BROUGHT + 1_000;
 /// What somebody does to a job, and the move that it would be.
 #[derive(Clone, Debug)]
 enum Deed {
-    End(Move, Outcome),
+    End(Outcome),
     Claim,
     Promote,
     Reclaim,
@@ -22,7 +22,7 @@ enum Deed {
 }
 
 fn deeds() -> Vec<Deed> {
-    let mut deeds: Vec<Deed> = outcomes(at(DUE)).into_iter().map(|(by_move, outcome)| Deed::End(by_move, outcome)).collect();
+    let mut deeds: Vec<Deed> = outcomes(at(DUE)).into_iter().map(|(_, outcome)| Deed::End(outcome)).collect();
     deeds.extend([Deed::Claim, Deed::Promote, Deed::Reclaim, Deed::Quarantine]);
     deeds.extend([
         Deed::Amend(Move::Cancel, Change::Cancel),
@@ -32,14 +32,14 @@ fn deeds() -> Vec<Deed> {
     deeds
 }
 
-/// The state after the deed, as the table has it; none if the deed must not happen at this stage.
-fn expected(stage: Stage, deed: &Deed) -> Option<Option<State>> {
+/// The row of the table that the deed follows; none if the deed must not happen at this stage.
+fn expected(stage: Stage, deed: &Deed) -> Option<&'static Row> {
     let row = |by_move, writers: &[Writer]| {
-        life::allowed(stage.state(), by_move).filter(|row| writers.contains(&row.writer)).map(|row| row.to)
+        life::allowed(stage.state(), by_move).filter(|row| writers.contains(&row.writer))
     };
     let asked = stage == Stage::RunningAskedToStop;
     match deed {
-        Deed::End(_, outcome) => row(outcome.by_move(asked), &[Writer::Worker]),
+        Deed::End(outcome) => row(outcome.by_move(asked), &[Writer::Worker]),
         Deed::Claim => row(Move::Claim, &[Writer::Worker]),
         Deed::Promote => row(Move::Promote, &[Writer::Keeper]),
         // The keeper cancels in the worker's place, because the worker is lost.
@@ -54,12 +54,14 @@ fn expected(stage: Stage, deed: &Deed) -> Option<Option<State>> {
 async fn does(desk: &Desk, stage: Stage, token: LeaseToken, deed: &Deed) -> bool {
     let name = stage.name();
     match deed {
-        Deed::End(_, outcome) => matches!(desk.end(token, outcome.clone(), at(EARLY)).await, Ended::Moved(_)),
+        Deed::End(outcome) => matches!(desk.end(token, outcome.clone(), at(EARLY)).await, Ended::Moved(_)),
         Deed::Claim => !desk.claim(&name, 1, at(EARLY)).await.is_empty(),
         Deed::Promote => !desk.store.promote(100, at(DUE)).await.unwrap().moved.is_empty(),
         Deed::Reclaim => !desk.store.reclaim(100, 3, after_leases()).await.unwrap().moved.is_empty(),
         Deed::Quarantine => !desk.store.reclaim(100, 0, after_leases()).await.unwrap().moved.is_empty(),
-        Deed::Amend(_, change) => matches!(desk.amend(&name, *change, at(EARLY)).await, Amended::Moved { .. }),
+        Deed::Amend(_, change) => {
+            matches!(desk.amend(&name, *change, at(EARLY)).await, Amended::Moved { .. })
+        }
     }
 }
 
@@ -70,11 +72,13 @@ async fn ask(desk: &Desk, stages: &[Stage]) {
             let before = desk.whole().await;
             let moved = does(desk, stage, token, &deed).await;
             match expected(stage, &deed) {
-                Some(to) => {
+                Some(row) => {
                     assert!(moved, "{stage:?} must allow {deed:?}");
-                    assert_eq!(desk.state(&stage.name()).await, to, "{deed:?} at {stage:?}");
+                    assert_eq!(desk.state(&stage.name()).await, row.to, "{deed:?} at {stage:?}");
                 }
-                None if asks(stage, &deed) => assert_eq!(desk.state(&stage.name()).await, Some(State::Running)),
+                None if asks(stage, &deed) => {
+                    assert_eq!(desk.state(&stage.name()).await, Some(State::Running));
+                }
                 None => {
                     assert!(!moved, "{stage:?} must refuse {deed:?}");
                     assert_eq!(desk.whole().await, before, "{deed:?} at {stage:?} changed something");

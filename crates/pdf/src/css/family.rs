@@ -3,13 +3,31 @@ use crate::fonts::{Fonts, MONO, SANS, SERIF};
 
 /// Words that stand for a whole value and take no fallback.
 const WHOLE: [&str; 11] = [
-    "inherit", "initial", "unset", "revert", "revert-layer", "caption", "icon", "menu", "message-box",
-    "small-caption", "status-bar",
+    "inherit",
+    "initial",
+    "unset",
+    "revert",
+    "revert-layer",
+    "caption",
+    "icon",
+    "menu",
+    "message-box",
+    "small-caption",
+    "status-bar",
 ];
 
 /// Sizes that are words, after which a family begins in the shorthand.
 const SIZES: [&str; 11] = [
-    "xx-small", "x-small", "small", "medium", "large", "x-large", "xx-large", "xxx-large", "larger", "smaller",
+    "xx-small",
+    "x-small",
+    "small",
+    "medium",
+    "large",
+    "x-large",
+    "xx-large",
+    "xxx-large",
+    "larger",
+    "smaller",
     "normal",
 ];
 
@@ -23,7 +41,8 @@ impl Families {
     pub(crate) fn new(fonts: &Fonts) -> Self {
         let rest = fonts.families().filter(|family| ![SANS, SERIF, MONO].contains(family));
         let names = std::iter::once(SANS).chain(rest);
-        let quoted: Vec<String> = names.map(|name| format!("\"{}\"", name.replace(['"', '\\'], ""))).collect();
+        let quoted: Vec<String> =
+            names.map(|name| format!("\"{}\"", name.replace(['"', '\\'], ""))).collect();
         Self { fallback: quoted.join(", ") }
     }
 
@@ -39,7 +58,9 @@ impl Families {
     /// The value of `font-family` or `font` with generic names replaced and the fallback at its end.
     pub(crate) fn complete(&self, value: &str) -> String {
         let (list, important) = match value.rfind('!') {
-            Some(place) if value[place + 1..].trim().eq_ignore_ascii_case("important") => value.split_at(place),
+            Some(place) if value[place + 1..].trim().eq_ignore_ascii_case("important") => {
+                value.split_at(place)
+            }
             _ => (value, ""),
         };
         let list = list.trim();
@@ -78,7 +99,8 @@ fn generic(token: &Token<'_>) -> Option<&'static str> {
         return None;
     }
     Some(match token.text.to_ascii_lowercase().as_str() {
-        "sans-serif" | "system-ui" | "ui-sans-serif" | "ui-rounded" | "cursive" | "fantasy" | "math" | "emoji" => SANS,
+        "sans-serif" | "system-ui" | "ui-sans-serif" | "ui-rounded" | "cursive" | "fantasy" | "math"
+        | "emoji" => SANS,
         "serif" | "ui-serif" => SERIF,
         "monospace" | "ui-monospace" => MONO,
         _ => return None,
@@ -94,7 +116,10 @@ mod tests {
         let families = Families::new(&Fonts::bundled());
         for (value, expected) in [
             ("Georgia, serif", "Georgia, \"DejaVu Serif\", \"DejaVu Sans\""),
-            ("bold 9pt/1.4 monospace !important", "bold 9pt/1.4 \"DejaVu Sans Mono\", \"DejaVu Sans\" !important"),
+            (
+                "bold 9pt/1.4 monospace !important",
+                "bold 9pt/1.4 \"DejaVu Sans Mono\", \"DejaVu Sans\" !important",
+            ),
             ("var(--font)", "var(--font), \"DejaVu Sans\""),
             ("PT Serif, Arial", "PT Serif, Arial, \"DejaVu Sans\""),
             ("9pt PT Serif", "9pt PT Serif, \"DejaVu Sans\""),

@@ -34,10 +34,13 @@ impl Token<'_> {
         self.kind == Kind::Word && self.text.eq_ignore_ascii_case(word)
     }
 
-    /// The content of a text or of an address: without quotes, escapes of single characters resolved.
+    /// The content of a text or of an address: without quotes, escapes resolved.
     pub(super) fn content(&self) -> String {
         let inner = match self.kind {
-            Kind::Url => self.text[4..].trim_end_matches(')').trim(),
+            Kind::Url => {
+                let inner = self.text.split_once('(').map_or("", |(_, inner)| inner);
+                inner.strip_suffix(')').unwrap_or(inner).trim()
+            }
             _ => self.text,
         };
         let quote = inner.chars().next().filter(|first| matches!(first, '"' | '\''));
@@ -45,15 +48,7 @@ impl Token<'_> {
             let inner = &inner[1..];
             inner.strip_suffix(quote).unwrap_or(inner)
         });
-        let mut plain = String::with_capacity(inner.len());
-        let mut chars = inner.chars();
-        while let Some(char) = chars.next() {
-            match char {
-                '\\' => plain.extend(chars.next().filter(|next| *next != '\n')),
-                _ => plain.push(char),
-            }
-        }
-        plain
+        unescaped(inner)
     }
 }
 
@@ -75,33 +70,69 @@ fn next(rest: &str, first: char) -> (Kind, usize) {
         let length = rest.find(|c: char| !c.is_ascii_whitespace()).unwrap_or(rest.len());
         return (Kind::Space, length);
     }
-    if rest.starts_with("/*") {
-        return (Kind::Comment, rest[2..].find("*/").map_or(rest.len(), |end| end + 4));
+    if let Some(comment) = rest.strip_prefix("/*") {
+        return (Kind::Comment, comment.find("*/").map_or(rest.len(), |end| end + 4));
     }
     if matches!(first, '"' | '\'') {
         return (Kind::Text, quoted(rest, first));
-    }
-    if rest.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("url(")) {
-        return (Kind::Url, address(rest));
     }
     if first == '@' {
         return (Kind::At, 1 + word(&rest[1..]));
     }
     match word(rest) {
         0 => (Kind::Mark, first.len_utf8()),
-        length => (Kind::Word, length),
+        length => address(rest, length).map_or((Kind::Word, length), |length| (Kind::Url, length)),
     }
 }
 
+/// Length of the name at the start, escapes included.
 fn word(rest: &str) -> usize {
-    let mut escaped = false;
-    rest.char_indices()
-        .find(|&(_, char)| {
-            let part = escaped || char.is_alphanumeric() || matches!(char, '-' | '_' | '\\') || !char.is_ascii();
-            escaped = !escaped && char == '\\';
-            !part
-        })
-        .map_or(rest.len(), |(place, _)| place)
+    let mut at = 0;
+    while let Some(char) = rest[at..].chars().next() {
+        if char == '\\' {
+            match escape(&rest[at..]) {
+                0 => return at,
+                length => at += length,
+            }
+        } else if char.is_ascii_alphanumeric() || matches!(char, '-' | '_') || !char.is_ascii() {
+            at += char.len_utf8();
+        } else {
+            return at;
+        }
+    }
+    at
+}
+
+/// Length of the escape at the start: a backslash with up to six hexadecimal digits and a blank, or with any
+/// other character. A line break cannot be escaped.
+fn escape(rest: &str) -> usize {
+    let after = &rest[1..];
+    let digits = after.bytes().take(6).take_while(u8::is_ascii_hexdigit).count();
+    if digits > 0 {
+        let blank = after[digits..].starts_with(|next: char| next.is_ascii_whitespace());
+        return 1 + digits + usize::from(blank);
+    }
+    match after.chars().next() {
+        Some('\n' | '\r' | '\x0c') | None => 0,
+        Some(char) => 1 + char.len_utf8(),
+    }
+}
+
+fn unescaped(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(char) = text[at..].chars().next() {
+        let length = if char == '\\' { escape(&text[at..]) } else { 0 };
+        let code = text.get(at + 1..at + length).unwrap_or_default();
+        match u32::from_str_radix(code.trim_end(), 16).ok() {
+            Some(code) => plain.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)),
+            None if length > 0 => plain.push_str(code),
+            None if char == '\\' => {}
+            None => plain.push(char),
+        }
+        at += length.max(char.len_utf8());
+    }
+    plain
 }
 
 /// Length of a quoted text. It ends at its quote, before a line break, or with the sheet.
@@ -111,7 +142,7 @@ fn quoted(rest: &str, quote: char) -> usize {
         match char {
             _ if escaped => escaped = false,
             '\\' => escaped = true,
-            '\n' => return place,
+            '\n' | '\r' | '\x0c' => return place,
             _ if char == quote => return place + 1,
             _ => {}
         }
@@ -119,13 +150,29 @@ fn quoted(rest: &str, quote: char) -> usize {
     rest.len()
 }
 
-fn address(rest: &str) -> usize {
-    let inner = &rest[4..];
-    let blank = inner.len() - inner.trim_start().len();
-    let start = 4 + blank;
-    let quote = rest[start..].chars().next().filter(|first| matches!(first, '"' | '\''));
-    let from = quote.map_or(start, |quote| start + quoted(&rest[start..], quote));
-    rest[from..].find(')').map_or(rest.len(), |end| from + end + 1)
+/// Length of the address at the start, if the name of `name` bytes there is `url` and a bracket follows.
+///
+/// With a quoted text and more than that inside the brackets it is a function like any other.
+fn address(rest: &str, name: usize) -> Option<usize> {
+    let inner =
+        rest[name..].strip_prefix('(').filter(|_| unescaped(&rest[..name]).eq_ignore_ascii_case("url"))?;
+    let content = inner.trim_start_matches(|c: char| c.is_ascii_whitespace());
+    let start = rest.len() - content.len();
+    let quote = content.chars().next().filter(|first| matches!(first, '"' | '\''));
+    if let Some(quote) = quote {
+        let end = start + quoted(content, quote);
+        let after = rest[end..].trim_start_matches(|c: char| c.is_ascii_whitespace());
+        return after.starts_with(')').then(|| rest.len() - after.len() + 1);
+    }
+    let mut at = start;
+    while let Some(char) = rest[at..].chars().next() {
+        match char {
+            ')' => return Some(at + 1),
+            '\\' => at += escape(&rest[at..]).max(1),
+            _ => at += char.len_utf8(),
+        }
+    }
+    Some(rest.len())
 }
 
 #[cfg(test)]
@@ -137,7 +184,13 @@ mod tests {
         for css in [
             "@import url( 'a)b.css' ) print; a:hover{color:#fff!important}/* x } */",
             "a{content:'it\\'s';background:url(data:image/png;base64,AA==)}",
-            "p{font:9.5pt/1.4 \"DejaVu Sans\",serif", "\"unterminated", "url(", "/*", "@", "\\", "é{ünï:1}",
+            "p{font:9.5pt/1.4 \"DejaVu Sans\",serif",
+            "\"unterminated",
+            "url(",
+            "/*",
+            "@",
+            "\\",
+            "é{ünï:1}",
         ] {
             assert_eq!(scan(css).iter().map(|token| token.text).collect::<String>(), css);
         }
@@ -148,6 +201,8 @@ mod tests {
         let content = |css| scan(css)[0].content();
         assert_eq!(content("url( 'a)b.css' )"), "a)b.css");
         assert_eq!(content("URL(logo.png)"), "logo.png");
-        assert_eq!(content("'it\\'s'"), "it's");
+        assert_eq!(content("'it\\'s \\41 b'"), "it's Ab");
+        assert_eq!(content("u\\72 l(a\\)b)"), "a)b");
+        assert_eq!(scan("url('a' b)")[0].kind, Kind::Word);
     }
 }

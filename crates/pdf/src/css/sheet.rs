@@ -1,4 +1,5 @@
 use super::family::Families;
+use super::margin;
 use super::scan::{Kind, Token, scan};
 use crate::error::PdfError;
 
@@ -14,8 +15,8 @@ pub(crate) trait Sheet {
 
 /// Rewrites a sheet, or the declarations of a `style` attribute.
 pub(crate) fn rewrite(css: &str, families: &Families, sheet: &mut dyn Sheet) -> Result<String, PdfError> {
-    let mut rewriter =
-        Rewriter { tokens: scan(css), at: 0, out: String::with_capacity(css.len()), families, sheet };
+    let out = String::with_capacity(css.len());
+    let mut rewriter = Rewriter { tokens: scan(css), at: 0, out, in_margin_box: false, families, sheet };
     rewriter.run()?;
     // Inside a `style` element the engine's parser ends at the first `</style`, even in a quoted text.
     Ok(rewriter.out.replace("</", "<\\/"))
@@ -25,6 +26,7 @@ struct Rewriter<'a> {
     tokens: Vec<Token<'a>>,
     at: usize,
     out: String,
+    in_margin_box: bool,
     families: &'a Families,
     sheet: &'a mut dyn Sheet,
 }
@@ -39,8 +41,10 @@ impl<'a> Rewriter<'a> {
                 Kind::Url => self.address(&token.content())?,
                 Kind::At => self.at_rule(token)?,
                 Kind::Word if declares && self.is_font_property(token) => self.font_value(token),
+                Kind::Word if declares && self.in_margin_box => self.margin_declaration(token),
                 _ => self.out.push_str(token.text),
             }
+            self.in_margin_box &= !token.is_mark('}');
             if !token.is_blank() {
                 declares = ['{', '}', ';'].iter().any(|&mark| token.is_mark(mark)) || token.kind == Kind::At;
             }
@@ -53,7 +57,9 @@ impl<'a> Rewriter<'a> {
             "@import" => {
                 let rule = self.take_until(&[';']);
                 let address = rule.iter().find(|token| matches!(token.kind, Kind::Url | Kind::Text));
-                if let Some(text) = address.map(|token| self.sheet.import(&token.content())).transpose()?.flatten() {
+                if let Some(text) =
+                    address.map(|token| self.sheet.import(&token.content())).transpose()?.flatten()
+                {
                     self.out.push_str(&text);
                 }
             }
@@ -69,9 +75,31 @@ impl<'a> Rewriter<'a> {
                 self.out.push_str(token.text);
                 self.media_prelude();
             }
-            _ => self.out.push_str(token.text),
+            name => {
+                self.out.push_str(token.text);
+                if let Some(placement) = margin::placement(name) {
+                    self.take_until(&['{']);
+                    self.out.extend([" { ", placement]);
+                    self.in_margin_box = true;
+                }
+            }
         }
         Ok(())
+    }
+
+    fn margin_declaration(&mut self, property: Token<'a>) {
+        let rest = &self.tokens[self.at..];
+        let length =
+            rest.iter().position(|token| token.is_mark(';') || token.is_mark('}')).unwrap_or(rest.len());
+        let text: String =
+            rest[..length].iter().filter(|token| !token.is_blank()).map(|token| token.text).collect();
+        let value = text.trim_start_matches(':').to_ascii_lowercase();
+        if let Some(instead) = margin::replacement(&property.text.to_ascii_lowercase(), &value) {
+            self.out.push_str(instead);
+            self.at += length;
+        } else {
+            self.out.push_str(property.text);
+        }
     }
 
     /// A PDF is printed matter, but the engine answers to `screen`.
@@ -98,15 +126,21 @@ impl<'a> Rewriter<'a> {
 
     fn is_font_property(&self, token: Token<'_>) -> bool {
         let colon = self.tokens[self.at..].iter().find(|token| !token.is_blank());
-        (token.is_word("font-family") || token.is_word("font")) && colon.is_some_and(|token| token.is_mark(':'))
+        (token.is_word("font-family") || token.is_word("font"))
+            && colon.is_some_and(|token| token.is_mark(':'))
     }
 
     fn font_value(&mut self, property: Token<'_>) {
         let from = self.at;
-        let length = self.tokens[from..].iter().position(|token| [';', '}', '{'].iter().any(|&end| token.is_mark(end)));
+        let length = self.tokens[from..]
+            .iter()
+            .position(|token| [';', '}', '{'].iter().any(|&end| token.is_mark(end)));
         let end = length.map_or(self.tokens.len(), |length| from + length);
-        let value: String =
-            self.tokens[from..end].iter().filter(|token| token.kind != Kind::Comment).map(|token| token.text).collect();
+        let value: String = self.tokens[from..end]
+            .iter()
+            .filter(|token| token.kind != Kind::Comment)
+            .map(|token| token.text)
+            .collect();
         // `font:hover {` is a selector and not a declaration.
         let selector = self.tokens.get(end).is_some_and(|token| token.is_mark('{'));
         self.out.push_str(property.text);
@@ -167,10 +201,20 @@ mod tests {
     fn families_are_completed_in_rules_attributes_and_margin_boxes() {
         assert_eq!(rewritten("font-family: serif"), "font-family: \"DejaVu Serif\", \"DejaVu Sans\"");
         assert_eq!(
-            rewritten("@page{@top-left{font:8pt serif;color:red}}"),
-            "@page{@top-left{font: 8pt \"DejaVu Serif\", \"DejaVu Sans\";color:red}}"
+            rewritten("@page{@left-top{font:8pt serif;color:red}}"),
+            "@page{@left-top{font: 8pt \"DejaVu Serif\", \"DejaVu Sans\";color:red}}"
         );
         assert_eq!(rewritten("font:hover{color:red}"), "font:hover{color:red}");
+    }
+
+    #[test]
+    fn margin_boxes_fill_their_margin() {
+        let placed =
+            rewritten("@page { @top-right { content: 'a'; width: 50%; vertical-align: top } margin: 1cm }");
+        assert!(
+            placed.contains("height: 100vh; text-align: right; content: 'a'; ; justify-content: flex-start}")
+        );
+        assert!(placed.ends_with("margin: 1cm }"));
     }
 
     #[test]

@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn elements_that_the_parser_repeats_are_counted() {
-        let open: String = (0..100).map(|n| format!("<b id={n}>")).collect();
+        let open = (0..100).fold(String::new(), |open, n| open + &format!("<b id={n}>"));
         let html = format!("<p>{open}{}", "<p>x".repeat(50_000));
         assert!(matches!(refused(&html), PdfError::Limit { limit: LimitName::Elements, .. }));
     }

@@ -4,7 +4,8 @@ use super::tree::{Kind, NodeId, Tree};
 use crate::error::{LimitName, PdfError};
 
 const VOID: [&str; 14] = [
-    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr",
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track",
+    "wbr",
 ];
 const RAW_TEXT: [&str; 6] = ["style", "script", "xmp", "iframe", "noembed", "noframes"];
 
@@ -80,9 +81,8 @@ impl Writer {
     }
 
     fn text(&mut self, tree: &Tree, parent: Option<NodeId>, text: &str) {
-        let raw = parent
-            .and_then(|parent| tree.html_name(parent))
-            .is_some_and(|name| RAW_TEXT.contains(&&**name));
+        let raw =
+            parent.and_then(|parent| tree.html_name(parent)).is_some_and(|name| RAW_TEXT.contains(&&**name));
         if raw {
             self.out.push_str(text);
         } else {
@@ -137,7 +137,9 @@ mod tests {
             let once = again(html);
             assert_eq!(again(&once), once);
         }
-        assert!(again("<style>a > b { content: '<' }</style>").contains("<style>a > b { content: '<' }</style>"));
+        assert!(
+            again("<style>a > b { content: '<' }</style>").contains("<style>a > b { content: '<' }</style>")
+        );
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(super) fn prepare(tree: &mut Tree, resources: &mut Resources<'_>) -> Result<
     let mut head = None;
     for id in nodes {
         if let Some(style) = tree.attr(id, "style").map(str::to_owned) {
-            let style = resources.css(&style)?;
+            let style = resources.attribute(&style)?;
             tree.set_attr(id, "style", &style);
         }
         if tree.is_svg_root(id) {
@@ -43,31 +43,31 @@ pub(super) fn prepare(tree: &mut Tree, resources: &mut Resources<'_>) -> Result<
     }
     if let Some(head) = head {
         let base = resources.families.base_sheet();
-        let first = style_element(tree, base);
+        let first = style_element(tree, base, resources)?;
         match tree.nodes[head].children.first().copied() {
             Some(sibling) => tree.insert_before(sibling, first),
             None => tree.append(head, first),
         }
         let unnamed = resources.unnamed_sheets()?;
-        let last = style_element(tree, unnamed);
+        let last = style_element(tree, unnamed, resources)?;
         tree.append(head, last);
     }
     Ok(about)
 }
 
-fn style_element(tree: &mut Tree, css: String) -> NodeId {
+fn style_element(tree: &mut Tree, css: String, resources: &mut Resources<'_>) -> Result<NodeId, PdfError> {
+    resources.check_sheet(&css)?;
     let name = QualName::new(None, ns!(html), LocalName::from("style"));
     let element = tree.create(Kind::Element { name, attrs: Vec::new() });
     let text = tree.create(Kind::Text(css));
     tree.append(element, text);
-    element
+    Ok(element)
 }
 
 fn style(tree: &mut Tree, id: NodeId, resources: &mut Resources<'_>) -> Result<(), PdfError> {
     let media = tree.attr(id, "media").unwrap_or_default().to_owned();
     let css = resources.css(&tree.text_of(id))?;
-    put_style(tree, id, &media, css);
-    Ok(())
+    put_style(tree, id, &media, css, resources)
 }
 
 fn link(tree: &mut Tree, id: NodeId, resources: &mut Resources<'_>) -> Result<(), PdfError> {
@@ -79,18 +79,23 @@ fn link(tree: &mut Tree, id: NodeId, resources: &mut Resources<'_>) -> Result<()
         return Ok(());
     };
     let media = tree.attr(id, "media").unwrap_or_default().to_owned();
-    match resources.sheet(&address)? {
-        Some(css) => put_style(tree, id, &media, css),
-        None => {
-            resources.warn_of("style sheet", &address, "was not fetched: it is not among the given ones");
-            tree.unlink(id);
-        }
+    if let Some(css) = resources.sheet(&address)? {
+        put_style(tree, id, &media, css, resources)?;
+    } else {
+        resources.warn_of("style sheet", &address, "was not fetched: it is not among the given ones");
+        tree.unlink(id);
     }
     Ok(())
 }
 
 /// Puts a finished sheet in the place of `old`, unless it is for other media than paper.
-fn put_style(tree: &mut Tree, old: NodeId, media: &str, css: String) {
+fn put_style(
+    tree: &mut Tree,
+    old: NodeId,
+    media: &str,
+    css: String,
+    resources: &mut Resources<'_>,
+) -> Result<(), PdfError> {
     let media = media.trim().to_ascii_lowercase();
     let for_paper = media.is_empty() || media.split(',').any(|one| matches!(one.trim(), "all" | "print"));
     let css = match () {
@@ -99,9 +104,10 @@ fn put_style(tree: &mut Tree, old: NodeId, media: &str, css: String) {
         () if media.contains('(') => format!("@media {} {{\n{css}\n}}", media.replace("print", "screen")),
         () => String::new(),
     };
-    let new = style_element(tree, css);
+    let new = style_element(tree, css, resources)?;
     tree.insert_before(old, new);
     tree.unlink(old);
+    Ok(())
 }
 
 fn meta(tree: &mut Tree, id: NodeId, about: &mut About) {
@@ -156,12 +162,13 @@ fn anchor(tree: &mut Tree, id: NodeId, anchors: &BTreeSet<String>, resources: &m
     let inside = target.strip_prefix('#');
     let keep = match inside {
         Some(anchor) => anchors.contains(anchor),
-        None => harmless.iter().any(|scheme| {
-            target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-        }),
+        None => harmless
+            .iter()
+            .any(|scheme| target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))),
     };
     if !keep {
-        let happened = if inside.is_some() { "leads nowhere" } else { "was left out: it is no web or mail address" };
+        let happened =
+            if inside.is_some() { "leads nowhere" } else { "was left out: it is no web or mail address" };
         resources.warnings.add(format!("The link {} {happened}.", quote(&target)));
         tree.remove_attr(id, "href");
     }

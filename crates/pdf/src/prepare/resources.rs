@@ -7,7 +7,7 @@ use fulgur::image::{AssetKind, ImageRender};
 use usvg::fontdb;
 
 use crate::assets::{Address, judge};
-use crate::css::{Families, Sheet, rewrite};
+use crate::css::{Families, Sheet, check, check_references, rewrite};
 use crate::document::Document;
 use crate::error::{LimitName, PdfError};
 use crate::fonts::Fonts;
@@ -26,6 +26,7 @@ pub(super) struct Resources<'a> {
     bundle: AssetBundle,
     pictures: BTreeMap<String, Option<Picture>>,
     asset_bytes: usize,
+    css_references: usize,
     used_sheets: Vec<bool>,
     svg_fonts: Option<Arc<fontdb::Database>>,
 }
@@ -50,6 +51,7 @@ impl<'a> Resources<'a> {
             bundle: AssetBundle::new(),
             pictures: BTreeMap::new(),
             asset_bytes: 0,
+            css_references: 0,
             used_sheets: vec![false; document.css.len()],
             svg_fonts: None,
         }
@@ -60,6 +62,20 @@ impl<'a> Resources<'a> {
         (self.bundle, self.warnings.into_kept())
     }
 
+    /// The declarations of a `style` attribute, finished.
+    pub(super) fn attribute(&mut self, text: &str) -> Result<String, PdfError> {
+        let css = self.css(text)?;
+        check(&css, self.limits)?;
+        Ok(css)
+    }
+
+    /// To be asked for every sheet that goes to the engine, in its last form.
+    pub(super) fn check_sheet(&mut self, css: &str) -> Result<(), PdfError> {
+        self.css_references += check(css, self.limits)?;
+        check_references(self.css_references, self.limits)
+    }
+
+    /// A sheet, finished but not yet checked: it may become a part of another one.
     pub(super) fn css(&mut self, text: &str) -> Result<String, PdfError> {
         let families = Arc::clone(&self.families);
         rewrite(text, &families, self)

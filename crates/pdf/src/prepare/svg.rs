@@ -20,7 +20,11 @@ static BUNDLED: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| Arc::new(data
 ///
 /// Left alone, the engine would draw it with whatever fonts the machine has, which may be none. An `svg`
 /// without text stays as it is.
-pub(super) fn settle_inline(tree: &mut Tree, id: NodeId, resources: &mut Resources<'_>) -> Result<(), PdfError> {
+pub(super) fn settle_inline(
+    tree: &mut Tree,
+    id: NodeId,
+    resources: &mut Resources<'_>,
+) -> Result<(), PdfError> {
     let has_text = tree.walk(id).into_iter().any(|node| {
         matches!(&tree.nodes[node].kind, Kind::Element { name, .. } if name.ns == ns!(svg) && &*name.local == "text")
     });
@@ -40,7 +44,12 @@ pub(super) fn settle_inline(tree: &mut Tree, id: NodeId, resources: &mut Resourc
 }
 
 /// The markup that takes the place of an `img` whose picture is an SVG file.
-pub(super) fn settle_file(tree: &Tree, id: NodeId, source: &str, resources: &mut Resources<'_>) -> Option<String> {
+pub(super) fn settle_file(
+    tree: &Tree,
+    id: NodeId,
+    source: &str,
+    resources: &mut Resources<'_>,
+) -> Option<String> {
     let mut outer = outer_attributes(tree, id);
     for size in ["width", "height"] {
         if let Some(value) = tree.attr(id, size).and_then(|value| value.parse::<f32>().ok()) {

@@ -1,4 +1,6 @@
-use longshore_pdf::{Assets, Document, Fonts, Limits, Renderer};
+use std::collections::BTreeSet;
+
+use longshore_pdf::{Assets, Document, Fonts, Limits, Rendered, Renderer};
 
 use crate::support::{PIXEL, PIXEL_DATA, html, read, render, text};
 
@@ -17,7 +19,8 @@ fn the_same_input_gives_the_same_bytes() {
 
 #[test]
 fn threads_do_not_disturb_one_another() {
-    let documents: Vec<_> = (0..4).map(|n| format!("<h1>Document {n}</h1>{}", "<p>text</p>".repeat(100 * n))).collect();
+    let documents: Vec<_> =
+        (0..4).map(|n| format!("<h1>Document {n}</h1>{}", "<p>text</p>".repeat(100 * n))).collect();
     let alone: Vec<_> = documents.iter().map(|document| html(document)).collect();
     let together: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = documents.iter().map(|document| scope.spawn(|| html(document))).collect();
@@ -28,21 +31,37 @@ fn threads_do_not_disturb_one_another() {
 
 #[test]
 fn every_family_finds_a_font() {
-    let families = ["sans-serif", "serif", "monospace", "Helvetica", "Nowhere, cursive", "var(--none)", "inherit"];
+    let families =
+        ["sans-serif", "serif", "monospace", "Helvetica", "Nowhere, cursive", "var(--none)", "inherit"];
     for family in families {
         let rendered = html(&format!("<p style='font-family: {family}'>Zażółć Ωμέγα Съешь</p>"));
         assert_eq!(text(&rendered), "ZażółćΩμέγαСъешь", "{family}");
-        let font = &read(&rendered).text_items[0].font;
         let expected = match family {
             "serif" => "DejaVuSerif",
             "monospace" => "DejaVuSansMono",
             _ => "DejaVuSans",
         };
-        assert!(font.ends_with(expected), "{family}: {font}");
+        assert_eq!(fonts_of(&rendered), [expected], "{family}");
     }
-    let bare = html("bare <code>code</code>");
-    let fonts: Vec<_> = read(&bare).text_items.into_iter().map(|item| item.font).collect();
-    assert!(fonts[0].ends_with("DejaVuSans") && fonts[1].ends_with("DejaVuSansMono"), "{fonts:?}");
+    assert_eq!(
+        fonts_of(&html("bare <code>code</code> <b>bold</b> <i>slanted</i>")),
+        ["DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono"]
+    );
+}
+
+#[test]
+fn letters_stay_letters_and_lists_have_bullets() {
+    let rendered = html("<p>first affluent</p><ul><li>item</ul>");
+    assert!(text(&rendered).starts_with("firstaffluent"));
+    assert_eq!(fonts_of(&rendered), ["Bullet", "DejaVuSans"]);
+}
+
+/// The names of the embedded fonts, sorted.
+fn fonts_of(rendered: &Rendered) -> Vec<String> {
+    let pdf = String::from_utf8_lossy(&rendered.bytes);
+    let names =
+        pdf.split("/BaseFont /").skip(1).filter_map(|rest| rest.split_whitespace().next()?.split('+').nth(1));
+    names.map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 #[test]
@@ -60,13 +79,31 @@ fn sheets_stand_where_they_are_named_and_the_rest_follows() {
     let media = "<link rel=stylesheet media=screen href=a.css><p>x";
     assert_eq!(size(Document::new(media).with_css("a.css", "p { font-size: 10pt }")), 12);
     let other = render(Document::new("<link rel=stylesheet href=b.css><p>x").with_css("a.css", ""));
-    assert_eq!(other.warnings, ["The style sheet \"b.css\" was not fetched: it is not among the given ones."]);
+    assert_eq!(
+        other.warnings,
+        ["The style sheet \"b.css\" was not fetched: it is not among the given ones."]
+    );
 }
 
 #[test]
 fn a_sheet_that_imports_itself_ends() {
-    let document = Document::new("<p>x").with_css("a.css", "@import 'a.css'; @import 'b.css'; p { color: red }");
+    let document =
+        Document::new("<p>x").with_css("a.css", "@import 'a.css'; @import 'b.css'; p { color: red }");
     assert_eq!(render(document.with_css("b.css", "@import 'a.css';")).pages, 1);
+}
+
+#[test]
+fn margin_boxes_stand_in_the_middle_of_the_margin() {
+    let item = |place: &str| {
+        let css = format!("@page {{ size: A4; margin: 72pt; {place} {{ content: 'x'; font-size: 10pt }} }}");
+        let items = read(&render(Document::new("").with_css("a.css", css))).text_items;
+        items.into_iter().next().expect("the margin box has text")
+    };
+    // The baseline of a line of 10 points lies a little below the middle, counted from the bottom of the page.
+    let middle = |y: f32, expected: f32| (y - expected).abs() < 6.0;
+    assert!(middle(item("@top-left").y, 841.9 - 36.0), "{:?}", item("@top-left"));
+    assert!(middle(item("@bottom-right").y, 36.0), "{:?}", item("@bottom-right"));
+    assert!((item("@bottom-right").x - 523.3).abs() < 12.0, "{:?}", item("@bottom-right"));
 }
 
 #[test]
@@ -116,7 +153,14 @@ fn an_operators_font_is_named_by_its_own_family() {
 
 #[test]
 fn broken_markup_and_nothing_at_all_are_pages_too() {
-    for body in ["", "<", "</p><table><p>x<td>", "<?xml version='1.0'?><p>x", "<!DOCTYPE html PUBLIC 'XHTML'><p>x", "\0"] {
+    for body in [
+        "",
+        "<",
+        "</p><table><p>x<td>",
+        "<?xml version='1.0'?><p>x",
+        "<!DOCTYPE html PUBLIC 'XHTML'><p>x",
+        "\0",
+    ] {
         assert_eq!(html(body).pages, 1, "{body:?}");
     }
 }

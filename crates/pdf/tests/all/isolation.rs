@@ -21,7 +21,8 @@ fn asking_for(address: &str) -> Document {
          <input type=image src='{address}'><table background='{address}'><tr><td>cell</table>
          <meta http-equiv=refresh content='0;url={address}'>"
     );
-    Document::new(body).with_css("own.css", format!("@import '{address}'; h1 {{ background: url('{address}') }}"))
+    Document::new(body)
+        .with_css("own.css", format!("@import '{address}'; h1 {{ background: url('{address}') }}"))
 }
 
 #[test]
@@ -41,9 +42,11 @@ fn no_connection_is_opened() {
 fn no_file_is_read() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let secret = folder.path().join("secret.css");
-    std::fs::write(&secret, "p::before { content: 'the secret' } p { font-size: 60pt }").expect("and written");
+    std::fs::write(&secret, "p::before { content: 'the secret' } p { font-size: 60pt }")
+        .expect("and written");
     let picture = folder.path().join("secret.svg");
-    let shape = "<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'><rect width='9' height='9'/></svg>";
+    let shape =
+        "<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'><rect width='9' height='9'/></svg>";
     std::fs::write(&picture, shape).expect("and written");
     for file in [&secret, &picture] {
         let path = file.display();
@@ -58,9 +61,13 @@ fn no_file_is_read() {
 
 #[test]
 fn a_link_to_a_file_or_a_script_is_left_out() {
-    let rendered = html("<a href='file:///etc/passwd'>a</a> <a href='javascript:x'>b</a> <a href='https://example.org'>c</a>");
+    let rendered = html(
+        "<a href='file:///etc/passwd'>a</a> <a href='javascript:x'>b</a> <a href='https://example.org'>c</a>",
+    );
     assert_eq!(rendered.warnings.len(), 2);
     let bytes = String::from_utf8_lossy(&rendered.bytes);
-    assert!(bytes.contains("https://example.org") && !bytes.contains("passwd") && !bytes.contains("javascript"));
+    assert!(
+        bytes.contains("https://example.org") && !bytes.contains("passwd") && !bytes.contains("javascript")
+    );
     assert_eq!(read(&rendered).pages, 1);
 }

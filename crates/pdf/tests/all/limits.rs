@@ -1,6 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use longshore_pdf::{Assets, Document, LimitName, Limits, PdfError, Rendered, Stop};
 
@@ -20,10 +19,48 @@ fn the_deepest_allowed_document_fits_the_stack() {
         let document = Document::new(format!("<{tag}>").repeat(levels) + "deep");
         assert!(render(document).pages >= 1, "{tag}");
     }
-    let flex = Document::new("<div>".repeat(254) + "deep").with_css("a.css", "div { display: flex }");
-    assert!(render(flex).pages >= 1);
+    for display in ["flex", "grid", "inline-block"] {
+        let css = format!("div {{ display: {display} }}");
+        let document = Document::new("<div>".repeat(254) + "deep").with_css("a.css", css);
+        assert!(render(document).pages >= 1, "{display}");
+    }
     let tables = Document::new("<table><tr><td>".repeat(63) + "deep");
     assert!(render(tables).pages >= 1);
+}
+
+#[test]
+fn the_deepest_allowed_sheet_fits_the_stack() {
+    let nested = |open: &str, inner: &str, close: &str, depth: usize| {
+        open.repeat(depth) + inner + &close.repeat(depth)
+    };
+    let chain: String = (0..49_999).fold(String::new(), |css, n| css + &format!("--n{n}:var(--n{});", n + 1));
+    for css in [
+        nested(":not(", "a", ")", 256) + "{}",
+        format!("p{{width:{}}}", nested("calc(", "1px", ")", 255)),
+        nested("@media all{", "p{}", "}", 255),
+        nested("p{", "color:red", "}", 256),
+    ] {
+        assert_eq!(render(Document::new("<p>x").with_css("a.css", css)).pages, 1);
+    }
+    let document = Document::new(format!("<p style='width:var(--n0);{chain}'>x"));
+    assert_eq!(render(document.with_css("a.css", format!("p{{{chain}}}"))).pages, 1);
+}
+
+#[test]
+fn a_sheet_cannot_end_the_process() {
+    let deep = "calc(".repeat(200_000);
+    let attribute = Document::new(format!("<p style='width:{deep}'>x"));
+    let element = Document::new(format!("<style>p{{width:{deep}</style>x"));
+    let media = Document::new(format!("<style media='{deep}'>p{{}}</style>x"));
+    let given = Document::new("x").with_css("a.css", format!("p{{width:{deep}"));
+    let link =
+        Document::new(format!("<link rel=stylesheet href=a.css media='{deep}'>")).with_css("a.css", "p{}");
+    for document in [attribute, element, media, given, link] {
+        assert_eq!(broken(try_render(document, Limits::default())), (LimitName::Nesting, 256, 257));
+    }
+    let chain = "p{--a:var(--b)}".repeat(50_001);
+    let long = Document::new("x").with_css("a.css", chain);
+    assert_eq!(broken(try_render(long, Limits::default())), (LimitName::CssReferences, 50_000, 50_001));
 }
 
 #[test]
@@ -63,9 +100,16 @@ fn the_message_names_the_limit() {
 
 #[test]
 fn a_caller_can_stop_before_layout() {
-    let cancelled = Stop::flag(Arc::new(AtomicBool::new(true)));
-    for stop in [cancelled, Stop::at(Instant::now())] {
-        let limits = Limits { stop, ..Limits::default() };
-        assert_eq!(try_render(Document::new("x"), limits), Err(PdfError::Stopped));
-    }
+    let limits = Limits { stop: Stop::flag(Arc::new(AtomicBool::new(true))), ..Limits::default() };
+    assert_eq!(try_render(Document::new("x"), limits), Err(PdfError::Stopped));
+}
+
+#[test]
+fn a_caller_is_asked_while_the_document_is_read() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let stop = Stop::when(move || count.fetch_add(1, Ordering::Relaxed) == 10);
+    let limits = Limits { stop, ..Limits::default() };
+    assert_eq!(try_render(Document::new("x".repeat(1_000_000)), limits), Err(PdfError::Stopped));
+    assert_eq!(asked.load(Ordering::Relaxed), 11);
 }

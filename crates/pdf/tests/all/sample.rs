@@ -36,7 +36,8 @@ fn every_row_can_be_found_in_the_text() {
     assert_eq!(rows.len(), 60);
     for row in rows {
         let site = row["site"].as_str().expect("a row has a site").replace(' ', "");
-        let cells = format!("{}{site}Week{}{}{}", row["number"], row["week"], row["visits"], row["incidents"]);
+        let cells =
+            format!("{}{site}Week{}{}{}", row["number"], row["week"], row["visits"], row["incidents"]);
         assert!(text.contains(&cells), "{cells}");
     }
 }

@@ -26,6 +26,7 @@ impl Table {
             && let Some((until, place)) = self.leased.first().copied()
             && until <= now
         {
+            self.wake(longshore_core::Wake::Cancel);
             let retention = self.retention(place);
             let Some(entry) = self.jobs.get(&place) else { break };
             let by_move = if entry.job.cancel_requested {

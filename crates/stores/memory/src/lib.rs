@@ -117,7 +117,7 @@ impl Store for MemoryStore {
 
     async fn prune(&self, limit: usize, now: Timestamp) -> StoreResult<Kept> {
         let mut kept = self.table().prune(limit, now);
-        let (removed, next) = self.shelf().prune(limit, now);
+        let (removed, next) = self.shelf().prune(limit - kept.removed, now);
         kept.removed += removed;
         kept.next = kept.next.into_iter().chain(next).min();
         Ok(kept)

@@ -4,9 +4,8 @@ use std::time::Duration;
 use longshore_core::life::Move;
 use longshore_core::limits::ERRORS_KEPT;
 use longshore_core::{
-    AttemptError, Claim, Claimed, End, Ended, Inserted, Job, JobError, JobSpec, Lease, LeaseToken,
-    Outcome, Progress, Reason, Refusal, Renewal, Renewed, State, StoreError, StoreResult, Timestamp,
-    WorkerId,
+    AttemptError, Claim, Claimed, End, Ended, Inserted, Job, JobError, JobSpec, Lease, LeaseToken, Outcome,
+    Progress, Reason, Refusal, Renewal, Renewed, State, StoreError, StoreResult, Timestamp, WorkerId,
 };
 
 use crate::table::{Entry, Table};

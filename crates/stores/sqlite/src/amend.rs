@@ -14,21 +14,27 @@ use crate::work::waits;
 impl Tx<'_> {
     pub(crate) fn amend(&mut self, ids: &[JobId], change: Change, now: Timestamp) -> Tried<Vec<Amended>> {
         if ids.len() > STEP_RECORDS_MAX {
-            return Err(Invalid::new("ids", format!("at most {STEP_RECORDS_MAX} ids"), ids.len()).code("too_many").into());
+            return Err(Invalid::new("ids", format!("at most {STEP_RECORDS_MAX} ids"), ids.len())
+                .code("too_many")
+                .into());
         }
         ids.iter().map(|id| self.amend_one(id, change, now)).collect()
     }
 
     fn amend_one(&mut self, id: &JobId, change: Change, now: Timestamp) -> Tried<Amended> {
         let mut find = self.conn.prepare_cached("SELECT place, queue, waits FROM job WHERE id = ?1")?;
-        let found = find.query_row([IdValue(id)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+        let found =
+            find.query_row([IdValue(id)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
         let Some((place, queue, waiting)) = found else { return Ok(Amended::Unknown) };
         let state = self.state(place, queue, waiting)?;
         let to = match change {
             Change::Cancel if state == State::Running => {
-                self.conn.prepare_cached("UPDATE running SET cancel = 1 WHERE place = ?1")?.execute([place])?;
+                self.conn
+                    .prepare_cached("UPDATE running SET cancel = 1 WHERE place = ?1")?
+                    .execute([place])?;
                 self.wake(Wake::Cancel);
-                return Ok(look::job_at(self.conn, place)?.map_or(Amended::Unknown, |job| Amended::Asked(Box::new(job))));
+                return Ok(look::job_at(self.conn, place)?
+                    .map_or(Amended::Unknown, |job| Amended::Asked(Box::new(job))));
             }
             Change::Cancel => life::allowed(state, Move::Cancel).and_then(|row| row.to),
             Change::Revive => life::allowed(state, Move::Revive).and_then(|row| row.to),
@@ -73,7 +79,9 @@ impl Tx<'_> {
                 self.conn
                     .prepare_cached("DELETE FROM scheduled WHERE place = ?1 AND due_at = (SELECT due_at FROM job WHERE place = ?1)")?
                     .execute([place])?;
-                self.conn.prepare_cached("UPDATE job SET due_at = NULL WHERE place = ?1")?.execute([place])?;
+                self.conn
+                    .prepare_cached("UPDATE job SET due_at = NULL WHERE place = ?1")?
+                    .execute([place])?;
             }
             _ => {}
         }
@@ -151,8 +159,10 @@ impl Tx<'_> {
     pub(crate) fn remove_queue(&mut self, name: &QueueName) -> Tried<bool> {
         let number = self.names.queue(self.conn, name)?;
         self.write_counts()?;
-        let jobs: Option<i64> =
-            self.conn.prepare_cached("SELECT sum(jobs) FROM count WHERE queue = ?1")?.query_row([number], |row| row.get(0))?;
+        let jobs: Option<i64> = self
+            .conn
+            .prepare_cached("SELECT sum(jobs) FROM count WHERE queue = ?1")?
+            .query_row([number], |row| row.get(0))?;
         if jobs.unwrap_or(0) > 0 {
             return Ok(false);
         }

@@ -38,7 +38,8 @@ impl SqliteConfig {
 
     /// Reads `sqlite:path.db` or `sqlite:path.db?synchronous=normal`.
     pub fn from_url(url: &str) -> Result<Self, Invalid> {
-        let wrong = |got: &str| Invalid::new("store", "sqlite:PATH or sqlite:PATH?synchronous=full|normal", got);
+        let wrong =
+            |got: &str| Invalid::new("store", "sqlite:PATH or sqlite:PATH?synchronous=full|normal", got);
         let rest = url.strip_prefix("sqlite:").ok_or_else(|| wrong(url))?;
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         // Both sqlite:path and sqlite://path are in use for a path.

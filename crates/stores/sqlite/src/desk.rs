@@ -35,7 +35,9 @@ impl Readers {
                 }
             };
             let thread = std::thread::Builder::new().name(format!("sqlite-read-{index}")).spawn(serve);
-            threads.push(thread.map_err(|error| StoreError::Unavailable(format!("cannot start a thread: {error}")))?);
+            threads.push(
+                thread.map_err(|error| StoreError::Unavailable(format!("cannot start a thread: {error}")))?,
+            );
         }
         Ok(Self { requests: Mutex::new(Some(requests)), threads: Mutex::new(threads) })
     }
@@ -63,7 +65,10 @@ impl Readers {
     }
 }
 
-fn in_snapshot<T>(connection: &Connection, look: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+fn in_snapshot<T>(
+    connection: &Connection,
+    look: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
     let snapshot = connection.unchecked_transaction()?;
     let found = look(&snapshot)?;
     snapshot.commit()?;

@@ -48,7 +48,8 @@ pub fn run(config: &SqliteConfig, jobs: usize, args: &str, door: &Door) -> rusql
 }
 
 fn insert_all(conn: &Connection, jobs: usize, args: &str, door: &Door) -> rusqlite::Result<()> {
-    let mut insert = conn.prepare("INSERT INTO job (id, queue, priority, state, args) VALUES (?1, 1, 5.0, 0, ?2)")?;
+    let mut insert =
+        conn.prepare("INSERT INTO job (id, queue, priority, state, args) VALUES (?1, 1, 5.0, 0, ?2)")?;
     let mut left = jobs;
     while left > 0 {
         let batch = left.min(BATCH);

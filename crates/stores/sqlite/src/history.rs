@@ -91,10 +91,17 @@ impl Tx<'_> {
     }
 
     /// Keeps the error of an attempt on its job, the newest few.
-    pub(crate) fn keep_error(&mut self, attempt: &Attempt, error: &JobError, reason: Reason, now: Timestamp) -> Tried<()> {
+    pub(crate) fn keep_error(
+        &mut self,
+        attempt: &Attempt,
+        error: &JobError,
+        reason: Reason,
+        now: Timestamp,
+    ) -> Tried<()> {
         let mut find = self.conn.prepare_cached("SELECT errors FROM detail WHERE place = ?1")?;
         let kept: Option<Option<String>> = find.query_row([attempt.place], |row| row.get(0)).optional()?;
-        let mut errors: Vec<AttemptError> = kept.flatten().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        let mut errors: Vec<AttemptError> =
+            kept.flatten().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         let started_at = Timestamp::from_millis(attempt.started_at);
         errors.push(AttemptError {
             attempt: attempt.attempt as u32,
@@ -116,7 +123,12 @@ impl Tx<'_> {
 }
 
 /// Keeps what the handler returned.
-pub(crate) fn keep_result(conn: &Connection, attempt: &Attempt, result: &Json, now: Timestamp) -> rusqlite::Result<()> {
+pub(crate) fn keep_result(
+    conn: &Connection,
+    attempt: &Attempt,
+    result: &Json,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
     let expires_at = attempt.wishes.result_retention.map(|stays| now.as_millis().saturating_add(stays));
     conn.prepare_cached(
         "INSERT INTO detail (place, result, result_expires_at) VALUES (?1, ?2, ?3) ON CONFLICT (place) DO UPDATE

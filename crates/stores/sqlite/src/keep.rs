@@ -28,17 +28,24 @@ impl Tx<'_> {
 
     pub(crate) fn promote(&mut self, limit: usize, now: Timestamp) -> Tried<Kept> {
         let mut kept = Kept::default();
-        let due = self.places("SELECT place FROM scheduled WHERE due_at <= ?1 ORDER BY due_at, place LIMIT ?2", now, limit)?;
+        let due = self.places(
+            "SELECT place FROM scheduled WHERE due_at <= ?1 ORDER BY due_at, place LIMIT ?2",
+            now,
+            limit,
+        )?;
         for place in due {
             let turn = self.next()?;
             let mut update = self.conn.prepare_cached(
                 "UPDATE job SET waits = ?2, due_at = NULL, reason = NULL, turn = ?3 WHERE place = ?1",
             )?;
-            let mut find = self.conn.prepare_cached("SELECT queue, priority, due_at FROM job WHERE place = ?1")?;
+            let mut find =
+                self.conn.prepare_cached("SELECT queue, priority, due_at FROM job WHERE place = ?1")?;
             let (queue, priority, due_at): (i64, f64, i64) =
                 find.query_row([place], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
             update.execute(params![place, waits(State::Ready), turn])?;
-            self.conn.prepare_cached("DELETE FROM scheduled WHERE due_at = ?1 AND place = ?2")?.execute([due_at, place])?;
+            self.conn
+                .prepare_cached("DELETE FROM scheduled WHERE due_at = ?1 AND place = ?2")?
+                .execute([due_at, place])?;
             self.enter_ready(place, queue, priority, turn)?;
             self.count(queue, State::Scheduled, -1);
             self.count(queue, State::Ready, 1);
@@ -50,7 +57,11 @@ impl Tx<'_> {
 
     pub(crate) fn reclaim(&mut self, limit: usize, stalls_max: u32, now: Timestamp) -> Tried<Kept> {
         let mut kept = Kept::default();
-        let lost = self.places("SELECT place FROM running WHERE until <= ?1 ORDER BY until, place LIMIT ?2", now, limit)?;
+        let lost = self.places(
+            "SELECT place FROM running WHERE until <= ?1 ORDER BY until, place LIMIT ?2",
+            now,
+            limit,
+        )?;
         for place in lost {
             let Some(attempt) = Attempt::held(self.conn, place, None)? else { continue };
             kept.moved.push(self.take_back(attempt, stalls_max, now)?);
@@ -78,7 +89,8 @@ impl Tx<'_> {
                 Ok(self.moved(place, State::Cancelled, Some(Reason::ByOperator), Some(attempt.attempt))?)
             }
             Move::Quarantine => {
-                let error = JobError::new(&format!("its lease was lost {} times by dying workers", attempt.stalls));
+                let error =
+                    JobError::new(&format!("its lease was lost {} times by dying workers", attempt.stalls));
                 self.keep_error(&attempt, &error, Reason::Stalled, now)?;
                 self.end(&attempt, State::Failed, Some(Reason::Stalled), None, now)?;
                 Ok(self.moved(place, State::Failed, Some(Reason::Stalled), Some(attempt.attempt))?)
@@ -104,10 +116,18 @@ impl Tx<'_> {
         }
     }
 
-    fn moved(&mut self, place: i64, state: State, reason: Option<Reason>, attempt: Option<i64>) -> rusqlite::Result<Moved> {
+    fn moved(
+        &mut self,
+        place: i64,
+        state: State,
+        reason: Option<Reason>,
+        attempt: Option<i64>,
+    ) -> rusqlite::Result<Moved> {
         let conn = self.conn;
         let names = std::cell::RefCell::new(&mut *self.names);
-        let mut find = conn.prepare_cached(&format!("SELECT {SPEC}, job.attempt, job.created_at FROM job WHERE place = ?1"))?;
+        let mut find = conn.prepare_cached(&format!(
+            "SELECT {SPEC}, job.attempt, job.created_at FROM job WHERE place = ?1"
+        ))?;
         find.query_row([place], |row| {
             let queue = |number| names.borrow_mut().queue_name(conn, number);
             let spec = read_spec(row, queue, |number| names.borrow_mut().kind_name(conn, number))?;
@@ -124,7 +144,8 @@ impl Tx<'_> {
 
     pub(crate) fn prune(&mut self, limit: usize, now: Timestamp) -> Tried<Kept> {
         let mut kept = Kept::default();
-        let results = "SELECT place FROM detail WHERE result_expires_at <= ?1 ORDER BY result_expires_at LIMIT ?2";
+        let results =
+            "SELECT place FROM detail WHERE result_expires_at <= ?1 ORDER BY result_expires_at LIMIT ?2";
         for place in self.places(results, now, limit)? {
             self.conn
                 .prepare_cached("UPDATE detail SET result = NULL, result_expires_at = NULL, result_expired_at = ?2 WHERE place = ?1")?
@@ -132,8 +153,9 @@ impl Tx<'_> {
             kept.removed += 1;
         }
         let over: Vec<(i64, i64, i64)> = {
-            let mut find =
-                self.conn.prepare_cached("SELECT place, queue, state FROM ended WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2")?;
+            let mut find = self.conn.prepare_cached(
+                "SELECT place, queue, state FROM ended WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2",
+            )?;
             let rows = find.query_map(params![now.as_millis(), (limit - kept.removed) as i64], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })?;

@@ -30,9 +30,9 @@ use bytes::Bytes;
 use longshore_clock::Door;
 use longshore_core::limiter::{Permit, Rule};
 use longshore_core::{
-    Amended, Can, Change, Claim, Claimed, Doc, Durability, Ended, Ends, Expect, Inserted, Job, JobFilter, JobId, JobPage,
-    JobSpec, Kept, LogEntry, Page, Put, QueueChange, QueueInfo, QueueName, Records, Renewal, Renewed, Store, StoreResult,
-    Timestamp, Turned, WakeStream,
+    Amended, Can, Change, Claim, Claimed, Doc, Durability, Ended, Ends, Expect, Inserted, Job, JobFilter,
+    JobId, JobPage, JobSpec, Kept, LogEntry, Page, Put, QueueChange, QueueInfo, QueueName, Records, Renewal,
+    Renewed, Store, StoreResult, Timestamp, Turned, WakeStream,
 };
 
 pub use config::{SqliteConfig, Synchronous};
@@ -98,7 +98,12 @@ impl Store for SqliteStore {
         self.writer.write(move |tx| tx.claim(&claim, now)).await
     }
 
-    async fn renew(&self, renewals: Vec<Renewal>, lease: Duration, now: Timestamp) -> StoreResult<Vec<Renewed>> {
+    async fn renew(
+        &self,
+        renewals: Vec<Renewal>,
+        lease: Duration,
+        now: Timestamp,
+    ) -> StoreResult<Vec<Renewed>> {
         self.writer.write(move |tx| tx.renew(&renewals, lease, now)).await
     }
 
@@ -130,7 +135,12 @@ impl Store for SqliteStore {
         self.writer.write(move |tx| tx.amend(&ids, change, now)).await
     }
 
-    async fn set_queue(&self, queue: QueueName, change: QueueChange, _now: Timestamp) -> StoreResult<QueueInfo> {
+    async fn set_queue(
+        &self,
+        queue: QueueName,
+        change: QueueChange,
+        _now: Timestamp,
+    ) -> StoreResult<QueueInfo> {
         self.writer.write(move |tx| tx.amend_queue(&queue, &change)).await
     }
 
@@ -173,7 +183,14 @@ impl Records for SqliteStore {
         self.readers.look(move |conn| records::get(conn, &key, now)).await
     }
 
-    async fn doc_put(&self, key: &str, value: Bytes, expect: Expect, ttl: Option<Duration>, now: Timestamp) -> StoreResult<Put> {
+    async fn doc_put(
+        &self,
+        key: &str,
+        value: Bytes,
+        expect: Expect,
+        ttl: Option<Duration>,
+        now: Timestamp,
+    ) -> StoreResult<Put> {
         let key = key.to_owned();
         self.writer.write(move |tx| tx.doc_put(&key, &value, expect, ttl, now)).await
     }
@@ -183,7 +200,13 @@ impl Records for SqliteStore {
         self.writer.write(move |tx| tx.doc_delete(&key, expect, now)).await
     }
 
-    async fn doc_list(&self, prefix: &str, after: Option<&str>, limit: usize, now: Timestamp) -> StoreResult<Vec<Doc>> {
+    async fn doc_list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+        now: Timestamp,
+    ) -> StoreResult<Vec<Doc>> {
         let (prefix, after) = (prefix.to_owned(), after.map(str::to_owned));
         self.readers.look(move |conn| records::list(conn, &prefix, after.as_deref(), limit, now)).await
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use longshore_core::limits::PAGE_JOBS_MAX;
 use longshore_core::{
-    AttemptError, Counts, Cursor, Job, JobFilter, JobId, JobPage, Json, KindName, Page, Progress, QueueInfo, QueueName, State,
-    Timestamp, WorkerId,
+    AttemptError, Counts, Cursor, Job, JobFilter, JobId, JobPage, Json, KindName, Page, Progress, QueueInfo,
+    QueueName, State, Timestamp, WorkerId,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -69,7 +69,9 @@ fn read_job(conn: &Connection, row: &Row<'_>) -> rusqlite::Result<Job> {
         progress: Progress::default(),
         result: result.map(|text| Json::trusted(&text)),
         result_expired_at: time(row.get(DETAIL + 4)?),
-        errors: errors.and_then(|text| serde_json::from_str::<Vec<AttemptError>>(&text).ok()).unwrap_or_default(),
+        errors: errors
+            .and_then(|text| serde_json::from_str::<Vec<AttemptError>>(&text).ok())
+            .unwrap_or_default(),
         cancel_requested: false,
         expires_at: None,
         spec,
@@ -123,7 +125,9 @@ fn candidates(conn: &Connection, filter: &JobFilter, before: i64) -> rusqlite::R
     match (queue, filter.states.as_slice()) {
         (Some(queue), [state]) if state.is_end() => {
             let sql = "SELECT place FROM ended WHERE queue = ?1 AND state = ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4";
-            conn.prepare_cached(sql)?.query_map(params![queue, *state as i64, before, LOOKED_AT_MAX], read)?.collect()
+            conn.prepare_cached(sql)?
+                .query_map(params![queue, *state as i64, before, LOOKED_AT_MAX], read)?
+                .collect()
         }
         (_, [State::Running]) => {
             let sql = "SELECT place FROM running WHERE place < ?1 ORDER BY place DESC LIMIT ?2";
@@ -166,11 +170,21 @@ pub(crate) fn queue_info(conn: &Connection, number: i64, name: QueueName) -> rus
         "SELECT created_at FROM job WHERE place = (SELECT place FROM ready WHERE queue = ?1 ORDER BY priority, turn, place LIMIT 1)",
     )?;
     let oldest: Option<i64> = find.query_row([number], |row| row.get(0)).optional()?;
-    Ok(QueueInfo { name, paused: settings.paused, counts, oldest_ready_at: time(oldest), retention: settings.retention })
+    Ok(QueueInfo {
+        name,
+        paused: settings.paused,
+        counts,
+        oldest_ready_at: time(oldest),
+        retention: settings.retention,
+    })
 }
 
 pub(crate) fn queues(conn: &Connection) -> rusqlite::Result<Vec<QueueInfo>> {
-    let mut find = conn.prepare_cached("SELECT queue.id, name.text FROM queue JOIN name ON name.id = queue.id ORDER BY name.text")?;
+    let mut find = conn.prepare_cached(
+        "SELECT queue.id, name.text FROM queue JOIN name ON name.id = queue.id ORDER BY name.text",
+    )?;
     let named = find.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
-    named.map(|queue| queue.and_then(|(number, name)| queue_info(conn, number, parsed(QueueName::new(name))?))).collect()
+    named
+        .map(|queue| queue.and_then(|(number, name)| queue_info(conn, number, parsed(QueueName::new(name))?)))
+        .collect()
 }

@@ -90,5 +90,7 @@ impl Names {
 
 /// A stored text that should have parsed, because only parsed ones are stored.
 pub(crate) fn parsed<T>(read: Result<T, longshore_core::Invalid>) -> rusqlite::Result<T> {
-    read.map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error)))
+    read.map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error))
+    })
 }

@@ -21,9 +21,10 @@ pub(crate) const CHECKPOINT_PAGES: u32 = 4_000;
 fn failed(path: &Path, error: &rusqlite::Error) -> StoreError {
     let named = |text: &str| format!("{}: {text}", path.display());
     match sorted(error) {
-        StoreError::Unavailable(text) if !path.exists() => {
-            StoreError::Unavailable(format!("cannot create {}: {text}; its folder must exist and be writable", path.display()))
-        }
+        StoreError::Unavailable(text) if !path.exists() => StoreError::Unavailable(format!(
+            "cannot create {}: {text}; its folder must exist and be writable",
+            path.display()
+        )),
         StoreError::Unavailable(text) => StoreError::Unavailable(named(&text)),
         StoreError::Full(text) => StoreError::Full(named(&text)),
         StoreError::ReadOnly(text) => StoreError::ReadOnly(named(&text)),
@@ -39,6 +40,8 @@ pub(crate) fn writer(config: &SqliteConfig) -> StoreResult<Connection> {
         let conn = Connection::open(path)?;
         conn.busy_timeout(BUSY)?;
         conn.set_prepared_statement_cache_capacity(128);
+        // Lets a statement take a list of places.
+        rusqlite::vtab::array::load_module(&conn)?;
         Ok(conn)
     };
     let mut conn = open().map_err(|error| failed(path, &error))?;
@@ -54,7 +57,10 @@ pub(crate) fn writer(config: &SqliteConfig) -> StoreResult<Connection> {
         .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
         .map_err(|error| failed(path, &error))?;
     if mode != "wal" {
-        let text = format!("{} cannot have a write-ahead log (journal mode {mode}); is it on a network drive?", path.display());
+        let text = format!(
+            "{} cannot have a write-ahead log (journal mode {mode}); is it on a network drive?",
+            path.display()
+        );
         return Err(StoreError::Unavailable(text));
     }
     tune(&conn, config).and_then(|()| migrate(&mut conn)).map_err(|error| failed(path, &error))?;

@@ -24,7 +24,9 @@ fn read_doc(row: &Row<'_>) -> rusqlite::Result<Doc> {
 
 /// The stored document, expired or not.
 fn stored(conn: &Connection, key: &str) -> rusqlite::Result<Option<Doc>> {
-    conn.prepare_cached("SELECT key, version, expires_at, value FROM doc WHERE key = ?1")?.query_row([key], read_doc).optional()
+    conn.prepare_cached("SELECT key, version, expires_at, value FROM doc WHERE key = ?1")?
+        .query_row([key], read_doc)
+        .optional()
 }
 
 fn alive(doc: &Doc, now: Timestamp) -> bool {
@@ -43,7 +45,13 @@ pub(crate) fn get(conn: &Connection, key: &str, now: Timestamp) -> rusqlite::Res
     Ok(stored(conn, key)?.filter(|doc| alive(doc, now)))
 }
 
-pub(crate) fn list(conn: &Connection, prefix: &str, after: Option<&str>, limit: usize, now: Timestamp) -> rusqlite::Result<Vec<Doc>> {
+pub(crate) fn list(
+    conn: &Connection,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<Doc>> {
     let mut find = conn.prepare_cached(
         "SELECT key, version, expires_at, value FROM doc WHERE key >= ?1 AND (?2 IS NULL OR key > ?2)
          AND substr(key, 1, length(?1)) = ?1 AND (expires_at IS NULL OR expires_at > ?3) ORDER BY key LIMIT ?4",
@@ -52,9 +60,16 @@ pub(crate) fn list(conn: &Connection, prefix: &str, after: Option<&str>, limit: 
     docs.collect()
 }
 
-pub(crate) fn log_read(conn: &Connection, log: &str, after: u64, limit: usize) -> rusqlite::Result<Vec<LogEntry>> {
+pub(crate) fn log_read(
+    conn: &Connection,
+    log: &str,
+    after: u64,
+    limit: usize,
+) -> rusqlite::Result<Vec<LogEntry>> {
     let Some(log) = names::find(conn, log)? else { return Ok(Vec::new()) };
-    let mut find = conn.prepare_cached("SELECT position, value FROM log WHERE log = ?1 AND position > ?2 ORDER BY position LIMIT ?3")?;
+    let mut find = conn.prepare_cached(
+        "SELECT position, value FROM log WHERE log = ?1 AND position > ?2 ORDER BY position LIMIT ?3",
+    )?;
     let entries = find.query_map(params![log, after as i64, limit as i64], |row| {
         Ok(LogEntry { position: row.get::<_, i64>(0)? as u64, value: Bytes::from(row.get::<_, Vec<u8>>(1)?) })
     })?;
@@ -63,13 +78,22 @@ pub(crate) fn log_read(conn: &Connection, log: &str, after: u64, limit: usize) -
 
 pub(crate) fn log_end(conn: &Connection, log: &str) -> rusqlite::Result<u64> {
     let Some(log) = names::find(conn, log)? else { return Ok(0) };
-    let end: Option<i64> =
-        conn.prepare_cached("SELECT position FROM log_end WHERE log = ?1")?.query_row([log], |row| row.get(0)).optional()?;
+    let end: Option<i64> = conn
+        .prepare_cached("SELECT position FROM log_end WHERE log = ?1")?
+        .query_row([log], |row| row.get(0))
+        .optional()?;
     Ok(end.unwrap_or(0) as u64)
 }
 
 impl Tx<'_> {
-    pub(crate) fn doc_put(&mut self, key: &str, value: &Bytes, expect: Expect, ttl: Option<Duration>, now: Timestamp) -> Tried<Put> {
+    pub(crate) fn doc_put(
+        &mut self,
+        key: &str,
+        value: &Bytes,
+        expect: Expect,
+        ttl: Option<Duration>,
+        now: Timestamp,
+    ) -> Tried<Put> {
         let stored = stored(self.conn, key)?;
         let version = stored.as_ref().map_or(1, |doc| doc.version + 1);
         let current = stored.filter(|doc| alive(doc, now));
@@ -101,7 +125,8 @@ impl Tx<'_> {
             return Ok(end as u64);
         }
         let log = names::intern(self.conn, name)?;
-        let mut append = self.conn.prepare_cached("INSERT INTO log (log, position, value) VALUES (?1, ?2, ?3)")?;
+        let mut append =
+            self.conn.prepare_cached("INSERT INTO log (log, position, value) VALUES (?1, ?2, ?3)")?;
         for (position, entry) in (end + 1..).zip(entries) {
             append.execute(params![log, position, &entry[..]])?;
         }
@@ -142,7 +167,9 @@ impl Tx<'_> {
             .prepare_cached("DELETE FROM doc WHERE key IN (SELECT key FROM doc WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)")?
             .execute(params![now.as_millis(), limit as i64])?;
         self.conn
-            .prepare_cached("DELETE FROM tally WHERE key IN (SELECT key FROM tally WHERE idle_at <= ?1 LIMIT 1000)")?
+            .prepare_cached(
+                "DELETE FROM tally WHERE key IN (SELECT key FROM tally WHERE idle_at <= ?1 LIMIT 1000)",
+            )?
             .execute([now.as_millis()])?;
         Ok(docs)
     }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use longshore_core::{JobId, JobSpec, Json, KindName, Options, Outcome, Priority, QueueName, Reason, State, Timestamp};
+use longshore_core::{
+    JobId, JobSpec, Json, KindName, Options, Outcome, Priority, QueueName, Reason, State, Timestamp,
+};
 use rusqlite::ToSql;
 use rusqlite::types::{FromSqlError, FromSqlResult, ToSqlOutput, Value, ValueRef};
 
@@ -84,7 +86,9 @@ pub(crate) fn read_spec(
 }
 
 pub(crate) fn read_options(text: &str) -> rusqlite::Result<Options> {
-    serde_json::from_str(text).map_err(|error| rusqlite::Error::FromSqlConversionFailure(7, rusqlite::types::Type::Text, Box::new(error)))
+    serde_json::from_str(text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(7, rusqlite::types::Type::Text, Box::new(error))
+    })
 }
 
 /// Options as text; none for the defaults.

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use longshore_clock::Chance;
 use longshore_core::{Options, QueueName, Retention, State, Timestamp, Wake};
@@ -16,6 +16,7 @@ pub(crate) struct Tx<'a> {
     queues: HashMap<i64, Queue>,
     line: Option<i64>,
     wakes: Vec<Wake>,
+    woken: HashSet<i64>,
 }
 
 /// The settings of a queue, read once in a transaction.
@@ -41,7 +42,16 @@ impl Wishes {
 
 impl<'a> Tx<'a> {
     pub(crate) fn new(conn: &'a Connection, names: &'a mut Names, chance: &'a Chance) -> Self {
-        Self { conn, names, chance, counts: HashMap::new(), queues: HashMap::new(), line: None, wakes: Vec::new() }
+        Self {
+            conn,
+            names,
+            chance,
+            counts: HashMap::new(),
+            queues: HashMap::new(),
+            line: None,
+            wakes: Vec::new(),
+            woken: HashSet::new(),
+        }
     }
 
     /// The next place in the line of inserts, which is also the next turn among ready jobs.
@@ -66,8 +76,10 @@ impl<'a> Tx<'a> {
 
     /// Tells the workers of a queue that it has ready jobs.
     pub(crate) fn wake_queue(&mut self, queue: i64) -> rusqlite::Result<()> {
-        let name = self.names.queue_name(self.conn, queue)?;
-        self.wake(Wake::Ready(name));
+        if self.woken.insert(queue) {
+            let name = self.names.queue_name(self.conn, queue)?;
+            self.wake(Wake::Ready(name));
+        }
         Ok(())
     }
 
@@ -92,7 +104,9 @@ impl<'a> Tx<'a> {
     }
 
     pub(crate) fn set_queue(&mut self, number: i64, queue: Queue) -> rusqlite::Result<()> {
-        let retention = (queue.retention != Retention::default()).then(|| serde_json::to_string(&queue.retention).ok()).flatten();
+        let retention = (queue.retention != Retention::default())
+            .then(|| serde_json::to_string(&queue.retention).ok())
+            .flatten();
         let mut set = self.conn.prepare_cached(
             "INSERT INTO queue (id, paused, retention) VALUES (?1, ?2, ?3)
              ON CONFLICT (id) DO UPDATE SET paused = excluded.paused, retention = excluded.retention",
@@ -103,7 +117,13 @@ impl<'a> Tx<'a> {
     }
 
     /// When a record goes that ends in `state` at `now`.
-    pub(crate) fn expires_at(&mut self, queue: i64, state: State, wishes: Wishes, now: Timestamp) -> rusqlite::Result<i64> {
+    pub(crate) fn expires_at(
+        &mut self,
+        queue: i64,
+        state: State,
+        wishes: Wishes,
+        now: Timestamp,
+    ) -> rusqlite::Result<i64> {
         let stays = match wishes.retention {
             Some(own) => own,
             None => self.queue(queue)?.retention.of(state).as_millis() as i64,

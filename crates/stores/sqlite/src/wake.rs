@@ -37,7 +37,8 @@ impl Peers {
             fs::create_dir_all(&folder)?;
             File::open(&folder)
         };
-        let handle = open().map_err(|error| StoreError::ReadOnly(format!("{}: {error}", folder.display())))?;
+        let handle =
+            open().map_err(|error| StoreError::ReadOnly(format!("{}: {error}", folder.display())))?;
         Ok(Self { folder, handle })
     }
 
@@ -112,7 +113,9 @@ impl Bell {
             voice.set_nonblocking(true)?;
             Ok((UnixDatagram::bind(peers.short(&own))?, voice))
         };
-        let (ears, voice) = bind().map_err(|error| StoreError::Unavailable(format!("{}: cannot bind a socket: {error}", peers.folder.display())))?;
+        let (ears, voice) = bind().map_err(|error| {
+            StoreError::Unavailable(format!("{}: cannot bind a socket: {error}", peers.folder.display()))
+        })?;
         let here = broadcast::Sender::new(UNHEARD_MAX);
         let ring = here.clone();
         let listen = move || listen(&ears, &ring);
@@ -231,7 +234,12 @@ mod tests {
 
     #[test]
     fn rings_are_read_as_they_were_written() {
-        let wakes = vec![Wake::Ready(QueueName::new("mail:eu").unwrap()), Wake::Due, Wake::Cancel, Wake::Log("events".to_owned())];
+        let wakes = vec![
+            Wake::Ready(QueueName::new("mail:eu").unwrap()),
+            Wake::Due,
+            Wake::Cancel,
+            Wake::Log("events".to_owned()),
+        ];
         assert_eq!(read(&write(&wakes)), wakes);
         let many: Vec<Wake> = (0..2_000).map(|n| Wake::Log(format!("log-{n}"))).collect();
         assert_eq!(read(&write(&many)), [Wake::Missed]);

@@ -1,11 +1,13 @@
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use longshore_core::life::{self, Move};
 use longshore_core::{
-    Claim, Claimed, End, Ended, Inserted, JobId, JobSpec, LaneWant, Lease, LeaseToken, Options, Outcome, Reason, Refusal,
-    Renewal, Renewed, State, StoreError, Timestamp, Wake,
+    Claim, Claimed, End, Ended, Inserted, JobId, JobSpec, LaneWant, Lease, LeaseToken, Options, Outcome,
+    Reason, Refusal, Renewal, Renewed, State, StoreError, Timestamp, Wake,
 };
-use rusqlite::types::ValueRef;
+use rusqlite::types::{Value, ValueRef};
 use rusqlite::{OptionalExtension, params};
 
 use crate::error::{Tried, Trouble};
@@ -32,21 +34,21 @@ impl Tx<'_> {
         if !fresh {
             self.refuse_taken(jobs)?;
         }
-        let mut inserted = Vec::with_capacity(jobs.len());
-        for spec in jobs {
-            inserted.push(self.insert_one(spec, fresh, now)?);
-        }
-        Ok(inserted)
+        jobs.iter().map(|spec| self.insert_one(spec, fresh, now)).collect()
     }
 
     /// Whether every id is above all that are there, as ids are that the engine has just made. Then one look at the
     /// end of the index stands for a look per job.
     fn all_fresh(&self, jobs: &[Arc<JobSpec>]) -> Tried<bool> {
         let rising = jobs.windows(2).all(|pair| pair[0].id.as_uuid() < pair[1].id.as_uuid());
-        let Some(first) = jobs.first().and_then(|spec| spec.id.as_uuid()).filter(|_| rising) else { return Ok(jobs.is_empty()) };
+        let Some(first) = jobs.first().and_then(|spec| spec.id.as_uuid()).filter(|_| rising) else {
+            return Ok(jobs.is_empty());
+        };
         let mut last = self.conn.prepare_cached("SELECT id FROM job ORDER BY id DESC LIMIT 1")?;
         // Texts sort before bytes, so a chosen id never hides a UUID here.
-        let fresh = last.query_row([], |row| Ok(matches!(row.get_ref(0)?, ValueRef::Blob(id) if id >= first.to_be_bytes().as_slice())));
+        let fresh = last.query_row([], |row| {
+            Ok(matches!(row.get_ref(0)?, ValueRef::Blob(id) if id >= first.to_be_bytes().as_slice()))
+        });
         Ok(!fresh.optional()?.unwrap_or(false))
     }
 
@@ -70,7 +72,8 @@ impl Tx<'_> {
 
     fn holder(&self, id: &JobId) -> Tried<Option<Holder>> {
         let mut find = self.conn.prepare_cached("SELECT place, queue, waits FROM job WHERE id = ?1")?;
-        let found = find.query_row([IdValue(id)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+        let found =
+            find.query_row([IdValue(id)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
         let Some((place, queue, waits)) = found else { return Ok(None) };
         let state = self.state(place, queue, waits)?;
         Ok(Some(Holder { place, queue, state }))
@@ -81,7 +84,9 @@ impl Tx<'_> {
         if self.conn.prepare_cached("SELECT 1 FROM running WHERE place = ?1")?.exists([place])? {
             return Ok(State::Running);
         }
-        let mut ended = self.conn.prepare_cached("SELECT state FROM ended WHERE queue = ?1 AND state IN (4, 5, 6) AND place = ?2")?;
+        let mut ended = self.conn.prepare_cached(
+            "SELECT state FROM ended WHERE queue = ?1 AND state IN (4, 5, 6) AND place = ?2",
+        )?;
         let ended: Option<i64> = ended.query_row([queue, place], |row| row.get(0)).optional()?;
         Ok(read_state(ended.unwrap_or(waits)))
     }
@@ -105,10 +110,12 @@ impl Tx<'_> {
         let queue = self.queue_number(&spec.queue)?;
         let kind = self.names.kind(self.conn, &spec.kind)?;
         let due_at = spec.run_at.filter(|_| state == State::Scheduled).map(Timestamp::as_millis);
+        let wishes = Wishes::of(&spec.options);
         self.conn
             .prepare_cached(
-                "INSERT INTO job (place, id, queue, kind, priority, created_at, run_at, waits, due_at, turn, owner, correlation, options, args)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?1, ?10, ?11, ?12, ?13)",
+                "INSERT INTO job (place, id, queue, kind, priority, created_at, run_at, waits, due_at, turn, owner, correlation,
+                                  retention, result_retention, options, args)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?1, ?10, ?11, ?12, ?13, ?14, ?15)",
             )?
             .execute(params![
                 place,
@@ -122,6 +129,8 @@ impl Tx<'_> {
                 due_at,
                 spec.owner.as_deref(),
                 spec.correlation_id.as_deref(),
+                wishes.retention,
+                wishes.result_retention,
                 options_text(&spec.options),
                 spec.args.as_str(),
             ])?;
@@ -133,7 +142,13 @@ impl Tx<'_> {
         Ok(state)
     }
 
-    pub(crate) fn enter_ready(&mut self, place: i64, queue: i64, priority: f64, turn: i64) -> rusqlite::Result<()> {
+    pub(crate) fn enter_ready(
+        &mut self,
+        place: i64,
+        queue: i64,
+        priority: f64,
+        turn: i64,
+    ) -> rusqlite::Result<()> {
         self.conn
             .prepare_cached("INSERT INTO ready (queue, priority, turn, place) VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![queue, priority, turn, place])?;
@@ -141,7 +156,9 @@ impl Tx<'_> {
     }
 
     pub(crate) fn enter_scheduled(&mut self, place: i64, due_at: i64) -> rusqlite::Result<()> {
-        self.conn.prepare_cached("INSERT INTO scheduled (due_at, place) VALUES (?1, ?2)")?.execute([due_at, place])?;
+        self.conn
+            .prepare_cached("INSERT INTO scheduled (due_at, place) VALUES (?1, ?2)")?
+            .execute([due_at, place])?;
         self.wake(Wake::Due);
         Ok(())
     }
@@ -157,7 +174,14 @@ impl Tx<'_> {
         Ok(claimed)
     }
 
-    fn claim_lane(&mut self, claim: &Claim, lane: &LaneWant, nonce: u64, now: Timestamp, claimed: &mut Vec<Claimed>) -> Tried<()> {
+    fn claim_lane(
+        &mut self,
+        claim: &Claim,
+        lane: &LaneWant,
+        nonce: u64,
+        now: Timestamp,
+        claimed: &mut Vec<Claimed>,
+    ) -> Tried<()> {
         let queue = self.names.queue(self.conn, &lane.queue)?;
         if self.queue(queue)?.paused {
             return Ok(());
@@ -166,11 +190,17 @@ impl Tx<'_> {
         let before = claimed.len();
         let worker = self.names.worker(conn, &claim.worker)?;
         let until = now + claim.lease;
-        let mut next = conn.prepare_cached(next_ready())?;
-        let mut lease = conn.prepare_cached(
+        // Three statements for the whole batch: lease the beginning of the line, read it, and cut it off.
+        let leased = conn.prepare_cached(
             "INSERT INTO running (place, nonce, until, worker, started_at, queue, attempt, stalls, retention, result_retention)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-        )?;
+             SELECT job.place, ?3, ?4, ?5, ?6, ?1, job.attempt + 1, job.stalls, job.retention, job.result_retention
+             FROM ready CROSS JOIN job ON job.place = ready.place
+             WHERE ready.queue = ?1 ORDER BY ready.priority, ready.turn, ready.place LIMIT ?2",
+        )?.execute(params![queue, lane.limit as i64, nonce as i64, until.as_millis(), worker, now.as_millis()])?;
+        if leased == 0 {
+            return Ok(());
+        }
+        let mut next = conn.prepare_cached(next_ready())?;
         let mut last = None;
         let mut rows = next.query(params![queue, lane.limit as i64])?;
         while let Some(row) = rows.next()? {
@@ -178,35 +208,21 @@ impl Tx<'_> {
             let names = &mut *self.names;
             let spec = read_spec(row, |_| Ok(lane.queue.clone()), |kind| names.kind_name(conn, kind))?;
             let place: i64 = row.get(at(0))?;
-            let attempt = row.get::<_, u32>(at(1))? + 1;
-            let stalls: u32 = row.get(at(2))?;
-            let wishes = Wishes::of(&spec.options);
-            lease.execute(params![
-                place,
-                nonce as i64,
-                until.as_millis(),
-                worker,
-                now.as_millis(),
-                queue,
-                attempt,
-                stalls,
-                wishes.retention,
-                wishes.result_retention
-            ])?;
             last = Some((spec.priority.get(), row.get::<_, i64>(at(4))?, place));
             claimed.push(Claimed {
                 lease: Lease { token: LeaseToken::new(place as u64, nonce), until },
                 spec: Arc::new(spec),
-                attempt,
-                stalls,
+                attempt: row.get::<_, u32>(at(1))? + 1,
+                stalls: row.get(at(2))?,
                 created_at: Timestamp::from_millis(row.get(at(3))?),
             });
         }
         drop(rows);
-        // What was claimed is the beginning of the line, so one range covers it.
         if let Some((priority, turn, place)) = last {
-            conn.prepare_cached("DELETE FROM ready WHERE queue = ?1 AND (priority, turn, place) <= (?2, ?3, ?4)")?
-                .execute(params![queue, priority, turn, place])?;
+            conn.prepare_cached(
+                "DELETE FROM ready WHERE queue = ?1 AND (priority, turn, place) <= (?2, ?3, ?4)",
+            )?
+            .execute(params![queue, priority, turn, place])?;
         }
         let count = (claimed.len() - before) as i64;
         self.count(queue, State::Ready, -count);
@@ -214,9 +230,15 @@ impl Tx<'_> {
         Ok(())
     }
 
-    pub(crate) fn renew(&mut self, renewals: &[Renewal], lease: std::time::Duration, now: Timestamp) -> Tried<Vec<Renewed>> {
+    pub(crate) fn renew(
+        &mut self,
+        renewals: &[Renewal],
+        lease: std::time::Duration,
+        now: Timestamp,
+    ) -> Tried<Vec<Renewed>> {
         let until = now + lease;
-        let mut held = self.conn.prepare_cached("SELECT cancel FROM running WHERE place = ?1 AND nonce = ?2")?;
+        let mut held =
+            self.conn.prepare_cached("SELECT cancel FROM running WHERE place = ?1 AND nonce = ?2")?;
         let mut extend = self.conn.prepare_cached("UPDATE running SET until = ?2 WHERE place = ?1")?;
         let mut advance = self.conn.prepare_cached(
             "UPDATE running SET until = ?2, percent = max(coalesce(percent, 0), ?3), message = ?4, data = ?5 WHERE place = ?1",
@@ -224,7 +246,8 @@ impl Tx<'_> {
         let mut answers = Vec::with_capacity(renewals.len());
         for renewal in renewals {
             let place = renewal.token.place() as i64;
-            let cancel = held.query_row([place, renewal.token.nonce() as i64], |row| row.get(0)).optional()?;
+            let cancel =
+                held.query_row([place, renewal.token.nonce() as i64], |row| row.get(0)).optional()?;
             let Some(cancel) = cancel else {
                 answers.push(Renewed::Lost);
                 continue;
@@ -248,7 +271,62 @@ impl Tx<'_> {
         for (index, end) in ends.iter().enumerate().filter(|(_, end)| !end.then.is_empty()) {
             JobSpec::check_batch(&end.then).map_err(|error| error.below(&format!("ends[{index}].then")))?;
         }
-        ends.iter().map(|end| self.finish_one(end, now)).collect()
+        let mut done = self.finish_plain(ends, now)?;
+        ends.iter()
+            .map(|end| {
+                if done.remove(&end.token()) {
+                    Ok(Ended::Moved(State::Completed))
+                } else {
+                    self.finish_one(end, now)
+                }
+            })
+            .collect()
+    }
+
+    /// Completes the attempts that ended without a result or anything else to keep, all of one claim together, and
+    /// tells which they were.
+    fn finish_plain(&mut self, ends: &[End], now: Timestamp) -> Tried<HashSet<LeaseToken>> {
+        let mut claims: HashMap<u64, Vec<i64>> = HashMap::new();
+        for end in ends.iter().filter(|end| is_plain(end)) {
+            claims.entry(end.token().nonce()).or_default().push(end.token().place() as i64);
+        }
+        let mut done = HashSet::new();
+        for (nonce, mut places) in claims.into_iter().filter(|(_, places)| places.len() > 1) {
+            places.sort_unstable();
+            let mut queues: HashMap<i64, Vec<i64>> = HashMap::new();
+            let mut held = self.conn.prepare_cached(
+                "SELECT running.place, running.queue FROM rarray(?1) AS wanted CROSS JOIN running ON running.place = wanted.value
+                 WHERE nonce = ?2 AND cancel = 0 AND percent IS NULL",
+            )?;
+            let places = Rc::new(places.into_iter().map(Value::Integer).collect::<Vec<_>>());
+            let mut rows = held.query(params![places, nonce as i64])?;
+            while let Some(row) = rows.next()? {
+                queues.entry(row.get(1)?).or_default().push(row.get(0)?);
+            }
+            for (queue, places) in queues {
+                done.extend(places.iter().map(|place| LeaseToken::new(*place as u64, nonce)));
+                self.complete(queue, places, now)?;
+            }
+        }
+        Ok(done)
+    }
+
+    /// Moves attempts of one queue from running to completed, keeping nothing but the history row.
+    fn complete(&mut self, queue: i64, places: Vec<i64>, now: Timestamp) -> Tried<()> {
+        let expires_at = self.expires_at(queue, State::Completed, Wishes::default(), now)?;
+        let jobs = places.len() as i64;
+        let places = Rc::new(places.into_iter().map(Value::Integer).collect::<Vec<_>>());
+        self.conn
+            .prepare_cached(
+                "INSERT INTO ended (queue, state, place, attempt, stalls, started_at, finished_at, expires_at, worker, nonce, way)
+                 SELECT queue, 4, place, attempt, stalls, started_at, ?2, coalesce(?2 + retention, ?3), worker, nonce, 1
+                 FROM rarray(?1) AS wanted CROSS JOIN running ON running.place = wanted.value",
+            )?
+            .execute(params![places, now.as_millis(), expires_at])?;
+        self.conn.prepare_cached("DELETE FROM running WHERE place IN rarray(?1)")?.execute([places])?;
+        self.count(queue, State::Running, -jobs);
+        self.count(queue, State::Completed, jobs);
+        Ok(())
     }
 
     fn finish_one(&mut self, end: &End, now: Timestamp) -> Tried<Ended> {
@@ -263,7 +341,8 @@ impl Tx<'_> {
         let way = way(&end.outcome);
         let to = match &end.outcome {
             _ if by_move == Move::Cancel => {
-                let reason = if let Outcome::Cancel { reason } = &end.outcome { *reason } else { Reason::ByOperator };
+                let reason =
+                    if let Outcome::Cancel { reason } = &end.outcome { *reason } else { Reason::ByOperator };
                 if let Outcome::Retry { error, reason, .. } = &end.outcome {
                     self.keep_error(&attempt, error, *reason, now)?;
                 }
@@ -283,8 +362,12 @@ impl Tx<'_> {
                 self.keep_error(&attempt, error, *reason, now)?;
                 self.put_back(&attempt, attempt.attempt, Some(*at), Some(*reason), way)?
             }
-            Outcome::Snooze { until, reason } => self.put_back(&attempt, attempt.attempt - 1, Some(*until), *reason, way)?,
-            Outcome::HandBack | Outcome::Cancel { .. } => self.put_back(&attempt, attempt.attempt - 1, None, None, way)?,
+            Outcome::Snooze { until, reason } => {
+                self.put_back(&attempt, attempt.attempt - 1, Some(*until), *reason, way)?
+            }
+            Outcome::HandBack | Outcome::Cancel { .. } => {
+                self.put_back(&attempt, attempt.attempt - 1, None, None, way)?
+            }
         };
         for spec in &end.then {
             if self.in_another_queue(spec)?.is_none() {
@@ -295,7 +378,14 @@ impl Tx<'_> {
     }
 
     /// Puts a job back that was running: until a time, or at its old place in line.
-    fn put_back(&mut self, attempt: &Attempt, count: i64, due: Option<Timestamp>, reason: Option<Reason>, way: i64) -> Tried<State> {
+    fn put_back(
+        &mut self,
+        attempt: &Attempt,
+        count: i64,
+        due: Option<Timestamp>,
+        reason: Option<Reason>,
+        way: i64,
+    ) -> Tried<State> {
         let to = if due.is_some() { State::Scheduled } else { State::Ready };
         let due_at = due.map(Timestamp::as_millis);
         self.conn
@@ -332,16 +422,23 @@ impl Tx<'_> {
     /// The answer to an end whose lease does not hold the job.
     fn late(&self, end: &End, place: i64) -> Tried<Ended> {
         let (nonce, way) = (end.token().nonce() as i64, way(&end.outcome));
-        let mut find = self.conn.prepare_cached("SELECT queue, last_nonce, last_way, last_state FROM job WHERE place = ?1")?;
+        let mut find = self
+            .conn
+            .prepare_cached("SELECT queue, last_nonce, last_way, last_state FROM job WHERE place = ?1")?;
         let found = find.query_row([place], |row| {
             let last: (Option<i64>, Option<i64>, Option<i64>) = (row.get(1)?, row.get(2)?, row.get(3)?);
             Ok((row.get::<_, i64>(0)?, last))
         });
         let Some((queue, last)) = found.optional()? else { return Ok(Ended::Refused(Refusal::Gone)) };
-        let mut find = self.conn.prepare_cached("SELECT nonce, way, state FROM ended WHERE queue = ?1 AND state IN (4, 5, 6) AND place = ?2")?;
-        let ended = find.query_row([queue, place], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+        let mut find = self.conn.prepare_cached(
+            "SELECT nonce, way, state FROM ended WHERE queue = ?1 AND state IN (4, 5, 6) AND place = ?2",
+        )?;
+        let ended =
+            find.query_row([queue, place], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
         Ok(match ended.unwrap_or(last) {
-            (Some(by), Some(same), Some(state)) if by == nonce && same == way => Ended::Repeated(read_state(state)),
+            (Some(by), Some(same), Some(state)) if by == nonce && same == way => {
+                Ended::Repeated(read_state(state))
+            }
             _ => Ended::Refused(Refusal::LeaseLost),
         })
     }
@@ -353,6 +450,11 @@ impl Tx<'_> {
         let options = options.map_or_else(|| Ok(Options::default()), |text| read_options(&text))?;
         Ok(Wishes::of(&options))
     }
+}
+
+/// Whether all there is to keep of this end is that it happened.
+fn is_plain(end: &End) -> bool {
+    matches!(end.outcome, Outcome::Done { result: None }) && end.then.is_empty() && end.started_at.is_none()
 }
 
 /// The next ready jobs of a queue with what a worker needs to know of them.

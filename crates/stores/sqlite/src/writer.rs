@@ -65,8 +65,10 @@ impl Writer {
     pub(crate) fn start(connection: Connection, gate: Gate, bell: Bell, chance: Chance) -> StoreResult<Self> {
         let (requests, queue) = mpsc::channel(WAITING_MAX);
         let desk = Desk { connection, gate, bell, chance, names: Names::default() };
-        let thread = std::thread::Builder::new().name("sqlite-write".to_owned()).spawn(move || desk.serve(queue));
-        let thread = thread.map_err(|error| StoreError::Unavailable(format!("cannot start a thread: {error}")))?;
+        let thread =
+            std::thread::Builder::new().name("sqlite-write".to_owned()).spawn(move || desk.serve(queue));
+        let thread =
+            thread.map_err(|error| StoreError::Unavailable(format!("cannot start a thread: {error}")))?;
         Ok(Self { requests: Mutex::new(Some(requests)), thread: Mutex::new(Some(thread)) })
     }
 
@@ -151,14 +153,25 @@ impl Desk {
     }
 }
 
-fn transact(connection: &Connection, names: &mut Names, chance: &Chance, batch: &mut [Box<dyn Step>]) -> Result<Vec<Wake>, StoreError> {
+fn transact(
+    connection: &Connection,
+    names: &mut Names,
+    chance: &Chance,
+    batch: &mut [Box<dyn Step>],
+) -> Result<Vec<Wake>, StoreError> {
     // Taken as a writer from the start: a reader that turns writer can find that the file has moved on.
-    connection.prepare_cached("BEGIN IMMEDIATE").and_then(|mut begin| begin.execute([])).map_err(|error| sorted(&error))?;
+    connection
+        .prepare_cached("BEGIN IMMEDIATE")
+        .and_then(|mut begin| begin.execute([]))
+        .map_err(|error| sorted(&error))?;
     let mut tx = Tx::new(connection, names, chance);
     for step in batch.iter_mut() {
         step.run(&mut tx).map_err(|trouble| trouble.sorted())?;
     }
     let wakes = tx.flush().map_err(|trouble| trouble.sorted())?;
-    connection.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([])).map_err(|error| sorted(&error))?;
+    connection
+        .prepare_cached("COMMIT")
+        .and_then(|mut commit| commit.execute([]))
+        .map_err(|error| sorted(&error))?;
     Ok(wakes)
 }

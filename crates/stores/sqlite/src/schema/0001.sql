@@ -20,6 +20,8 @@ CREATE TABLE job (
   last_state  INTEGER,
   owner       TEXT,
   correlation TEXT,
+  retention        INTEGER,          -- two of the options, where the hot path can copy them
+  result_retention INTEGER,
   options     TEXT,                  -- null: the defaults
   args        TEXT NOT NULL          -- last, so that reading the rest does not walk through it
 );

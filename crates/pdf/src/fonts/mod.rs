@@ -1,3 +1,5 @@
+mod ligatures;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -16,13 +18,13 @@ pub(crate) const SERIF: &str = "DejaVu Serif";
 pub(crate) const MONO: &str = "DejaVu Sans Mono";
 
 const FILES: [&[u8]; 7] = [
-    include_bytes!("../fonts/DejaVuSans.ttf"),
-    include_bytes!("../fonts/DejaVuSans-Bold.ttf"),
-    include_bytes!("../fonts/DejaVuSans-Oblique.ttf"),
-    include_bytes!("../fonts/DejaVuSerif.ttf"),
-    include_bytes!("../fonts/DejaVuSerif-Bold.ttf"),
-    include_bytes!("../fonts/DejaVuSansMono.ttf"),
-    include_bytes!("../fonts/DejaVuSansMono-Bold.ttf"),
+    include_bytes!("../../fonts/DejaVuSans.ttf"),
+    include_bytes!("../../fonts/DejaVuSans-Bold.ttf"),
+    include_bytes!("../../fonts/DejaVuSans-Oblique.ttf"),
+    include_bytes!("../../fonts/DejaVuSerif.ttf"),
+    include_bytes!("../../fonts/DejaVuSerif-Bold.ttf"),
+    include_bytes!("../../fonts/DejaVuSansMono.ttf"),
+    include_bytes!("../../fonts/DejaVuSansMono-Bold.ttf"),
 ];
 
 static BUNDLED: LazyLock<Fonts> = LazyLock::new(|| {
@@ -32,7 +34,7 @@ static BUNDLED: LazyLock<Fonts> = LazyLock::new(|| {
         fonts.add(file.to_vec()).expect("the bundled fonts are valid, which a test keeps true");
     }
     // No family of ours: the engine asks for this name, and only when it draws a list.
-    fonts.faces.push(Arc::new(include_bytes!("../fonts/Bullet.ttf").to_vec()));
+    fonts.faces.push(Arc::new(include_bytes!("../../fonts/Bullet.ttf").to_vec()));
     fonts
 });
 
@@ -61,7 +63,8 @@ impl Fonts {
     pub fn add(&mut self, file: Vec<u8>) -> Result<String, PdfError> {
         let mut bundle = AssetBundle::new();
         bundle.add_font_bytes(file).map_err(|refused| PdfError::Font(refused.to_string()))?;
-        let face = bundle.fonts.pop().ok_or_else(|| PdfError::Font("the file is empty".into()))?;
+        let mut face = bundle.fonts.pop().ok_or_else(|| PdfError::Font("the file is empty".into()))?;
+        ligatures::drop_optional(Arc::<Vec<u8>>::make_mut(&mut face));
         let font = FontRef::from_index(&face, 0).map_err(|broken| PdfError::Font(broken.to_string()))?;
         let family = family_name(&font)?;
         Arc::make_mut(&mut self.covered).extend(font.charmap().mappings().map(|(char, _)| char));

@@ -1,0 +1,237 @@
+//! One attempt at one job, from the claim to its end.
+
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use longshore_clock::{Door, Timestamp};
+use longshore_core::limits::RESULT_BYTES_MAX;
+use longshore_core::{
+    Claimed, End, Event, EventName, JobError, JobSpec, Json, Lease, LeaseToken, Outcome as Fate, Progress, Reason, State,
+};
+
+use crate::events::Hub;
+use crate::extract::{ExtractError, States};
+use crate::handler::{Called, Handlers, Registered};
+use crate::outcome::Outcome;
+use crate::signal::{Interrupt, Signal};
+
+/// Jobs of a kind that no handler here knows wait so long before somebody looks again.
+const UNKNOWN_KIND_SNOOZE: Duration = Duration::from_secs(30);
+
+/// A lease held by this process, and what its handler and its watchers need.
+#[derive(Debug)]
+pub struct Running {
+    pub(crate) spec: Arc<JobSpec>,
+    pub(crate) token: LeaseToken,
+    pub(crate) number: u32,
+    pub(crate) created_at: Timestamp,
+    pub(crate) claimed_at: Timestamp,
+    pub(crate) started_at: AtomicI64,
+    pub(crate) lease_until: AtomicI64,
+    pub(crate) signal: Signal,
+    pub(crate) states: Arc<States>,
+    hub: Hub,
+    door: Door,
+    percent: AtomicU8,
+    /// The newest progress that the store has not seen.
+    unsaved: Mutex<Option<Progress>>,
+    /// Rung when there is unsaved progress.
+    pulse: Arc<tokio::sync::Notify>,
+}
+
+impl Running {
+    pub(crate) fn new(
+        claimed: Claimed,
+        claimed_at: Timestamp,
+        states: Arc<States>,
+        hub: &Hub,
+        door: &Door,
+        pulse: &Arc<tokio::sync::Notify>,
+    ) -> Self {
+        Self {
+            spec: claimed.spec,
+            token: claimed.lease.token,
+            number: claimed.attempt,
+            created_at: claimed.created_at,
+            claimed_at,
+            started_at: AtomicI64::new(0),
+            lease_until: AtomicI64::new(claimed.lease.until.as_millis()),
+            signal: Signal::default(),
+            states,
+            hub: hub.clone(),
+            door: door.clone(),
+            percent: AtomicU8::new(0),
+            unsaved: Mutex::new(None),
+            pulse: pulse.clone(),
+        }
+    }
+
+    /// Ends the attempt. The token goes into one end only, because [`run`] returns once.
+    pub(crate) fn end(&self, outcome: Fate) -> End {
+        let lease = Lease { token: self.token, until: Timestamp::from_millis(self.lease_until.load(Ordering::Relaxed)) };
+        let mut end = End::new(lease, outcome);
+        let started_at = self.started_at();
+        // The record says when the attempt was claimed; a start that differs visibly is told.
+        end.started_at = started_at.filter(|at| at.since(self.claimed_at) > Duration::from_millis(10));
+        end
+    }
+
+    pub(crate) fn started_at(&self) -> Option<Timestamp> {
+        let at = self.started_at.load(Ordering::Relaxed);
+        (at != 0).then(|| Timestamp::from_millis(at))
+    }
+
+    pub(crate) fn event(&self, name: EventName, state: State, at: Timestamp) -> Event {
+        Event::of_job(name, at, &self.spec, state, self.number, self.created_at)
+    }
+
+    pub(crate) fn advance(&self, progress: Progress) {
+        let before = self.percent.fetch_max(progress.percent, Ordering::Relaxed);
+        let progress = Progress { percent: progress.percent.max(before), ..progress };
+        if self.hub.is_heard() {
+            let event = self.event(EventName::Progress, State::Running, self.door.clock.now());
+            self.hub.tell(event.times(self.started_at(), None).progress(&progress));
+        }
+        *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
+        self.pulse.notify_one();
+    }
+
+    pub(crate) fn take_progress(&self) -> Option<Progress> {
+        self.unsaved.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(crate) fn put_progress_back(&self, progress: Progress) {
+        self.unsaved.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(progress);
+    }
+}
+
+/// How the supervised call of a handler came to its end.
+enum Verdict {
+    Called(Called),
+    Panicked(String),
+    TimedOut,
+    Interrupted(Interrupt),
+}
+
+/// Runs the attempt and says how it ended; nothing if its lease was lost, because then its end is not ours to tell.
+pub(crate) async fn run(running: &Arc<Running>, handlers: &Handlers) -> Option<Fate> {
+    match running.signal.level() {
+        Interrupt::None => {}
+        early => return interrupted(early),
+    }
+    let Some(registered) = handlers.get(&running.spec.kind) else {
+        tracing::warn!(kind = %running.spec.kind, job = %running.spec.id, "no handler here knows this kind; the job waits");
+        let until = running.door.clock.now() + UNKNOWN_KIND_SNOOZE;
+        return Some(Fate::Snooze { until, reason: Some(Reason::UnknownKind) });
+    };
+    let started_at = running.door.clock.now();
+    running.started_at.store(started_at.as_millis(), Ordering::Relaxed);
+    if running.hub.is_heard() {
+        running.hub.tell(running.event(EventName::Started, State::Running, started_at).times(Some(started_at), None));
+    }
+    match supervise(running, registered).await {
+        Verdict::Called(Called::Returned(Ok(result))) => Some(done(running, result)),
+        Verdict::Called(Called::Returned(Err(outcome))) => Some(decided(running, outcome)),
+        Verdict::Called(Called::NotCalled(error @ ExtractError::BadArgs(_))) => {
+            Some(Fate::Fail { error: JobError::new(&error.to_string()), reason: Reason::BadArgs })
+        }
+        Verdict::Called(Called::NotCalled(error)) => Some(failed(running, JobError::new(&error.to_string()), Reason::Error, None)),
+        Verdict::Panicked(text) => {
+            Some(failed(running, JobError::new(&format!("the handler panicked: {text}")), Reason::Panic, None))
+        }
+        Verdict::TimedOut => {
+            let limit = running.spec.options.timeout.map(|timeout| longshore_core::format_duration(timeout.0));
+            let text = format!("the attempt took longer than its timeout of {}", limit.unwrap_or_default());
+            Some(failed(running, JobError::new(&text), Reason::Timeout, None))
+        }
+        Verdict::Interrupted(interrupt) => interrupted(interrupt),
+    }
+}
+
+fn interrupted(interrupt: Interrupt) -> Option<Fate> {
+    match interrupt {
+        Interrupt::None | Interrupt::Stop | Interrupt::Cut => Some(Fate::HandBack),
+        Interrupt::Cancel => Some(Fate::Cancel { reason: Reason::ByOperator }),
+        Interrupt::Lost => None,
+    }
+}
+
+fn done(running: &Running, result: Option<Json>) -> Fate {
+    let bytes = result.as_ref().map_or(0, |json| json.as_str().len());
+    if bytes > RESULT_BYTES_MAX {
+        let text = format!("the result has {bytes} bytes, at most {RESULT_BYTES_MAX} are kept (max_result_bytes); store a file instead");
+        return Fate::Fail { error: JobError::new(&text), reason: Reason::ResultTooLarge };
+    }
+    // A handler that was told to stop and returned all the same has done its work, unless its job was cancelled.
+    match running.signal.level() {
+        Interrupt::Cancel => Fate::Cancel { reason: Reason::ByOperator },
+        _ => Fate::Done { result },
+    }
+}
+
+fn decided(running: &Running, outcome: Outcome) -> Fate {
+    match outcome {
+        _ if running.signal.level() == Interrupt::Cancel => Fate::Cancel { reason: Reason::ByOperator },
+        // An error after being told to stop is the stop's doing more often than the job's.
+        Outcome::Retry { .. } if running.signal.level() >= Interrupt::Stop => Fate::HandBack,
+        Outcome::Retry { after, error } => failed(running, error, Reason::Error, after),
+        Outcome::Snooze { after } => Fate::Snooze { until: running.door.clock.now() + after, reason: Some(Reason::ByHandler) },
+        Outcome::Fail { error } => Fate::Fail { error, reason: Reason::ByHandler },
+        Outcome::Cancel => Fate::Cancel { reason: Reason::ByHandler },
+    }
+}
+
+/// A failed attempt: another one follows while there are any left.
+fn failed(running: &Running, error: JobError, reason: Reason, after: Option<Duration>) -> Fate {
+    let options = &running.spec.options;
+    if running.number >= options.max_attempts {
+        return Fate::Fail { error, reason };
+    }
+    let wait = after.unwrap_or_else(|| options.backoff.delay(running.number, running.door.chance.unit()));
+    Fate::Retry { at: running.door.clock.now() + wait, error, reason }
+}
+
+/// Calls the handler and watches over it: panics, its timeout, and interrupts with their grace.
+async fn supervise(running: &Arc<Running>, registered: &Registered) -> Verdict {
+    let callable = &registered.callable;
+    let call = AssertUnwindSafe(async { callable.call(running.clone()).await }).catch_unwind();
+    let mut call = pin!(call.map(|ended| match ended {
+        Ok(called) => Verdict::Called(called),
+        Err(panic) => Verdict::Panicked(panic_text(&*panic)),
+    }));
+    // Most short handlers are done at the first poll, and then nothing else needs to be set up.
+    if let Poll::Ready(verdict) = poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await {
+        return verdict;
+    }
+    let clock = &running.door.clock;
+    let timeout = running.spec.options.timeout.map_or(Timestamp::MAX, |timeout| clock.now() + timeout.0);
+    let mut told = Interrupt::None;
+    let mut patience = timeout;
+    loop {
+        tokio::select! {
+            biased;
+            verdict = &mut call => return verdict,
+            interrupt = running.signal.above(told) => {
+                told = interrupt;
+                match interrupt {
+                    Interrupt::Cut | Interrupt::Lost => return Verdict::Interrupted(interrupt),
+                    _ => patience = patience.min(clock.now() + registered.options.cancel_grace),
+                }
+            }
+            () = clock.sleep_until(patience) => {
+                return if told == Interrupt::None { Verdict::TimedOut } else { Verdict::Interrupted(told) };
+            }
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("it gave no text").to_owned()
+}

@@ -1,0 +1,248 @@
+use std::time::Duration;
+
+use longshore_core::limits::STEP_RECORDS_MAX;
+use longshore_core::{
+    Amended, Can, Change, Event, EventName, Job, JobFilter, JobId, JobPage, Page, QueueChange, QueueInfo, QueueName, State,
+    StoreError, StoreResult, WorkerInfo,
+};
+use serde::Serialize;
+
+use crate::engine::Engine;
+use crate::roster;
+
+/// The way in for operators, and for everybody who looks. Cheap to clone.
+#[derive(Clone)]
+pub struct Control {
+    engine: Engine,
+}
+
+/// Why an operation on one job did not happen.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// There is no such job.
+    #[error("there is no job {0}")]
+    Unknown(JobId),
+    /// The state of the job does not allow it.
+    #[error("the job {id} is {state}; {expected}")]
+    WrongState {
+        /// The job.
+        id: JobId,
+        /// Its state.
+        state: State,
+        /// What would have been right.
+        expected: &'static str,
+    },
+    /// The store did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What an operation on many jobs did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Batch {
+    /// Jobs that were changed.
+    pub changed: usize,
+    /// Their ids, the first thousand of them.
+    pub ids: Vec<JobId>,
+}
+
+/// The whole system at a glance.
+#[derive(Clone, Debug, Serialize)]
+pub struct Overview {
+    /// Every queue with its counts.
+    pub queues: Vec<QueueInfo>,
+    /// Workers seen lately.
+    pub workers: Vec<WorkerInfo>,
+}
+
+impl Control {
+    pub(crate) fn new(engine: Engine) -> Self {
+        Self { engine }
+    }
+
+    /// One job.
+    pub async fn job(&self, id: &JobId) -> Result<Job, ControlError> {
+        self.engine.store().get(id.clone()).await?.ok_or_else(|| ControlError::Unknown(id.clone()))
+    }
+
+    /// One job, as soon as it has ended, or as it stands after `patience`.
+    pub async fn wait(&self, id: &JobId, patience: Duration) -> Result<Job, ControlError> {
+        let clock = &self.engine.door().clock;
+        let until = clock.now() + patience;
+        let mut events = self.engine.hub().watch(id);
+        loop {
+            let job = self.job(id).await?;
+            if job.state.is_end() || clock.now() >= until {
+                return Ok(job);
+            }
+            loop {
+                // Looks again once a second as well: an event from another node may be lost.
+                let again = until.min(clock.now() + Duration::from_secs(1));
+                tokio::select! {
+                    event = events.next() => match event {
+                        Some(told) if !told.event.event.is_end() && told.event.event != EventName::Gap => {}
+                        _ => break,
+                    },
+                    () = clock.sleep_until(again) => break,
+                }
+            }
+        }
+    }
+
+    /// A page of the jobs that match, the newest first.
+    pub async fn list(&self, filter: JobFilter, page: Page) -> StoreResult<JobPage> {
+        // A store may return short pages while it looks through many records; callers get full ones.
+        let mut found = JobPage::default();
+        let mut next = page.after;
+        for _ in 0..20 {
+            let step = Page { after: next, limit: page.limit - found.jobs.len() };
+            let part = self.engine.store().list(filter.clone(), step).await?;
+            found.jobs.extend(part.jobs);
+            next = part.next;
+            if next.is_none() || found.jobs.len() >= page.limit {
+                break;
+            }
+        }
+        found.next = next;
+        Ok(found)
+    }
+
+    /// Cancels a job: at once while it waits; a running one is asked to stop. Asking again is fine.
+    pub async fn cancel(&self, id: &JobId) -> Result<Job, ControlError> {
+        self.amend_one(id, Change::Cancel, "only a job that has not ended can be cancelled").await
+    }
+
+    /// Makes a failed or cancelled job ready again, with all its attempts.
+    pub async fn retry(&self, id: &JobId) -> Result<Job, ControlError> {
+        self.amend_one(id, Change::Revive, "only a failed or cancelled job can be retried").await
+    }
+
+    /// Removes the record of a job that does not run, or of any with `force`.
+    pub async fn remove(&self, id: &JobId, force: bool) -> Result<Job, ControlError> {
+        self.amend_one(id, Change::Remove { force }, "a running job is only removed with force").await
+    }
+
+    async fn amend_one(&self, id: &JobId, change: Change, expected: &'static str) -> Result<Job, ControlError> {
+        let mut answers = self.amend(vec![id.clone()], change).await?;
+        match answers.pop() {
+            Some(Amended::Moved { job, .. } | Amended::Asked(job)) => Ok(*job),
+            Some(Amended::WrongState(state)) => Err(ControlError::WrongState { id: id.clone(), state, expected }),
+            Some(Amended::Unknown) | None => Err(ControlError::Unknown(id.clone())),
+        }
+    }
+
+    async fn amend(&self, ids: Vec<JobId>, change: Change) -> StoreResult<Vec<Amended>> {
+        let now = self.engine.now();
+        let answers = self.engine.store().amend(ids, change, now).await?;
+        if self.engine.hub().is_heard() {
+            for answer in &answers {
+                if let Amended::Moved { job, to } = answer {
+                    let name = match (to, change) {
+                        (None, _) => EventName::Removed,
+                        (_, Change::Cancel) => EventName::Cancelled,
+                        _ => EventName::Ready,
+                    };
+                    let event = Event::of_job(name, now, &job.spec, to.unwrap_or(job.state), job.attempt, job.created_at);
+                    self.engine.hub().tell(event.times(job.started_at, job.finished_at));
+                }
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Applies a change to every job that matches, in bounded steps.
+    pub async fn amend_all(&self, filter: JobFilter, change: Change) -> StoreResult<Batch> {
+        let mut batch = Batch::default();
+        let mut after = None;
+        loop {
+            let page = self.engine.store().list(filter.clone(), Page { after, limit: STEP_RECORDS_MAX }).await?;
+            let ids: Vec<JobId> = page.jobs.iter().map(|job| job.id().clone()).collect();
+            let answers = if ids.is_empty() { Vec::new() } else { self.amend(ids.clone(), change).await? };
+            for (id, answer) in ids.into_iter().zip(answers) {
+                if matches!(answer, Amended::Moved { .. } | Amended::Asked(_)) {
+                    batch.changed += 1;
+                    if batch.ids.len() < STEP_RECORDS_MAX {
+                        batch.ids.push(id);
+                    }
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(batch);
+            }
+        }
+    }
+
+    /// Removes the ready and blocked jobs of a queue, and with `scheduled` those that wait for a time.
+    pub async fn drain(&self, queue: &QueueName, scheduled: bool) -> StoreResult<Batch> {
+        let mut states = vec![State::Ready, State::Blocked];
+        states.extend(scheduled.then_some(State::Scheduled));
+        let filter = JobFilter { queue: Some(queue.clone()), states, ..JobFilter::default() };
+        self.amend_all(filter, Change::Remove { force: false }).await
+    }
+
+    /// Removes the ended jobs of a queue that are in `state`.
+    pub async fn purge(&self, queue: &QueueName, state: State) -> StoreResult<Batch> {
+        let filter = JobFilter { queue: Some(queue.clone()), states: vec![state], ..JobFilter::default() };
+        self.amend_all(filter, Change::Remove { force: false }).await
+    }
+
+    /// Stops a queue from handing out jobs, on every node. Running jobs go on.
+    pub async fn pause(&self, queue: &QueueName) -> StoreResult<QueueInfo> {
+        self.set_paused(queue, true).await
+    }
+
+    /// Lets a queue hand out jobs again.
+    pub async fn resume(&self, queue: &QueueName) -> StoreResult<QueueInfo> {
+        self.set_paused(queue, false).await
+    }
+
+    async fn set_paused(&self, queue: &QueueName, paused: bool) -> StoreResult<QueueInfo> {
+        let now = self.engine.now();
+        let change = QueueChange { paused: Some(paused), ..QueueChange::default() };
+        let info = self.engine.store().set_queue(queue.clone(), change, now).await?;
+        let name = if paused { EventName::QueuePaused } else { EventName::QueueResumed };
+        self.engine.hub().tell(Event { queue: Some(queue.clone()), ..Event::new(name, now) });
+        Ok(info)
+    }
+
+    /// Every queue.
+    pub async fn queues(&self) -> StoreResult<Vec<QueueInfo>> {
+        self.engine.store().queues().await
+    }
+
+    /// One queue.
+    pub async fn queue(&self, name: &QueueName) -> StoreResult<Option<QueueInfo>> {
+        self.engine.store().queue(name.clone()).await
+    }
+
+    /// Workers seen in the last hour.
+    pub async fn workers(&self) -> StoreResult<Vec<WorkerInfo>> {
+        roster::list(&**self.engine.store(), self.engine.now()).await
+    }
+
+    /// Whether a worker has told of itself lately.
+    pub fn is_alive(&self, worker: &WorkerInfo) -> bool {
+        self.engine.now().since(worker.seen_at) < roster::ALIVE
+    }
+
+    /// The whole system at a glance.
+    pub async fn overview(&self) -> StoreResult<Overview> {
+        Ok(Overview { queues: self.queues().await?, workers: self.workers().await? })
+    }
+
+    /// What the store can do beyond the contract.
+    pub fn can(&self) -> Can {
+        self.engine.store().can()
+    }
+
+    /// Whether the store takes writes now: writes a small document and removes it.
+    pub async fn check_writable(&self) -> StoreResult<()> {
+        let (now, key) = (self.engine.now(), "health/probe");
+        let value = bytes::Bytes::from_static(b"1");
+        let ttl = Some(Duration::from_secs(60));
+        self.engine.store().doc_put(key, value, longshore_core::Expect::Anything, ttl, now).await?;
+        Ok(())
+    }
+}

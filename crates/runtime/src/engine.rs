@@ -1,0 +1,63 @@
+use std::sync::Arc;
+
+use longshore_clock::{Door, Timestamp};
+use longshore_core::Store;
+
+use crate::client::Client;
+use crate::control::Control;
+use crate::events::Hub;
+use crate::observe::Meters;
+
+/// What all parts of one process share: the store, the door, the events and the meters. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) door: Door,
+    pub(crate) hub: Hub,
+    pub(crate) meters: Meters,
+}
+
+impl Engine {
+    /// Around a store. Must be called inside a Tokio runtime, because events travel in tasks of their own.
+    pub fn start(store: Arc<dyn Store>, door: Door) -> Self {
+        let hub = Hub::start(store.clone(), door.clone());
+        Self { shared: Arc::new(Shared { store, door, hub, meters: Meters::default() }) }
+    }
+
+    /// The way in for callers.
+    pub fn client(&self) -> Client {
+        Client::new(self.clone())
+    }
+
+    /// The way in for operators, and for everybody who looks.
+    pub fn control(&self) -> Control {
+        Control::new(self.clone())
+    }
+
+    /// What happens, as it happens.
+    pub fn hub(&self) -> &Hub {
+        &self.shared.hub
+    }
+
+    /// What was measured in this process.
+    pub fn meters(&self) -> &Meters {
+        &self.shared.meters
+    }
+
+    /// Time, ids and chance.
+    pub fn door(&self) -> &Door {
+        &self.shared.door
+    }
+
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.shared.store
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.shared.door.clock.now()
+    }
+}

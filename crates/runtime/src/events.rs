@@ -1,0 +1,333 @@
+//! Events: told where they happen, numbered by one task, handed to whoever listens, here and on other nodes.
+//!
+//! Telling never holds up a worker. What comes faster than it can be handed out is dropped and counted, and listeners
+//! get one [`EventName::Gap`] in its place, so that they can look at the record instead.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use longshore_clock::Door;
+use longshore_core::{Event, EventName, JobId, Store, Wake};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, broadcast};
+
+/// Events that may wait to be numbered.
+const PENDING_MAX: usize = 4_096;
+/// Events kept for listeners that come back.
+const KEPT_MAX: usize = 2_000;
+/// Batches that a slow listener may leave unread.
+const UNREAD_MAX: usize = 256;
+/// How often events are sent to other nodes at most, and how many at once.
+const FLUSH_EVERY: Duration = Duration::from_millis(20);
+const FLUSH_MAX: usize = 256;
+/// Letters between nodes that the store keeps.
+const LETTERS_KEPT: usize = 1_000;
+const LOG: &str = "events";
+
+/// An event with its number in this process.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Numbered {
+    /// Rises by one.
+    pub number: u64,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What a returning listener missed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Replay {
+    /// All of it.
+    Complete(Vec<Numbered>),
+    /// More than is kept; look at the record.
+    Lost,
+}
+
+/// Where events go. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Hub(Arc<Inner>);
+
+struct Inner {
+    door: Door,
+    epoch: String,
+    node: u64,
+    shared: bool,
+    listeners: AtomicUsize,
+    pending: Mutex<Vec<Event>>,
+    full: AtomicBool,
+    dropped: AtomicU64,
+    rung: Notify,
+    out: Mutex<Out>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Hub {}", self.epoch)
+    }
+}
+
+struct Out {
+    next: u64,
+    kept: VecDeque<Numbered>,
+    all: broadcast::Sender<Arc<Vec<Numbered>>>,
+    jobs: HashMap<JobId, broadcast::Sender<Numbered>>,
+    letter: Vec<Event>,
+    letter_dropped: u64,
+}
+
+/// Events of one node on their way to the others.
+#[derive(Serialize, Deserialize)]
+struct Letter {
+    node: u64,
+    dropped: u64,
+    events: Vec<Event>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Hub {
+    pub(crate) fn start(store: Arc<dyn Store>, door: Door) -> Self {
+        let out = Out {
+            next: 1,
+            kept: VecDeque::new(),
+            all: broadcast::Sender::new(UNREAD_MAX),
+            jobs: HashMap::new(),
+            letter: Vec::new(),
+            letter_dropped: 0,
+        };
+        let node = door.chance.bits() >> 16;
+        let inner = Arc::new(Inner {
+            epoch: format!("{:x}{:04x}", door.clock.now().as_millis(), node & 0xffff),
+            node,
+            shared: store.can().shared,
+            listeners: AtomicUsize::new(0),
+            pending: Mutex::default(),
+            full: AtomicBool::new(false),
+            dropped: AtomicU64::new(0),
+            rung: Notify::new(),
+            out: Mutex::new(out),
+            door,
+        });
+        tokio::spawn(number_events(Arc::downgrade(&inner)));
+        if inner.shared {
+            tokio::spawn(send_letters(Arc::downgrade(&inner), store.clone()));
+            tokio::spawn(read_letters(Arc::downgrade(&inner), store));
+        }
+        Self(inner)
+    }
+
+    /// Whether anybody would hear an event now. Ask before building one.
+    pub fn is_heard(&self) -> bool {
+        if self.0.listeners.load(Ordering::Relaxed) == 0 && !self.0.shared {
+            return false;
+        }
+        let full = self.0.full.load(Ordering::Relaxed);
+        if full {
+            self.0.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        !full
+    }
+
+    /// Tells of an event. Returns at once.
+    pub fn tell(&self, event: Event) {
+        let mut pending = lock(&self.0.pending);
+        pending.push(event);
+        let count = pending.len();
+        drop(pending);
+        if count == 1 {
+            self.0.rung.notify_one();
+        }
+        if count >= PENDING_MAX {
+            self.0.full.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Names this run of this process; numbers of one epoch mean nothing in another.
+    pub fn epoch(&self) -> &str {
+        &self.0.epoch
+    }
+
+    /// Everything from now on.
+    pub fn subscribe(&self) -> Subscription {
+        self.resume(u64::MAX).1
+    }
+
+    /// Everything after event `number` of this epoch: what is kept of it, then what happens.
+    pub fn resume(&self, number: u64) -> (Replay, Subscription) {
+        let out = lock(&self.0.out);
+        self.0.listeners.fetch_add(1, Ordering::Relaxed);
+        let oldest = out.kept.front().map_or(out.next, |numbered| numbered.number);
+        let missed = if number.saturating_add(1) < oldest {
+            Replay::Lost
+        } else {
+            Replay::Complete(out.kept.iter().filter(|numbered| numbered.number > number).cloned().collect())
+        };
+        let source = Source::All { receiver: out.all.subscribe(), batch: VecDeque::new() };
+        (missed, Subscription { hub: self.clone(), source })
+    }
+
+    /// What happens to one job from now on.
+    pub fn watch(&self, job: &JobId) -> Subscription {
+        let mut out = lock(&self.0.out);
+        self.0.listeners.fetch_add(1, Ordering::Relaxed);
+        let sender = out.jobs.entry(job.clone()).or_insert_with(|| broadcast::Sender::new(UNREAD_MAX));
+        let receiver = sender.subscribe();
+        Subscription { hub: self.clone(), source: Source::Job { receiver, job: job.clone() } }
+    }
+
+    /// Subscriptions that are open now.
+    pub fn listeners(&self) -> usize {
+        self.0.listeners.load(Ordering::Relaxed)
+    }
+}
+
+/// A way to hear events.
+pub struct Subscription {
+    hub: Hub,
+    source: Source,
+}
+
+enum Source {
+    All { receiver: broadcast::Receiver<Arc<Vec<Numbered>>>, batch: VecDeque<Numbered> },
+    Job { receiver: broadcast::Receiver<Numbered>, job: JobId },
+}
+
+impl Subscription {
+    /// The next event; a [`EventName::Gap`] where some were missed. None when the engine has gone.
+    pub async fn next(&mut self) -> Option<Numbered> {
+        use broadcast::error::RecvError::{Closed, Lagged};
+        let gap = |hub: &Hub| Numbered { number: 0, event: Event::new(EventName::Gap, hub.0.door.clock.now()) };
+        match &mut self.source {
+            Source::Job { receiver, .. } => match receiver.recv().await {
+                Ok(numbered) => Some(numbered),
+                Err(Lagged(_)) => Some(gap(&self.hub)),
+                Err(Closed) => None,
+            },
+            Source::All { receiver, batch } => loop {
+                if let Some(numbered) = batch.pop_front() {
+                    return Some(numbered);
+                }
+                match receiver.recv().await {
+                    Ok(more) => batch.extend(more.iter().cloned()),
+                    Err(Lagged(_)) => return Some(gap(&self.hub)),
+                    Err(Closed) => return None,
+                }
+            },
+        }
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.hub.0.listeners.fetch_sub(1, Ordering::Relaxed);
+        if let Source::Job { job, .. } = &self.source {
+            let mut out = lock(&self.hub.0.out);
+            // This receiver still counts as one.
+            if out.jobs.get(job).is_some_and(|sender| sender.receiver_count() <= 1) {
+                out.jobs.remove(job);
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn hand_out(&self, events: Vec<Event>, dropped: u64, outgoing: bool) {
+        let mut out = lock(&self.out);
+        let gap = (dropped > 0).then(|| Event::new(EventName::Gap, self.door.clock.now()));
+        let first = out.next;
+        let numbered: Vec<Numbered> =
+            (first..).zip(events.into_iter().chain(gap)).map(|(number, event)| Numbered { number, event }).collect();
+        out.next += numbered.len() as u64;
+        if !out.jobs.is_empty() {
+            for one in &numbered {
+                match &one.event.id {
+                    Some(id) => drop(out.jobs.get(id).map(|sender| sender.send(one.clone()))),
+                    None if one.event.event == EventName::Gap => out.jobs.values().for_each(|sender| drop(sender.send(one.clone()))),
+                    None => {}
+                }
+            }
+        }
+        if outgoing && self.shared {
+            let room = FLUSH_MAX.saturating_sub(out.letter.len());
+            out.letter_dropped += dropped + numbered.len().saturating_sub(room) as u64;
+            let newest = numbered.len().saturating_sub(room);
+            out.letter.extend(numbered[newest..].iter().map(|one| one.event.clone()));
+        }
+        let newest = numbered.len().saturating_sub(KEPT_MAX);
+        out.kept.extend(numbered[newest..].iter().cloned());
+        let surplus = out.kept.len().saturating_sub(KEPT_MAX);
+        out.kept.drain(..surplus);
+        // Nobody listening is fine.
+        let _ = out.all.send(Arc::new(numbered));
+    }
+}
+
+async fn number_events(inner: Weak<Inner>) {
+    loop {
+        let Some(hub) = inner.upgrade() else { return };
+        let notified = {
+            let pending = std::mem::take(&mut *lock(&hub.pending));
+            hub.full.store(false, Ordering::Relaxed);
+            let dropped = hub.dropped.swap(0, Ordering::Relaxed);
+            if pending.is_empty() && dropped == 0 {
+                true
+            } else {
+                hub.hand_out(pending, dropped, true);
+                false
+            }
+        };
+        if notified {
+            hub.rung.notified().await;
+        } else {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+async fn send_letters(inner: Weak<Inner>, store: Arc<dyn Store>) {
+    let Some(mut all) = inner.upgrade().map(|hub| lock(&hub.out).all.subscribe()) else { return };
+    loop {
+        // Wakes with every batch; what gathers while we wait goes into one letter.
+        if matches!(all.recv().await, Err(broadcast::error::RecvError::Closed)) {
+            return;
+        }
+        let Some(hub) = inner.upgrade() else { return };
+        hub.door.clock.sleep_until(hub.door.clock.now() + FLUSH_EVERY).await;
+        let letter = {
+            let mut out = lock(&hub.out);
+            Letter { node: hub.node, dropped: std::mem::take(&mut out.letter_dropped), events: std::mem::take(&mut out.letter) }
+        };
+        if letter.events.is_empty() && letter.dropped == 0 {
+            continue;
+        }
+        let Ok(bytes) = serde_json::to_vec(&letter) else { continue };
+        if let Err(error) = store.log_append(LOG, vec![Bytes::from(bytes)], LETTERS_KEPT).await {
+            tracing::debug!(%error, "events did not reach the other nodes");
+        }
+    }
+}
+
+async fn read_letters(inner: Weak<Inner>, store: Arc<dyn Store>) {
+    let mut wakes = store.wakeups();
+    let mut position = store.log_end(LOG).await.unwrap_or(0);
+    while let Some(wake) = wakes.next().await {
+        if !matches!(&wake, Wake::Missed) && !matches!(&wake, Wake::Log(log) if log == LOG) {
+            continue;
+        }
+        let Some(hub) = inner.upgrade() else { return };
+        while let Ok(entries) = store.log_read(LOG, position, 100).await {
+            let Some(last) = entries.last().map(|entry| entry.position) else { break };
+            position = last;
+            for letter in entries.iter().filter_map(|entry| serde_json::from_slice::<Letter>(&entry.value).ok()) {
+                if letter.node != hub.node {
+                    hub.hand_out(letter.events, letter.dropped, false);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use longshore_core::{Invalid, Json, KindName};
+
+use crate::attempt::Running;
+use crate::extract::{Extract, ExtractError};
+use crate::outcome::{IntoResult, Outcome};
+
+/// What a call of a handler gives in the end.
+pub(crate) enum Called {
+    /// It ran.
+    Returned(Result<Option<Json>, Outcome>),
+    /// It could not be called.
+    NotCalled(ExtractError),
+}
+
+pub(crate) type Call = Pin<Box<dyn Future<Output = Called> + Send>>;
+
+/// An async function that does one kind of job. Its parameters say what it needs ([`Extract`]), up to six of them.
+///
+/// Implemented for every such function; nobody implements it by hand.
+pub trait Handler<Parameters>: Clone + Send + Sync + 'static {
+    /// Calls the function with what it asks for.
+    #[doc(hidden)]
+    fn call(&self, running: Arc<Running>) -> impl Future<Output = Result<Result<Option<Json>, Outcome>, ExtractError>> + Send;
+}
+
+macro_rules! handlers {
+    ($($parameter:ident)*) => {
+        impl<F, Fut, Out, $($parameter,)*> Handler<($($parameter,)*)> for F
+        where
+            F: Fn($($parameter),*) -> Fut + Clone + Send + Sync + 'static,
+            Fut: Future<Output = Out> + Send,
+            Out: IntoResult + Send,
+            $($parameter: Extract + 'static,)*
+        {
+            #[allow(non_snake_case, unused_variables, clippy::allow_attributes, reason = "made for every number of parameters")]
+            async fn call(&self, running: Arc<Running>) -> Result<Result<Option<Json>, Outcome>, ExtractError> {
+                $(let $parameter = $parameter::extract(&running)?;)*
+                Ok((self)($($parameter),*).await.into_result())
+            }
+        }
+    };
+}
+
+handlers!();
+handlers!(A);
+handlers!(A B);
+handlers!(A B C);
+handlers!(A B C D);
+handlers!(A B C D E);
+handlers!(A B C D E G);
+
+pub(crate) trait Callable: Send + Sync {
+    fn call(&self, running: Arc<Running>) -> Call;
+}
+
+struct Typed<H, P>(H, PhantomData<fn() -> P>);
+
+impl<H: Handler<P>, P: 'static> Callable for Typed<H, P> {
+    fn call(&self, running: Arc<Running>) -> Call {
+        let handler = self.0.clone();
+        Box::pin(async move {
+            match handler.call(running).await {
+                Ok(returned) => Called::Returned(returned),
+                Err(error) => Called::NotCalled(error),
+            }
+        })
+    }
+}
+
+/// How the jobs of one kind are run, whatever their own options say.
+#[derive(Clone, Debug)]
+pub struct KindOptions {
+    /// How long a cancelled handler may take to clean up before it is dropped.
+    pub cancel_grace: Duration,
+}
+
+impl Default for KindOptions {
+    fn default() -> Self {
+        Self { cancel_grace: Duration::from_secs(2) }
+    }
+}
+
+pub(crate) struct Registered {
+    pub(crate) callable: Box<dyn Callable>,
+    pub(crate) options: KindOptions,
+}
+
+/// Handlers by the kind of job they do.
+#[derive(Clone, Default)]
+pub struct Handlers(HashMap<KindName, Arc<Registered>>);
+
+impl Handlers {
+    /// None yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the handler of a kind; a second one for the same kind replaces the first.
+    pub fn add<P: 'static>(&mut self, kind: &str, handler: impl Handler<P>) -> Result<(), Invalid> {
+        self.add_with(kind, KindOptions::default(), handler)
+    }
+
+    /// Adds the handler of a kind with options.
+    pub fn add_with<P: 'static>(&mut self, kind: &str, options: KindOptions, handler: impl Handler<P>) -> Result<(), Invalid> {
+        let callable = Box::new(Typed(handler, PhantomData));
+        self.0.insert(KindName::new(kind)?, Arc::new(Registered { callable, options }));
+        Ok(())
+    }
+
+    /// The kinds that have a handler, sorted.
+    pub fn kinds(&self) -> Vec<KindName> {
+        let mut kinds: Vec<KindName> = self.0.keys().cloned().collect();
+        kinds.sort_unstable();
+        kinds
+    }
+
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    pub(crate) fn get(&self, kind: &KindName) -> Option<&Arc<Registered>> {
+        self.0.get(kind)
+    }
+}
+
+/// Parameters that begin with the args of a [`Job`](crate::Job), and so name the kind.
+pub trait Kinded {
+    /// The kind.
+    const KIND: &'static str;
+}
+
+macro_rules! kinded {
+    ($($parameter:ident)*) => {
+        impl<J: crate::Job, $($parameter,)*> Kinded for (crate::extract::Args<J>, $($parameter,)*) {
+            const KIND: &'static str = J::KIND;
+        }
+    };
+}
+
+kinded!();
+kinded!(B);
+kinded!(B C);
+kinded!(B C D);
+kinded!(B C D E);
+kinded!(B C D E G);

@@ -1,0 +1,157 @@
+//! The keeper: moves due, lost and old jobs. It sleeps until the next time that the store named, and is woken when
+//! something earlier comes in.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use longshore_core::limits::{STALLS_MAX, STEP_RECORDS_MAX};
+use longshore_core::{Event, EventName, Kept, Moved, State, StoreResult, Timestamp, Wake};
+use longshore_resilience::Retry;
+use tokio::sync::watch;
+
+use crate::engine::Engine;
+use crate::stop::Stop;
+
+/// How the keeper keeps.
+#[derive(Clone, Debug)]
+pub struct KeeperConfig {
+    /// Longest time between two scans that nobody asked for.
+    pub scan_interval: Duration,
+    /// Lost leases after which a job fails instead of being tried again.
+    pub stalls_max: u32,
+}
+
+impl Default for KeeperConfig {
+    fn default() -> Self {
+        Self { scan_interval: Duration::from_secs(1), stalls_max: STALLS_MAX }
+    }
+}
+
+/// The loops that move due, lost and old jobs. Any number of them may run on one store.
+pub struct Keeper {
+    engine: Engine,
+    config: KeeperConfig,
+}
+
+#[derive(Clone, Copy)]
+enum Duty {
+    Promote,
+    Reclaim,
+    Prune,
+}
+
+/// A store that pushes its wake-ups is still looked at unasked, though more rarely.
+const PUSHED_FACTOR: u32 = 5;
+/// Old records are not urgent.
+const PRUNE_EVERY: Duration = Duration::from_secs(60);
+/// Between two lost leases of one moment, and between two rounds of pruning.
+const BREATH: Duration = Duration::from_millis(20);
+
+impl Keeper {
+    /// For one engine.
+    pub fn new(engine: Engine, config: KeeperConfig) -> Self {
+        Self { engine, config }
+    }
+
+    /// Keeps until asked to stop.
+    pub async fn run(self, stop: Stop) {
+        let (ring, rings) = watch::channel(0_u64);
+        // Listens before the first look, so that nothing falls between the two.
+        let mut wakes = self.engine.store().wakeups();
+        let listen = async {
+            while let Some(wake) = wakes.next().await {
+                if matches!(wake, Wake::Due | Wake::Missed) {
+                    ring.send_modify(|count| *count += 1);
+                }
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = stop.draining() => {}
+            () = listen => {}
+            () = self.duty(Duty::Promote, Some(rings)) => {}
+            () = self.duty(Duty::Reclaim, None) => {}
+            () = self.duty(Duty::Prune, None) => {}
+        }
+    }
+
+    async fn duty(&self, duty: Duty, mut rings: Option<watch::Receiver<u64>>) {
+        let clock = &self.engine.door().clock;
+        let pushed = if self.engine.store().can().push { PUSHED_FACTOR } else { 1 };
+        let (pause, breath) = match duty {
+            Duty::Promote => (self.config.scan_interval * pushed, Duration::ZERO),
+            Duty::Reclaim => (self.config.scan_interval * pushed, BREATH),
+            Duty::Prune => (PRUNE_EVERY, BREATH),
+        };
+        let mut reconnect = Retry::reconnect(self.engine.door().clone());
+        loop {
+            if let Some(rings) = &mut rings {
+                rings.mark_unchanged();
+            }
+            let kept = match self.step(duty).await {
+                Ok(kept) => kept,
+                Err(error) => {
+                    if reconnect.failures() == 0 {
+                        tracing::warn!(%error, "the keeper cannot reach the store and goes on trying");
+                    }
+                    reconnect.wait().await;
+                    continue;
+                }
+            };
+            reconnect = Retry::reconnect(self.engine.door().clone());
+            let now = clock.now();
+            let next = kept.next.map_or(now + pause, |next| next.max(now + breath).min(now + pause));
+            match &mut rings {
+                None => clock.sleep_until(next).await,
+                Some(rings) => tokio::select! {
+                    () = clock.sleep_until(next) => {}
+                    _ = rings.changed() => {}
+                },
+            }
+        }
+    }
+
+    async fn step(&self, duty: Duty) -> StoreResult<Kept> {
+        let (store, now) = (self.engine.store(), self.engine.now());
+        let kept = match duty {
+            Duty::Promote => store.promote(STEP_RECORDS_MAX, now).await?,
+            Duty::Reclaim => store.reclaim(STEP_RECORDS_MAX, self.config.stalls_max, now).await?,
+            Duty::Prune => store.prune(STEP_RECORDS_MAX, now).await?,
+        };
+        self.tell(duty, &kept, now);
+        Ok(kept)
+    }
+
+    fn tell(&self, duty: Duty, kept: &Kept, now: Timestamp) {
+        for moved in &kept.moved {
+            if matches!(duty, Duty::Reclaim) {
+                tracing::warn!(job = %moved.spec.id, queue = %moved.spec.queue, state = %moved.state, "took back a lost lease");
+            }
+            if self.engine.hub().is_heard() {
+                self.engine.hub().tell(event(duty, moved, now));
+            }
+        }
+    }
+}
+
+fn event(duty: Duty, moved: &Moved, now: Timestamp) -> Event {
+    let name = match (duty, moved.state) {
+        (_, State::Failed) => EventName::Failed,
+        (_, State::Cancelled) => EventName::Cancelled,
+        (Duty::Reclaim, _) => EventName::Stalled,
+        _ => EventName::Ready,
+    };
+    let finished_at = moved.state.is_end().then_some(now);
+    let event = Event::of_job(name, now, &moved.spec, moved.state, moved.attempt, moved.created_at);
+    Event { reason: moved.reason, ..event.times(None, finished_at) }
+}
+
+/// One round of every duty, for tests on a manual clock.
+pub(crate) async fn round(engine: &Engine) -> StoreResult<usize> {
+    let keeper = Keeper::new(engine.clone(), KeeperConfig::default());
+    let mut moved = 0;
+    for duty in [Duty::Promote, Duty::Reclaim, Duty::Prune] {
+        moved += keeper.step(duty).await?.moved.len();
+    }
+    Ok(moved)
+}

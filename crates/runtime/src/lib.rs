@@ -1,0 +1,36 @@
+//! Turns a store and handlers into a running system.
+//!
+//! An [`Engine`] holds what one process shares. From it come a [`Client`] (insert jobs), a [`Control`] (look and
+//! operate), [`Worker`]s (run handlers) and a [`Keeper`] (promote, reclaim, prune). Handlers are plain async functions;
+//! they see what they extract, and never the store.
+
+mod attempt;
+mod client;
+mod control;
+mod engine;
+mod events;
+mod extract;
+mod handler;
+mod job;
+mod keeper;
+mod observe;
+mod outcome;
+mod roster;
+mod signal;
+mod stop;
+pub mod testing;
+mod worker;
+
+pub use client::{Client, Enqueue, Receipt};
+pub use control::{Batch, Control, ControlError, Overview};
+pub use engine::Engine;
+pub use events::{Hub, Numbered, Replay, Subscription};
+pub use extract::{Args, Attempt, Extract, ExtractError, Progress, State};
+pub use handler::{Handler, Handlers, KindOptions, Kinded};
+pub use job::{IntoSeconds, Job};
+pub use keeper::{Keeper, KeeperConfig};
+pub use observe::{Meters, QueueMeters};
+pub use outcome::{IntoResult, Outcome};
+pub use signal::Cancel;
+pub use stop::Stop;
+pub use worker::{Queue, Served, Worker, WorkerConfig};

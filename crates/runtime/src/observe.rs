@@ -1,0 +1,67 @@
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use longshore_core::QueueName;
+use longshore_telemetry::Histogram;
+
+/// Queues that get meters of their own; the rest share one.
+const QUEUES_MAX: usize = 200;
+
+/// What this process did, by queue.
+#[derive(Default)]
+pub struct Meters {
+    queues: RwLock<HashMap<QueueName, Arc<QueueMeters>>>,
+}
+
+/// What this process did for one queue.
+#[derive(Default)]
+pub struct QueueMeters {
+    /// Jobs inserted by callers here.
+    pub inserted: AtomicU64,
+    /// Attempts started.
+    pub started: AtomicU64,
+    /// Attempts that completed their job.
+    pub completed: AtomicU64,
+    /// Attempts that failed their job for good.
+    pub failed: AtomicU64,
+    /// Attempts that ended as cancelled.
+    pub cancelled: AtomicU64,
+    /// Attempts that failed and will be followed by another.
+    pub retried: AtomicU64,
+    /// Attempts given back: snoozed or handed back.
+    pub returned: AtomicU64,
+    /// Ends that came too late for their lease.
+    pub refused: AtomicU64,
+    /// From insert (or due time) to the start of the first attempt.
+    pub wait: Histogram,
+    /// From start to end of an attempt.
+    pub run: Histogram,
+    /// From insert to the end of a job.
+    pub duration: Histogram,
+}
+
+impl Meters {
+    /// The meters of a queue.
+    pub fn queue(&self, name: &QueueName) -> Arc<QueueMeters> {
+        if let Some(meters) = self.queues.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return meters.clone();
+        }
+        let mut queues = self.queues.write().unwrap_or_else(PoisonError::into_inner);
+        let rest = QueueName::new("(others)").unwrap_or_default();
+        let name = if queues.len() < QUEUES_MAX { name.clone() } else { rest };
+        queues.entry(name).or_default().clone()
+    }
+
+    /// All of them, sorted by queue.
+    pub fn all(&self) -> Vec<(QueueName, Arc<QueueMeters>)> {
+        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = queues.iter().map(|(name, meters)| (name.clone(), meters.clone())).collect();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        all
+    }
+}
+
+pub(crate) fn count(meter: &AtomicU64) {
+    meter.fetch_add(1, Ordering::Relaxed);
+}

@@ -1,0 +1,126 @@
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use longshore_clock::Stopwatch;
+use longshore_core::QueueName;
+
+use super::{Desk, lock};
+use crate::attempt::{self, Running};
+use crate::observe::{QueueMeters, count};
+
+/// How much work a lane may hold ahead of its slots, as time at its present pace.
+const READ_AHEAD: Duration = Duration::from_millis(5);
+/// Work that was read ahead and has not started after so long goes back.
+const STALE: Duration = Duration::from_millis(50);
+/// Jobs read ahead at most, whatever the pace.
+const READ_AHEAD_MAX: f64 = 4_000.0;
+
+/// One queue at one worker: its slots, and the jobs that wait in front of them.
+pub(super) struct Lane {
+    pub(super) queue: QueueName,
+    slots: usize,
+    line: Mutex<Line>,
+    ended: AtomicU64,
+    pub(super) meters: Arc<QueueMeters>,
+}
+
+#[derive(Default)]
+struct Line {
+    waiting: VecDeque<Arc<Running>>,
+    /// Runners at work; each is one slot.
+    runners: usize,
+    filled: Option<Stopwatch>,
+}
+
+/// What only the turn loop knows of a lane.
+pub(super) struct Tempo {
+    /// The last claim found less than it wanted, and nobody has rung since.
+    pub(super) dry: bool,
+    /// Attempts ended per second, smoothed.
+    pace: f64,
+    since: Stopwatch,
+}
+
+impl Tempo {
+    pub(super) fn new() -> Self {
+        Self { dry: false, pace: 0.0, since: Stopwatch::start() }
+    }
+}
+
+impl Lane {
+    pub(super) fn new(queue: QueueName, slots: usize, meters: Arc<QueueMeters>) -> Self {
+        Self { queue, slots, line: Mutex::default(), ended: AtomicU64::new(0), meters }
+    }
+
+    /// How many more jobs this lane can take now.
+    pub(super) fn room(&self, tempo: &Tempo) -> usize {
+        if tempo.dry {
+            return 0;
+        }
+        let ahead = (tempo.pace * READ_AHEAD.as_secs_f64()).min(READ_AHEAD_MAX) as usize;
+        let line = lock(&self.line);
+        (self.slots + ahead).saturating_sub(line.runners + line.waiting.len())
+    }
+
+    /// Takes note of what ended since the last turn.
+    pub(super) fn measure(&self, tempo: &mut Tempo) {
+        let ended = self.ended.swap(0, Ordering::Relaxed) as f64;
+        let seconds = tempo.since.elapsed().as_secs_f64().max(1e-6);
+        tempo.since = Stopwatch::start();
+        let weight = (seconds / READ_AHEAD.as_secs_f64()).clamp(0.2, 1.0);
+        tempo.pace += (ended / seconds - tempo.pace) * weight;
+    }
+
+    /// Puts claimed jobs in line and sets runners to work on them.
+    pub(super) fn fill(self: &Arc<Self>, desk: &Arc<Desk>, jobs: Vec<Arc<Running>>) {
+        let new_runners = {
+            let mut line = lock(&self.line);
+            line.waiting.extend(jobs);
+            line.filled = Some(Stopwatch::start());
+            let new_runners = line.waiting.len().min(self.slots - line.runners.min(self.slots));
+            line.runners += new_runners;
+            new_runners
+        };
+        desk.active.fetch_add(new_runners as u64, Ordering::Relaxed);
+        for _ in 0..new_runners {
+            tokio::spawn(self.clone().serve(desk.clone()));
+        }
+    }
+
+    /// One runner: takes jobs out of the line until it is empty.
+    async fn serve(self: Arc<Self>, desk: Arc<Desk>) {
+        while let Some(running) = self.next() {
+            count(&self.meters.started);
+            let fate = attempt::run(&running, &desk.handlers).await;
+            self.ended.fetch_add(1, Ordering::Relaxed);
+            desk.ended(running, fate);
+            // Handlers that never wait must not keep others off this thread.
+            tokio::task::coop::consume_budget().await;
+        }
+        desk.active.fetch_sub(1, Ordering::Relaxed);
+        desk.news.notify_one();
+    }
+
+    fn next(&self) -> Option<Arc<Running>> {
+        let mut line = lock(&self.line);
+        let next = line.waiting.pop_front();
+        if next.is_none() {
+            line.runners -= 1;
+        }
+        next
+    }
+
+    /// Whether jobs wait here.
+    pub(super) fn has_waiting(&self) -> bool {
+        !lock(&self.line).waiting.is_empty()
+    }
+
+    /// Takes out the jobs that wait, if they have waited too long or `all` is set.
+    pub(super) fn give_back(&self, all: bool) -> Vec<Arc<Running>> {
+        let mut line = lock(&self.line);
+        let stale = line.filled.is_some_and(|filled| filled.elapsed() > STALE);
+        if all || stale { line.waiting.drain(..).collect() } else { Vec::new() }
+    }
+}

@@ -1,0 +1,310 @@
+//! A worker: claims jobs of its queues and runs them in slots.
+//!
+//! Three parts share the state below. The [`turn`] loop is the only one that claims and finishes; runners take jobs out
+//! of the lanes and run them; the [`pulse`], on a thread of its own, renews leases and carries progress up and
+//! cancellations down.
+
+mod lane;
+mod pulse;
+mod turn;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use longshore_clock::Timestamp;
+use longshore_core::{
+    Event, EventName, Invalid, LeaseToken, Outcome as Fate, QueueName, StoreError, WorkerId, WorkerInfo, limits::LEASE,
+};
+use tokio::sync::Notify;
+
+use crate::attempt::Running;
+use crate::engine::Engine;
+use crate::extract::States;
+use crate::handler::{Handler, Handlers, Kinded, KindOptions};
+use crate::roster;
+use crate::stop::Stop;
+
+/// How a worker works.
+#[derive(Clone, Debug)]
+pub struct WorkerConfig {
+    /// Its name; none makes one from host, process and chance.
+    pub id: Option<WorkerId>,
+    /// Slots per queue, unless a queue says otherwise.
+    pub concurrency: usize,
+    /// How long a lease lasts without renewal.
+    pub lease: Duration,
+    /// How long running attempts may go on after the first step of a stop.
+    pub stop_deadline: Duration,
+    /// Longest time between two looks for ready jobs that nobody asked for.
+    pub scan_interval: Duration,
+}
+
+impl Default for WorkerConfig {
+    fn default() -> Self {
+        Self {
+            id: None,
+            concurrency: 10,
+            lease: LEASE,
+            stop_deadline: Duration::from_secs(30),
+            scan_interval: Duration::from_secs(1),
+        }
+    }
+}
+
+/// A queue that a worker serves.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    name: String,
+    concurrency: Option<usize>,
+}
+
+impl Queue {
+    /// By name, with the slots of the worker's configuration.
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), concurrency: None }
+    }
+
+    /// With so many slots: the number of its jobs that run here at the same time.
+    #[must_use]
+    pub fn concurrency(mut self, slots: usize) -> Self {
+        self.concurrency = Some(slots);
+        self
+    }
+}
+
+/// Which queues a worker serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// These.
+    Named(Vec<QueueName>),
+    /// Every queue there is, and those to come.
+    All,
+}
+
+/// Builds a worker, then runs it.
+pub struct Worker {
+    engine: Engine,
+    config: WorkerConfig,
+    handlers: Handlers,
+    states: States,
+    queues: Vec<Queue>,
+    all: bool,
+    mistakes: Vec<Invalid>,
+}
+
+impl Worker {
+    /// A worker without queues and handlers.
+    pub fn new(engine: Engine) -> Self {
+        let config = WorkerConfig::default();
+        Self { engine, config, handlers: Handlers::new(), states: States::default(), queues: Vec::new(), all: false, mistakes: Vec::new() }
+    }
+
+    /// With this configuration.
+    #[must_use]
+    pub fn config(mut self, config: WorkerConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Gives all handlers a shared thing, which they take as `State<T>`.
+    #[must_use]
+    pub fn state<T: Send + Sync + 'static>(self, state: T) -> Self {
+        self.shared_state(Arc::new(state))
+    }
+
+    /// The same for a thing that is shared already.
+    #[must_use]
+    pub fn shared_state<T: Send + Sync + 'static>(mut self, state: Arc<T>) -> Self {
+        self.states.put(state);
+        self
+    }
+
+    /// Serves this queue.
+    #[must_use]
+    pub fn queue(mut self, queue: Queue) -> Self {
+        self.queues.push(queue);
+        self
+    }
+
+    /// Serves every queue there is, and those to come. Queues that are named as well keep their own slots.
+    #[must_use]
+    pub fn all_queues(mut self) -> Self {
+        self.all = true;
+        self
+    }
+
+    /// Adds a handler whose first parameter is `Args<J>`; the kind is that of `J`.
+    #[must_use]
+    pub fn register<P: Kinded + 'static>(self, handler: impl Handler<P>) -> Self {
+        self.handle(P::KIND, handler)
+    }
+
+    /// Adds the handler of a kind.
+    #[must_use]
+    pub fn handle<P: 'static>(mut self, kind: &str, handler: impl Handler<P>) -> Self {
+        self.mistakes.extend(self.handlers.add(kind, handler).err());
+        self
+    }
+
+    /// Adds the handler of a kind with options.
+    #[must_use]
+    pub fn handle_with<P: 'static>(mut self, kind: &str, options: KindOptions, handler: impl Handler<P>) -> Self {
+        self.mistakes.extend(self.handlers.add_with(kind, options, handler).err());
+        self
+    }
+
+    /// Adds all handlers of a set.
+    #[must_use]
+    pub fn handlers(mut self, handlers: Handlers) -> Self {
+        self.handlers.extend(handlers);
+        self
+    }
+
+    /// Runs until `shutdown` ends; then finishes what runs and hands back the rest.
+    ///
+    /// Fails only if the worker cannot start. A store that goes away later is waited for.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), StoreError> {
+        let stop = Stop::new();
+        let running = self.run_until(stop.clone());
+        tokio::pin!(running);
+        tokio::select! {
+            ended = &mut running => return ended,
+            () = shutdown => stop.drain(),
+        }
+        running.await
+    }
+
+    /// Runs until `stop` is taken: its first step drains, its second cuts.
+    pub async fn run_until(self, stop: Stop) -> Result<(), StoreError> {
+        let desk = Arc::new(self.open()?);
+        let store = desk.engine.store();
+        // A store that cannot be reached at the start is a mistake to tell, not something to wait for.
+        roster::tell(&**store, &desk.info(), desk.engine.now()).await?;
+        desk.tell(EventName::WorkerUp);
+        let pulse = pulse::start(desk.clone())?;
+        let ended = turn::run(&desk, &stop).await;
+        pulse.stop();
+        let _ = roster::leave(&**store, &desk.id, desk.engine.now()).await;
+        desk.tell(EventName::WorkerDown);
+        ended
+    }
+
+    fn open(self) -> Result<Desk, StoreError> {
+        if let Some(mistake) = self.mistakes.into_iter().next() {
+            return Err(mistake.into());
+        }
+        let mut slots = HashMap::new();
+        let mut named = Vec::new();
+        for queue in &self.queues {
+            let name = QueueName::new(&queue.name)?;
+            let count = queue.concurrency.unwrap_or(self.config.concurrency);
+            if count == 0 {
+                return Err(Invalid::new("concurrency", "at least 1 slot", count).into());
+            }
+            slots.insert(name.clone(), count);
+            named.push(name);
+        }
+        if named.is_empty() && !self.all {
+            return Err(Invalid::new("queues", "at least one queue to serve", "none").into());
+        }
+        if self.config.lease < Duration::from_millis(100) {
+            let got = longshore_core::format_duration(self.config.lease);
+            return Err(Invalid::new("lease", "at least 100ms", got).into());
+        }
+        let id = match self.config.id.clone() {
+            Some(id) => id,
+            None => WorkerId::new(format!("{}-{}-{:06x}", host(), std::process::id(), self.engine.door().chance.bits() & 0xff_ffff))?,
+        };
+        Ok(Desk {
+            id,
+            started_at: self.engine.now(),
+            handlers: self.handlers,
+            states: Arc::new(self.states),
+            served: if self.all { Served::All } else { Served::Named(named.clone()) },
+            named,
+            slots,
+            config: self.config,
+            engine: self.engine,
+            held: Mutex::default(),
+            ends: Mutex::default(),
+            news: Notify::new(),
+            pulse: Arc::new(Notify::new()),
+            finished: AtomicU64::new(0),
+            active: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
+        })
+    }
+}
+
+/// What the parts of one worker share.
+struct Desk {
+    id: WorkerId,
+    started_at: Timestamp,
+    engine: Engine,
+    config: WorkerConfig,
+    handlers: Handlers,
+    states: Arc<States>,
+    served: Served,
+    named: Vec<QueueName>,
+    slots: HashMap<QueueName, usize>,
+    /// Every lease this worker holds, buffered or running.
+    held: Mutex<HashMap<LeaseToken, Arc<Running>>>,
+    /// Attempts that ended and wait for the next turn.
+    ends: Mutex<Vec<(Arc<Running>, Option<Fate>)>>,
+    /// Rung when the turn loop has something new to look at.
+    news: Notify,
+    /// Rung when the pulse has.
+    pulse: Arc<Notify>,
+    finished: AtomicU64,
+    active: AtomicU64,
+    stopping: AtomicBool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Desk {
+    fn info(&self) -> WorkerInfo {
+        let running = self.active.load(Ordering::Relaxed) as u32;
+        WorkerInfo {
+            id: self.id.clone(),
+            host: host(),
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            queues: if self.served == Served::All { Vec::new() } else { self.named.clone() },
+            kinds: self.handlers.kinds(),
+            concurrency: self.config.concurrency as u32,
+            running,
+            buffered: (lock(&self.held).len() as u32).saturating_sub(running),
+            finished: self.finished.load(Ordering::Relaxed),
+            started_at: self.started_at,
+            seen_at: self.engine.now(),
+            stopping: self.stopping.load(Ordering::Relaxed),
+        }
+    }
+
+    fn tell(&self, name: EventName) {
+        let event = Event { worker: Some(self.id.as_str().into()), ..Event::new(name, self.engine.now()) };
+        self.engine.hub().tell(event);
+    }
+
+    fn ended(&self, running: Arc<Running>, fate: Option<Fate>) {
+        let mut ends = lock(&self.ends);
+        ends.push((running, fate));
+        let first = ends.len() == 1;
+        drop(ends);
+        if first {
+            self.news.notify_one();
+        }
+    }
+}
+
+/// The name of this machine.
+fn host() -> String {
+    let read = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
+    let name: String = read.unwrap_or_default().trim().chars().filter(|c| !c.is_control()).take(60).collect();
+    if name.is_empty() { "host".to_owned() } else { name }
+}

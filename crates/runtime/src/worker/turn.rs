@@ -1,0 +1,327 @@
+//! The turn loop: the only place where a worker claims and finishes.
+//!
+//! One turn is in flight at a time. It carries everything that ended since the last one and asks for what the lanes can
+//! take, so batches size themselves by how long a turn takes.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use longshore_clock::Timestamp;
+use longshore_core::{
+    Claim, Claimed, End, Ended, EventName, LaneWant, Outcome as Fate, QueueName, State, StoreError, Turned, Wake,
+    limits::INSERT_JOBS_MAX,
+};
+use longshore_resilience::Retry;
+
+use super::lane::{Lane, Tempo};
+use super::{Desk, Served, lock};
+use crate::attempt::Running;
+use crate::observe::count;
+use crate::signal::Interrupt;
+use crate::stop::Stop;
+
+/// A store that pushes its wake-ups is still looked at unasked, though more rarely.
+const PUSHED_FACTOR: u32 = 5;
+/// How often lanes with waiting jobs are looked at, to give back what waits too long.
+const GIVE_BACK_EVERY: Duration = Duration::from_millis(50);
+/// How long the last ends are offered to a store that does not answer while the worker is being cut.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// What the listener heard since the turn loop last looked.
+#[derive(Default)]
+struct Heard {
+    queues: HashSet<QueueName>,
+    missed: bool,
+}
+
+struct Turns<'a> {
+    desk: &'a Arc<Desk>,
+    stop: &'a Stop,
+    lanes: HashMap<QueueName, (Arc<Lane>, Tempo)>,
+    heard: &'a Mutex<Heard>,
+    scan_at: Timestamp,
+}
+
+pub(super) async fn run(desk: &Arc<Desk>, stop: &Stop) -> Result<(), StoreError> {
+    let heard = Mutex::new(Heard { missed: true, ..Heard::default() });
+    // Listens before the first look, so that nothing falls between the two.
+    let mut wakes = desk.engine.store().wakeups();
+    let listen = async {
+        while let Some(wake) = wakes.next().await {
+            let mut heard = lock(&heard);
+            match wake {
+                Wake::Ready(queue) => drop(heard.queues.insert(queue)),
+                Wake::Missed => heard.missed = true,
+                _ => continue,
+            }
+            drop(heard);
+            desk.news.notify_one();
+        }
+        std::future::pending::<()>().await;
+    };
+    let turns = Turns { desk, stop, lanes: HashMap::new(), heard: &heard, scan_at: Timestamp::ZERO };
+    tokio::select! {
+        ended = turns.run() => ended,
+        () = listen => Ok(()),
+    }
+}
+
+impl Turns<'_> {
+    async fn run(mut self) -> Result<(), StoreError> {
+        while !self.stop.is_draining() {
+            self.listen().await;
+            self.give_back(false);
+            if !self.turn(true).await? {
+                self.wait().await;
+            }
+        }
+        self.wind_down().await
+    }
+
+    /// Takes note of what was heard, and opens lanes for queues that are new.
+    async fn listen(&mut self) {
+        let (queues, missed) = {
+            let mut heard = lock(self.heard);
+            (std::mem::take(&mut heard.queues), std::mem::take(&mut heard.missed))
+        };
+        let now = self.desk.engine.now();
+        if missed || now >= self.scan_at {
+            let pushed = if self.desk.engine.store().can().push { PUSHED_FACTOR } else { 1 };
+            self.scan_at = now + self.desk.config.scan_interval * pushed;
+            self.look_at_all().await;
+        }
+        for queue in queues {
+            self.wake(queue);
+        }
+    }
+
+    async fn look_at_all(&mut self) {
+        let mut queues = self.desk.named.clone();
+        if self.desk.served == Served::All {
+            match self.desk.engine.store().queues().await {
+                Ok(infos) => queues.extend(infos.into_iter().map(|info| info.name)),
+                Err(error) => tracing::debug!(%error, "could not look for new queues"),
+            }
+        }
+        for queue in queues {
+            self.wake(queue);
+        }
+    }
+
+    fn wake(&mut self, queue: QueueName) {
+        if let Some((_, tempo)) = self.lanes.get_mut(&queue) {
+            tempo.dry = false;
+            return;
+        }
+        if self.desk.served == Served::All || self.desk.named.contains(&queue) {
+            let slots = self.desk.slots.get(&queue).copied().unwrap_or(self.desk.config.concurrency);
+            let meters = self.desk.engine.meters().queue(&queue);
+            self.lanes.insert(queue.clone(), (Arc::new(Lane::new(queue, slots, meters)), Tempo::new()));
+        }
+    }
+
+    /// Returns jobs that wait here for too long (or all of them) without spending their attempt.
+    fn give_back(&self, all: bool) {
+        for (lane, _) in self.lanes.values() {
+            for running in lane.give_back(all) {
+                self.desk.ended(running, Some(Fate::HandBack));
+            }
+        }
+    }
+
+    /// Waits until there may be something to do.
+    async fn wait(&self) {
+        let clock = &self.desk.engine.door().clock;
+        let waiting = self.lanes.values().any(|(lane, _)| lane.has_waiting());
+        let until = if waiting { self.scan_at.min(clock.now() + GIVE_BACK_EVERY) } else { self.scan_at };
+        tokio::select! {
+            () = self.desk.news.notified() => {}
+            () = self.stop.draining() => {}
+            () = clock.sleep_until(until) => {}
+        }
+    }
+
+    /// One turn: finish what ended, claim what there is room for. Tells whether there was anything to do.
+    async fn turn(&mut self, claims: bool) -> Result<bool, StoreError> {
+        let ended = std::mem::take(&mut *lock(&self.desk.ends));
+        let wants = if claims { self.wants() } else { Vec::new() };
+        if ended.is_empty() && wants.is_empty() {
+            return Ok(false);
+        }
+        let ends: Vec<End> = ended.iter().filter_map(|(running, fate)| Some(running.end(fate.clone()?))).collect();
+        {
+            let mut held = lock(&self.desk.held);
+            for (running, _) in &ended {
+                held.remove(&running.token);
+            }
+        }
+        let turned = self.offer(Arc::new(ends), &wants).await?;
+        for (lane, tempo) in self.lanes.values_mut() {
+            lane.measure(tempo);
+        }
+        let told = ended.into_iter().filter_map(|(running, fate)| Some((running, fate?)));
+        for ((running, fate), answer) in told.zip(turned.ended) {
+            self.settle(&running, &fate, &answer);
+        }
+        self.hand_out(&wants, turned.claimed);
+        Ok(true)
+    }
+
+    fn wants(&self) -> Vec<LaneWant> {
+        let mut left = INSERT_JOBS_MAX;
+        let mut wants = Vec::new();
+        for (lane, tempo) in self.lanes.values() {
+            let limit = lane.room(tempo).min(left);
+            left -= limit;
+            if limit > 0 {
+                wants.push(LaneWant { queue: lane.queue.clone(), limit });
+            }
+        }
+        wants
+    }
+
+    /// Offers the turn to the store until it takes it. Ends may be repeated; a claim whose answer was lost is taken
+    /// back when its lease runs out.
+    async fn offer(&self, ends: longshore_core::Ends, wants: &[LaneWant]) -> Result<Turned, StoreError> {
+        let desk = self.desk;
+        let offered = async {
+            let mut reconnect = Retry::reconnect(desk.engine.door().clone());
+            loop {
+                match self.offer_once(ends.clone(), wants).await {
+                    Ok(turned) => return Ok(turned),
+                    Err(error @ (StoreError::Closed | StoreError::Invalid(_))) => return Err(error),
+                    Err(error) if reconnect.failures() == 0 => {
+                        tracing::warn!(worker = %desk.id, %error, "the store does not take the turn; trying again");
+                    }
+                    Err(_) => {}
+                }
+                reconnect.wait().await;
+            }
+        };
+        let clock = &desk.engine.door().clock;
+        tokio::select! {
+            turned = offered => turned,
+            () = async { self.stop.cutting().await; clock.sleep_until(clock.now() + LAST_WORDS).await } => Err(StoreError::Closed),
+        }
+    }
+
+    async fn offer_once(&self, ends: longshore_core::Ends, wants: &[LaneWant]) -> Result<Turned, StoreError> {
+        let (desk, store, now) = (self.desk, self.desk.engine.store(), self.desk.engine.now());
+        if wants.is_empty() {
+            let ended = store.finish(ends, now).await?;
+            return Ok(Turned { ended, claimed: Vec::new() });
+        }
+        let claim = Claim { worker: desk.id.clone(), lanes: wants.to_vec(), lease: desk.config.lease };
+        store.turn(ends, claim, now).await
+    }
+
+    fn hand_out(&mut self, wants: &[LaneWant], claimed: Vec<Claimed>) {
+        let desk = self.desk;
+        let now = desk.engine.now();
+        let mut by_queue: HashMap<QueueName, Vec<Arc<Running>>> = HashMap::new();
+        {
+            let mut held = lock(&desk.held);
+            for job in claimed {
+                let queue = job.spec.queue.clone();
+                let running = Arc::new(Running::new(job, now, desk.states.clone(), desk.engine.hub(), desk.engine.door(), &desk.pulse));
+                held.insert(running.token, running.clone());
+                match by_queue.get_mut(&queue) {
+                    Some(jobs) => jobs.push(running),
+                    None => drop(by_queue.insert(queue, vec![running])),
+                }
+            }
+        }
+        for want in wants {
+            let Some((lane, tempo)) = self.lanes.get_mut(&want.queue) else { continue };
+            let jobs = by_queue.remove(&want.queue).unwrap_or_default();
+            tempo.dry = jobs.len() < want.limit;
+            if !jobs.is_empty() {
+                lane.fill(desk, jobs);
+            }
+        }
+    }
+
+    /// Counts and tells how an attempt ended, once the store has it.
+    fn settle(&self, running: &Running, fate: &Fate, answer: &Ended) {
+        let desk = self.desk;
+        let Some((lane, _)) = self.lanes.get(&running.spec.queue) else { return };
+        let meters = &lane.meters;
+        let state = match answer {
+            Ended::Moved(state) | Ended::Repeated(state) => *state,
+            Ended::Refused(refusal) => {
+                count(&meters.refused);
+                tracing::warn!(job = %running.spec.id, ?refusal, "an end came too late; somebody else has the job");
+                return;
+            }
+        };
+        desk.finished.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let now = desk.engine.now();
+        if let Some(started_at) = running.started_at() {
+            let waited_from = running.spec.run_at.unwrap_or(running.created_at).max(running.created_at);
+            if running.number == 1 {
+                meters.wait.record(started_at.since(waited_from));
+            }
+            meters.run.record(now.since(started_at));
+        }
+        let (meter, name) = match (state, fate) {
+            (State::Completed, _) => (&meters.completed, EventName::Completed),
+            (State::Failed, _) => (&meters.failed, EventName::Failed),
+            (State::Cancelled, _) => (&meters.cancelled, EventName::Cancelled),
+            (State::Scheduled, Fate::Retry { .. }) => (&meters.retried, EventName::Retrying),
+            (State::Scheduled, _) => (&meters.returned, EventName::Delayed),
+            _ => return count(&meters.returned),
+        };
+        count(meter);
+        if state.is_end() {
+            meters.duration.record(now.since(running.created_at));
+        }
+        if desk.engine.hub().is_heard() {
+            let mut event = running.event(name, state, now).times(running.started_at(), state.is_end().then_some(now));
+            match fate {
+                Fate::Retry { error, reason, .. } | Fate::Fail { error, reason } => {
+                    event.reason = Some(*reason);
+                    event.error = Some(error.message.clone());
+                }
+                Fate::Cancel { reason } => event.reason = Some(*reason),
+                _ => {}
+            }
+            event.progress = (state == State::Completed).then_some(100);
+            desk.engine.hub().tell(event);
+        }
+    }
+
+    /// Stops in two steps: lets attempts end, then asks them to, then lets go of them.
+    async fn wind_down(mut self) -> Result<(), StoreError> {
+        self.desk.stopping.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.give_back(true);
+        let clock = &self.desk.engine.door().clock;
+        let deadline = clock.now() + self.desk.config.stop_deadline;
+        let mut asked = Interrupt::None;
+        loop {
+            self.turn(false).await?;
+            if lock(&self.desk.held).is_empty() && lock(&self.desk.ends).is_empty() {
+                return Ok(());
+            }
+            let now = clock.now();
+            let ask = match asked {
+                _ if self.stop.is_cut() => Interrupt::Cut,
+                _ if now >= deadline => Interrupt::Stop,
+                nothing => nothing,
+            };
+            if ask > asked {
+                asked = ask;
+                for running in lock(&self.desk.held).values() {
+                    running.signal.raise(ask);
+                }
+            }
+            let until = if asked == Interrupt::None { deadline } else { now + Duration::from_secs(1) };
+            tokio::select! {
+                () = self.desk.news.notified() => {}
+                () = self.stop.cutting(), if asked < Interrupt::Cut => {}
+                () = clock.sleep_until(until) => {}
+            }
+        }
+    }
+}

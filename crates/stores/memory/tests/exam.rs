@@ -1,0 +1,20 @@
+//! The store in memory sits the exam.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use longshore_clock::Door;
+use longshore_core::Store;
+use longshore_memory::MemoryStore;
+use longshore_storetest::Closet;
+
+struct Memory;
+
+#[async_trait]
+impl Closet for Memory {
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(MemoryStore::new(&Door::system()))
+    }
+}
+
+longshore_storetest::exam!(Memory);

@@ -1,0 +1,234 @@
+//! What may happen in a history. Few ids, queues and times, so that things meet.
+
+use std::sync::Arc;
+
+use longshore_core::{
+    Change, DurationText, JobFilter, JobSpec, Outcome, Progress, QueueChange, Reason, Retention, State,
+    Timestamp,
+};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
+
+use crate::draft::{cancel, done_with, fail, job, ms, queue, retry, snooze};
+
+pub(super) const QUEUES: [&str; 3] = ["mail", "pdf:eu", "z"];
+const IDS: u8 = 12;
+
+/// Times that are used again and again, in milliseconds.
+fn millis() -> impl Strategy<Value = u16> {
+    prop_oneof![Just(0), Just(10), Just(50), Just(200), 0..400_u16]
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct NewJob {
+    id: u8,
+    queue: usize,
+    priority: i8,
+    delay: u16,
+    keep: Option<u16>,
+    keep_result: Option<u16>,
+}
+
+impl NewJob {
+    pub(super) fn spec(&self, now: Timestamp) -> Arc<JobSpec> {
+        let mut draft =
+            job(&name(self.id)).queue(QUEUES[self.queue]).priority(f64::from(self.priority) / 2.0);
+        if self.delay > 0 {
+            draft = draft.run_at(now + ms(self.delay.into()));
+        }
+        if let Some(keep) = self.keep {
+            draft = draft.retention(ms(keep.into()));
+        }
+        if let Some(keep) = self.keep_result {
+            draft = draft.result_retention(ms(keep.into()));
+        }
+        draft.spec()
+    }
+}
+
+pub(super) fn name(id: u8) -> String {
+    format!("job-{}", id % IDS)
+}
+
+fn new_job() -> impl Strategy<Value = NewJob> {
+    let delay = prop_oneof![3 => Just(0), 1 => millis()];
+    (
+        0..IDS,
+        0..QUEUES.len(),
+        -1..2_i8,
+        delay,
+        option::weighted(0.3, millis()),
+        option::weighted(0.3, millis()),
+    )
+        .prop_map(|(id, queue, priority, delay, keep, keep_result)| NewJob {
+            id,
+            queue,
+            priority,
+            delay,
+            keep,
+            keep_result,
+        })
+}
+
+/// How an attempt ends. Later times count from the end.
+#[derive(Clone, Debug)]
+pub(super) enum Way {
+    Done,
+    DoneEmpty,
+    Retry(u16),
+    Snooze(u16),
+    Fail,
+    Cancel,
+    HandBack,
+}
+
+impl Way {
+    pub(super) fn outcome(&self, now: Timestamp) -> Outcome {
+        match self {
+            Self::Done => done_with("[[],{}]"),
+            Self::DoneEmpty => Outcome::Done { result: None },
+            Self::Retry(wait) => retry(now + ms((*wait).into())),
+            Self::Snooze(wait) => snooze(now + ms((*wait).into())),
+            Self::Fail => fail(),
+            Self::Cancel => cancel(),
+            Self::HandBack => Outcome::HandBack,
+        }
+    }
+}
+
+/// One end: which of the leases seen so far, counted back from the newest, how, and what follows.
+#[derive(Clone, Debug)]
+pub(super) struct Ending {
+    pub(super) lease: u8,
+    pub(super) way: Way,
+    pub(super) started: bool,
+    pub(super) then: Vec<NewJob>,
+}
+
+fn lease() -> impl Strategy<Value = u8> {
+    prop_oneof![4 => 0..3_u8, 1 => 0..20_u8]
+}
+
+fn ending() -> impl Strategy<Value = Ending> {
+    let way = prop_oneof![
+        3 => Just(Way::Done),
+        1 => Just(Way::DoneEmpty),
+        2 => millis().prop_map(Way::Retry),
+        1 => millis().prop_map(Way::Snooze),
+        1 => Just(Way::Fail),
+        1 => Just(Way::Cancel),
+        1 => Just(Way::HandBack),
+    ];
+    (lease(), way, any::<bool>(), vec(new_job(), 0..2)).prop_map(|(lease, way, started, then)| Ending {
+        lease,
+        way,
+        started,
+        then,
+    })
+}
+
+/// How many are wanted of each queue, and for how long.
+#[derive(Clone, Debug)]
+pub(super) struct Want {
+    pub(super) lanes: Vec<(usize, usize)>,
+    pub(super) lease: u16,
+}
+
+fn want() -> impl Strategy<Value = Want> {
+    let lanes =
+        proptest::sample::subsequence((0..QUEUES.len()).collect::<Vec<_>>(), 1..=QUEUES.len()).prop_shuffle();
+    (lanes, vec(0..4_usize, QUEUES.len()), 1..300_u16)
+        .prop_map(|(lanes, limits, lease)| Want { lanes: lanes.into_iter().zip(limits).collect(), lease })
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    Pass(u16),
+    Insert(Vec<NewJob>),
+    Claim(Want),
+    Renew(Vec<(u8, Option<Progress>)>, u16),
+    Finish(Vec<Ending>),
+    Turn(Vec<Ending>, Want),
+    Promote(usize),
+    Reclaim { stalls_max: u32 },
+    Prune,
+    Amend(Vec<u8>, Change),
+    SetQueue(usize, QueueChange),
+    RemoveQueue(usize),
+    Find(Box<JobFilter>, usize),
+    Put { key: u8, version: Option<u8>, absent: bool, ttl: Option<u16> },
+    Delete { key: u8, version: Option<u8> },
+    Docs { after: Option<u8>, limit: usize },
+    Append { log: u8, entries: u8, keep: usize },
+    Read { log: u8, after: u64, limit: usize },
+    Limit { key: u8, sliding: bool, cost: u32 },
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        3 => Just(Change::Cancel),
+        3 => Just(Change::Revive),
+        1 => Just(Change::Remove { force: false }),
+        1 => Just(Change::Remove { force: true }),
+    ]
+}
+
+fn queue_change() -> impl Strategy<Value = QueueChange> {
+    let retention = [0, 20, 100, 300].map(|millis| DurationText(ms(millis)));
+    let retention = vec(proptest::sample::select(retention.to_vec()), 3);
+    let retention =
+        retention.prop_map(|each| Retention { completed: each[0], failed: each[1], cancelled: each[2] });
+    let paused = prop_oneof![2 => Just(None), 1 => Just(Some(true)), 2 => Just(Some(false))];
+    (paused, option::of(retention)).prop_map(|(paused, retention)| QueueChange { paused, retention })
+}
+
+fn filter() -> impl Strategy<Value = Box<JobFilter>> {
+    let states = vec(proptest::sample::select(State::ALL.to_vec()), 0..3);
+    let reasons =
+        proptest::sample::select(vec![Reason::Error, Reason::Panic, Reason::Stalled, Reason::ByOperator]);
+    let texts = vec(proptest::sample::select(vec!["job-1", "full", "printer", "null"]), 0..2);
+    (option::of(0..QUEUES.len()), states, option::weighted(0.2, reasons), texts).prop_map(
+        |(lane, states, reason, texts)| {
+            Box::new(JobFilter {
+                queue: lane.map(|lane| queue(QUEUES[lane])),
+                states,
+                reason,
+                texts: texts.into_iter().map(str::to_owned).collect(),
+                ..JobFilter::default()
+            })
+        },
+    )
+}
+
+fn progress() -> impl Strategy<Value = Progress> {
+    (0..=100_u8, any::<bool>())
+        .prop_map(|(percent, words)| Progress::new(percent, if words { "on the way" } else { "" }))
+}
+
+/// One step of a history; work comes more often than administration.
+pub(super) fn steps() -> impl Strategy<Value = Step> {
+    let key = || 0..4_u8;
+    prop_oneof![
+        8 => millis().prop_map(Step::Pass),
+        12 => vec(new_job(), 0..5).prop_map(Step::Insert),
+        10 => want().prop_map(Step::Claim),
+        4 => (vec((lease(), option::of(progress())), 1..4), 1..300_u16).prop_map(|(leases, length)| Step::Renew(leases, length)),
+        10 => vec(ending(), 1..4).prop_map(Step::Finish),
+        5 => (vec(ending(), 0..3), want()).prop_map(|(ends, want)| Step::Turn(ends, want)),
+        5 => (1..4_usize).prop_map(Step::Promote),
+        5 => (0..3_u32).prop_map(|stalls_max| Step::Reclaim { stalls_max }),
+        4 => Just(Step::Prune),
+        8 => (vec(0..IDS, 1..4), change()).prop_map(|(ids, change)| Step::Amend(ids, change)),
+        3 => (0..QUEUES.len(), queue_change()).prop_map(|(lane, change)| Step::SetQueue(lane, change)),
+        2 => (0..QUEUES.len()).prop_map(Step::RemoveQueue),
+        2 => (filter(), 1..4_usize).prop_map(|(filter, limit)| Step::Find(filter, limit)),
+        2 => (key(), option::of(key()), any::<bool>(), option::of(millis()))
+            .prop_map(|(key, version, absent, ttl)| Step::Put { key, version, absent, ttl }),
+        1 => (key(), option::of(key())).prop_map(|(key, version)| Step::Delete { key, version }),
+        1 => (option::of(key()), 0..4_usize).prop_map(|(after, limit)| Step::Docs { after, limit }),
+        1 => (0..2_u8, 0..3_u8, 0..4_usize).prop_map(|(log, entries, keep)| Step::Append { log, entries, keep }),
+        1 => (0..2_u8, 0..8_u64, 0..4_usize).prop_map(|(log, after, limit)| Step::Read { log, after, limit }),
+        1 => (0..2_u8, any::<bool>(), 1..3_u32).prop_map(|(key, sliding, cost)| Step::Limit { key, sliding, cost }),
+    ]
+}
