@@ -265,9 +265,34 @@ impl Serialize for Priority {
     }
 }
 
+/// Names for the priorities that people say most.
+const NAMED_PRIORITIES: [(&str, f64); 3] = [("high", 1.0), ("normal", 5.0), ("low", 9.0)];
+
 impl<'de> Deserialize<'de> for Priority {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::new(f64::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Priority;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a finite number, lower runs first, or one of high, normal, low")
+            }
+            fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Priority, E> {
+                Priority::new(value).map_err(|_| E::invalid_value(serde::de::Unexpected::Float(value), &self))
+            }
+            fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Priority, E> {
+                self.visit_f64(value as f64)
+            }
+            fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Priority, E> {
+                self.visit_f64(value as f64)
+            }
+            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Priority, E> {
+                let named = NAMED_PRIORITIES.iter().find(|(known, _)| *known == name);
+                named
+                    .map(|(_, value)| Priority(*value))
+                    .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(name), &self))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
     }
 }
 
@@ -304,6 +329,8 @@ mod tests {
     fn priorities_are_finite_and_ordered() {
         assert!(Priority::new(f64::NAN).is_err() && Priority::new(f64::INFINITY).is_err());
         assert!(Priority::new(-1.5).unwrap() < Priority::default());
+        assert_eq!(serde_json::from_str::<Priority>("\"high\"").unwrap(), Priority::new(1.0).unwrap());
+        assert!(serde_json::from_str::<Priority>("\"urgent\"").is_err());
         assert_eq!(Priority::new(-0.0).unwrap(), Priority::new(0.0).unwrap());
     }
 }

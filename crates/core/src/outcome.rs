@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use crate::life::Move;
-use crate::{JobError, JobSpec, Json, Lease, LeaseToken, Reason, State, Timestamp};
+use crate::limits::RESULT_BYTES_MAX;
+use crate::{Invalid, JobError, JobSpec, Json, Lease, LeaseToken, Reason, State, Timestamp};
 
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,6 +82,27 @@ impl End {
     /// For workers in other processes, which hold the token as text.
     pub fn by_token(token: LeaseToken, outcome: Outcome) -> Self {
         Self { token, outcome, started_at: None, then: Vec::new() }
+    }
+
+    /// Checks a batch of ends: the size of each result, and the jobs that follow.
+    pub fn check_batch(ends: &[Self]) -> Result<(), Invalid> {
+        for (index, end) in ends.iter().enumerate() {
+            let bytes = if let Outcome::Done { result: Some(result) } = &end.outcome {
+                result.as_str().len()
+            } else {
+                0
+            };
+            if bytes > RESULT_BYTES_MAX {
+                let expected = format!("at most {RESULT_BYTES_MAX} bytes of JSON (max_result_bytes)");
+                let error = Invalid::new(format!("ends[{index}].result"), expected, format!("{bytes} bytes"));
+                return Err(error.code("payload_too_large"));
+            }
+            if !end.then.is_empty() {
+                JobSpec::check_batch(&end.then)
+                    .map_err(|error| error.below(&format!("ends[{index}].then")))?;
+            }
+        }
+        Ok(())
     }
 
     /// The fence.

@@ -13,7 +13,7 @@ pub struct Doc {
     pub key: String,
     /// What it holds.
     pub value: Bytes,
-    /// Rises with every write of this key.
+    /// Rises with every write of this key, also over its removal.
     pub version: u64,
     /// When it goes by itself.
     pub expires_at: Option<Timestamp>,
@@ -79,7 +79,7 @@ pub trait Records: Send + Sync {
     ) -> StoreResult<Vec<Doc>>;
 
     /// Appends entries to a log in their order and keeps its newest `keep`; returns the position of the last one (or
-    /// the end of the log, if there were none). Tells subscribers of [`crate::Wake::Log`] in every process.
+    /// the end of the log, if there were none; the log is trimmed all the same). Tells subscribers of [`crate::Wake::Log`] in every process.
     async fn log_append(&self, log: &str, entries: Vec<Bytes>, keep: usize) -> StoreResult<u64>;
 
     /// The entries after `after`, oldest first, at most `limit`. A reader that was away too long misses what was not

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_core::Stream;
 
-use crate::limits::INSERT_JOBS_MAX;
+use crate::limits::{INSERT_JOBS_MAX, PAGE_JOBS_MAX};
 use crate::{
     Ended, Ends, Invalid, Job, JobFilter, JobId, JobSpec, Lease, LeaseToken, Progress, QueueChange,
     QueueInfo, QueueName, Reason, Records, State, StoreResult, Timestamp, WorkerId,
@@ -54,14 +54,17 @@ pub trait Store: Records + 'static {
     /// Ends attempts, and inserts the jobs that follow from them in the same step. Answers in order.
     ///
     /// Only the lease that holds the job now may end it. A repeated end with a lease that already ended the attempt
-    /// in the same way is answered [`Ended::Repeated`]; every other late end is refused and changes nothing. A job
+    /// in the same way is answered [`Ended::Repeated`] with the state that this led to, until another attempt at the
+    /// job has ended or lost its lease; every other late end is refused and changes nothing. A job
     /// whose cancellation was requested ends as cancelled, unless it failed. A following job whose id exists is
     /// skipped. A completed job has progress 100; a job that goes back to waiting has progress 0. A job that is handed
     /// back keeps its turn in the line; a retried or snoozed one joins its end when it is promoted.
     async fn finish(&self, ends: Ends, now: Timestamp) -> StoreResult<Vec<Ended>>;
 
-    /// [`finish`](Self::finish), then [`claim`](Self::claim). A store may carry both in one commit.
+    /// [`finish`](Self::finish), then [`claim`](Self::claim). A store may carry both in one commit. A claim that breaks
+    /// a limit refuses the whole turn.
     async fn turn(&self, ends: Ends, claim: Claim, now: Timestamp) -> StoreResult<Turned> {
+        claim.check()?;
         let ended = if ends.is_empty() { Vec::new() } else { self.finish(ends, now).await? };
         Ok(Turned { ended, claimed: self.claim(claim, now).await? })
     }
@@ -73,7 +76,8 @@ pub trait Store: Records + 'static {
 
     /// Takes back leases that ran out: the attempt is given back, the loss counted, and the job is ready again; or
     /// failed with the reason `stalled` once it has lost more than `stalls_max` leases; or cancelled, if that was
-    /// requested. A job taken back keeps its turn in the line. `next` is the earliest end of a lease.
+    /// requested. A job taken back keeps its turn in the line. Rings [`Wake::Cancel`]. `next` is the earliest end of a
+    /// lease.
     async fn reclaim(&self, limit: usize, stalls_max: u32, now: Timestamp) -> StoreResult<Kept>;
 
     /// Removes results whose own retention is over (marking `result_expired_at`), ended jobs whose retention is over,
@@ -312,6 +316,16 @@ pub struct Page {
     pub after: Option<Cursor>,
     /// At most this many jobs, up to [`crate::limits::PAGE_JOBS_MAX`].
     pub limit: usize,
+}
+
+impl Page {
+    /// Checks the limit: 1 to [`PAGE_JOBS_MAX`].
+    pub fn check(&self) -> Result<(), Invalid> {
+        if (1..=PAGE_JOBS_MAX).contains(&self.limit) {
+            return Ok(());
+        }
+        Err(Invalid::new("limit", format!("a whole number from 1 to {PAGE_JOBS_MAX}"), self.limit))
+    }
 }
 
 /// A place in a listing. Only the store that made it can read it.

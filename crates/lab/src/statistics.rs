@@ -17,9 +17,18 @@ impl Spread {
     /// Of times in milliseconds; none of an empty list.
     pub fn of(mut times: Vec<f64>) -> Option<Self> {
         times.sort_by(f64::total_cmp);
-        let at = |share: f64| times.get(((times.len() as f64 * share).ceil() as usize).clamp(1, times.len().max(1)) - 1).copied();
+        let at = |share: f64| {
+            times
+                .get(((times.len() as f64 * share).ceil() as usize).clamp(1, times.len().max(1)) - 1)
+                .copied()
+        };
         let round = |ms: f64| (ms * 1_000.0).round() / 1_000.0;
-        Some(Self { p50: round(at(0.5)?), p95: round(at(0.95)?), p99: round(at(0.99)?), max: round(at(1.0)?) })
+        Some(Self {
+            p50: round(at(0.5)?),
+            p95: round(at(0.95)?),
+            p99: round(at(0.99)?),
+            max: round(at(1.0)?),
+        })
     }
 }
 

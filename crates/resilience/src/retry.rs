@@ -30,7 +30,10 @@ impl Retry {
     /// For a store or an upstream that went away: from 0.1 s to 5 s, with jitter, for as long as it takes.
     pub fn reconnect(door: Door) -> Self {
         let second = |seconds: f64| DurationText(Duration::from_secs_f64(seconds));
-        Self::new(Backoff::Exponential { base: second(0.1), factor: 2.0, max: second(5.0), jitter: 0.3 }, door)
+        Self::new(
+            Backoff::Exponential { base: second(0.1), factor: 2.0, max: second(5.0), jitter: 0.3 },
+            door,
+        )
     }
 
     /// How many waits there were.

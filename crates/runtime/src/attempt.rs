@@ -12,7 +12,8 @@ use futures_util::FutureExt;
 use longshore_clock::{Door, Timestamp};
 use longshore_core::limits::RESULT_BYTES_MAX;
 use longshore_core::{
-    Claimed, End, Event, EventName, JobError, JobSpec, Json, Lease, LeaseToken, Outcome as Fate, Progress, Reason, State,
+    Claimed, End, Event, EventName, JobError, JobSpec, Json, Lease, LeaseToken, Outcome as Fate, Progress,
+    Reason, State,
 };
 
 use crate::events::Hub;
@@ -74,7 +75,10 @@ impl Running {
 
     /// Ends the attempt. The token goes into one end only, because [`run`] returns once.
     pub(crate) fn end(&self, outcome: Fate) -> End {
-        let lease = Lease { token: self.token, until: Timestamp::from_millis(self.lease_until.load(Ordering::Relaxed)) };
+        let lease = Lease {
+            token: self.token,
+            until: Timestamp::from_millis(self.lease_until.load(Ordering::Relaxed)),
+        };
         let mut end = End::new(lease, outcome);
         let started_at = self.started_at();
         // The record says when the attempt was claimed; a start that differs visibly is told.
@@ -133,7 +137,9 @@ pub(crate) async fn run(running: &Arc<Running>, handlers: &Handlers) -> Option<F
     let started_at = running.door.clock.now();
     running.started_at.store(started_at.as_millis(), Ordering::Relaxed);
     if running.hub.is_heard() {
-        running.hub.tell(running.event(EventName::Started, State::Running, started_at).times(Some(started_at), None));
+        running.hub.tell(
+            running.event(EventName::Started, State::Running, started_at).times(Some(started_at), None),
+        );
     }
     match supervise(running, registered).await {
         Verdict::Called(Called::Returned(Ok(result))) => Some(done(running, result)),
@@ -141,12 +147,18 @@ pub(crate) async fn run(running: &Arc<Running>, handlers: &Handlers) -> Option<F
         Verdict::Called(Called::NotCalled(error @ ExtractError::BadArgs(_))) => {
             Some(Fate::Fail { error: JobError::new(&error.to_string()), reason: Reason::BadArgs })
         }
-        Verdict::Called(Called::NotCalled(error)) => Some(failed(running, JobError::new(&error.to_string()), Reason::Error, None)),
-        Verdict::Panicked(text) => {
-            Some(failed(running, JobError::new(&format!("the handler panicked: {text}")), Reason::Panic, None))
+        Verdict::Called(Called::NotCalled(error)) => {
+            Some(failed(running, JobError::new(&error.to_string()), Reason::Error, None))
         }
+        Verdict::Panicked(text) => Some(failed(
+            running,
+            JobError::new(&format!("the handler panicked: {text}")),
+            Reason::Panic,
+            None,
+        )),
         Verdict::TimedOut => {
-            let limit = running.spec.options.timeout.map(|timeout| longshore_core::format_duration(timeout.0));
+            let limit =
+                running.spec.options.timeout.map(|timeout| longshore_core::format_duration(timeout.0));
             let text = format!("the attempt took longer than its timeout of {}", limit.unwrap_or_default());
             Some(failed(running, JobError::new(&text), Reason::Timeout, None))
         }
@@ -165,7 +177,9 @@ fn interrupted(interrupt: Interrupt) -> Option<Fate> {
 fn done(running: &Running, result: Option<Json>) -> Fate {
     let bytes = result.as_ref().map_or(0, |json| json.as_str().len());
     if bytes > RESULT_BYTES_MAX {
-        let text = format!("the result has {bytes} bytes, at most {RESULT_BYTES_MAX} are kept (max_result_bytes); store a file instead");
+        let text = format!(
+            "the result has {bytes} bytes, at most {RESULT_BYTES_MAX} are kept (max_result_bytes); store a file instead"
+        );
         return Fate::Fail { error: JobError::new(&text), reason: Reason::ResultTooLarge };
     }
     // A handler that was told to stop and returned all the same has done its work, unless its job was cancelled.
@@ -181,7 +195,9 @@ fn decided(running: &Running, outcome: Outcome) -> Fate {
         // An error after being told to stop is the stop's doing more often than the job's.
         Outcome::Retry { .. } if running.signal.level() >= Interrupt::Stop => Fate::HandBack,
         Outcome::Retry { after, error } => failed(running, error, Reason::Error, after),
-        Outcome::Snooze { after } => Fate::Snooze { until: running.door.clock.now() + after, reason: Some(Reason::ByHandler) },
+        Outcome::Snooze { after } => {
+            Fate::Snooze { until: running.door.clock.now() + after, reason: Some(Reason::ByHandler) }
+        }
         Outcome::Fail { error } => Fate::Fail { error, reason: Reason::ByHandler },
         Outcome::Cancel => Fate::Cancel { reason: Reason::ByHandler },
     }
@@ -232,6 +248,7 @@ async fn supervise(running: &Arc<Running>, registered: &Registered) -> Verdict {
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("it gave no text").to_owned()
 }

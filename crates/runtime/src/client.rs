@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use longshore_core::{
-    Backoff, DurationText, Event, EventName, Expect, Inserted, Invalid, JobId, JobSpec, Json, KindName, Options, Priority, Put,
-    QueueName, State, StoreError, StoreResult, Timestamp,
+    Backoff, DurationText, Event, EventName, Expect, Inserted, Invalid, JobId, JobSpec, Json, KindName,
+    Options, Priority, Put, QueueName, State, StoreError, StoreResult, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -114,19 +114,26 @@ impl Client {
         make(&fresh.ids)?;
         let key_name = format!("idempotency/{key}");
         let value = Bytes::from(serde_json::to_vec(&fresh).unwrap_or_default());
-        let ids = match self.engine.store().doc_put(&key_name, value, Expect::Absent, Some(REMEMBERED), now).await? {
-            Put::Written(_) => fresh.ids,
-            Put::Conflict(doc) => {
-                let kept: Option<Remembered> = doc.and_then(|doc| serde_json::from_slice(&doc.value).ok());
-                match kept {
-                    Some(kept) if kept.print == print => kept.ids,
-                    _ => {
-                        let error = Invalid::new("Idempotency-Key", "a key that no other request has used in the last 24 h", key);
-                        return Err(StoreError::Invalid(error.code("idempotency_conflict")));
+        let ids =
+            match self.engine.store().doc_put(&key_name, value, Expect::Absent, Some(REMEMBERED), now).await?
+            {
+                Put::Written(_) => fresh.ids,
+                Put::Conflict(doc) => {
+                    let kept: Option<Remembered> =
+                        doc.and_then(|doc| serde_json::from_slice(&doc.value).ok());
+                    match kept {
+                        Some(kept) if kept.print == print => kept.ids,
+                        _ => {
+                            let error = Invalid::new(
+                                "Idempotency-Key",
+                                "a key that no other request has used in the last 24 h",
+                                key,
+                            );
+                            return Err(StoreError::Invalid(error.code("idempotency_conflict")));
+                        }
                     }
                 }
-            }
-        };
+            };
         // Ids make the insert itself repeatable, so a crash between the two steps loses nothing.
         self.insert(make(&ids)?).await
     }
@@ -144,7 +151,8 @@ pub struct Enqueue<J> {
 impl<J: Job> Enqueue<J> {
     fn new(client: Client, job: J) -> Self {
         let spec = || {
-            let args = Json::from_value(&job).map_err(|error| Invalid::new("args", "a value that JSON can hold", error))?;
+            let args = Json::from_value(&job)
+                .map_err(|error| Invalid::new("args", "a value that JSON can hold", error))?;
             Ok(JobSpec::new(client.new_id(), QueueName::new(J::QUEUE)?, KindName::new(J::KIND)?, args))
         };
         Self { spec: spec(), options: Options::default(), client, job: PhantomData }

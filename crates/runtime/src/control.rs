@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use longshore_core::limits::STEP_RECORDS_MAX;
 use longshore_core::{
-    Amended, Can, Change, Event, EventName, Job, JobFilter, JobId, JobPage, Page, QueueChange, QueueInfo, QueueName, State,
-    StoreError, StoreResult, WorkerInfo,
+    Amended, Can, Change, Event, EventName, Job, JobFilter, JobId, JobPage, Page, QueueChange, QueueInfo,
+    QueueName, State, StoreError, StoreResult, WorkerInfo,
 };
 use serde::Serialize;
 
@@ -92,6 +92,7 @@ impl Control {
 
     /// A page of the jobs that match, the newest first.
     pub async fn list(&self, filter: JobFilter, page: Page) -> StoreResult<JobPage> {
+        page.check()?;
         // A store may return short pages while it looks through many records; callers get full ones.
         let mut found = JobPage::default();
         let mut next = page.after;
@@ -123,11 +124,18 @@ impl Control {
         self.amend_one(id, Change::Remove { force }, "a running job is only removed with force").await
     }
 
-    async fn amend_one(&self, id: &JobId, change: Change, expected: &'static str) -> Result<Job, ControlError> {
+    async fn amend_one(
+        &self,
+        id: &JobId,
+        change: Change,
+        expected: &'static str,
+    ) -> Result<Job, ControlError> {
         let mut answers = self.amend(vec![id.clone()], change).await?;
         match answers.pop() {
             Some(Amended::Moved { job, .. } | Amended::Asked(job)) => Ok(*job),
-            Some(Amended::WrongState(state)) => Err(ControlError::WrongState { id: id.clone(), state, expected }),
+            Some(Amended::WrongState(state)) => {
+                Err(ControlError::WrongState { id: id.clone(), state, expected })
+            }
             Some(Amended::Unknown) | None => Err(ControlError::Unknown(id.clone())),
         }
     }
@@ -143,7 +151,14 @@ impl Control {
                         (_, Change::Cancel) => EventName::Cancelled,
                         _ => EventName::Ready,
                     };
-                    let event = Event::of_job(name, now, &job.spec, to.unwrap_or(job.state), job.attempt, job.created_at);
+                    let event = Event::of_job(
+                        name,
+                        now,
+                        &job.spec,
+                        to.unwrap_or(job.state),
+                        job.attempt,
+                        job.created_at,
+                    );
                     self.engine.hub().tell(event.times(job.started_at, job.finished_at));
                 }
             }
@@ -156,7 +171,8 @@ impl Control {
         let mut batch = Batch::default();
         let mut after = None;
         loop {
-            let page = self.engine.store().list(filter.clone(), Page { after, limit: STEP_RECORDS_MAX }).await?;
+            let page =
+                self.engine.store().list(filter.clone(), Page { after, limit: STEP_RECORDS_MAX }).await?;
             let ids: Vec<JobId> = page.jobs.iter().map(|job| job.id().clone()).collect();
             let answers = if ids.is_empty() { Vec::new() } else { self.amend(ids.clone(), change).await? };
             for (id, answer) in ids.into_iter().zip(answers) {

@@ -201,7 +201,8 @@ impl Subscription {
     /// The next event; a [`EventName::Gap`] where some were missed. None when the engine has gone.
     pub async fn next(&mut self) -> Option<Numbered> {
         use broadcast::error::RecvError::{Closed, Lagged};
-        let gap = |hub: &Hub| Numbered { number: 0, event: Event::new(EventName::Gap, hub.0.door.clock.now()) };
+        let gap =
+            |hub: &Hub| Numbered { number: 0, event: Event::new(EventName::Gap, hub.0.door.clock.now()) };
         match &mut self.source {
             Source::Job { receiver, .. } => match receiver.recv().await {
                 Ok(numbered) => Some(numbered),
@@ -240,14 +241,18 @@ impl Inner {
         let mut out = lock(&self.out);
         let gap = (dropped > 0).then(|| Event::new(EventName::Gap, self.door.clock.now()));
         let first = out.next;
-        let numbered: Vec<Numbered> =
-            (first..).zip(events.into_iter().chain(gap)).map(|(number, event)| Numbered { number, event }).collect();
+        let numbered: Vec<Numbered> = (first..)
+            .zip(events.into_iter().chain(gap))
+            .map(|(number, event)| Numbered { number, event })
+            .collect();
         out.next += numbered.len() as u64;
         if !out.jobs.is_empty() {
             for one in &numbered {
                 match &one.event.id {
                     Some(id) => drop(out.jobs.get(id).map(|sender| sender.send(one.clone()))),
-                    None if one.event.event == EventName::Gap => out.jobs.values().for_each(|sender| drop(sender.send(one.clone()))),
+                    None if one.event.event == EventName::Gap => {
+                        out.jobs.values().for_each(|sender| drop(sender.send(one.clone())))
+                    }
                     None => {}
                 }
             }
@@ -300,7 +305,11 @@ async fn send_letters(inner: Weak<Inner>, store: Arc<dyn Store>) {
         hub.door.clock.sleep_until(hub.door.clock.now() + FLUSH_EVERY).await;
         let letter = {
             let mut out = lock(&hub.out);
-            Letter { node: hub.node, dropped: std::mem::take(&mut out.letter_dropped), events: std::mem::take(&mut out.letter) }
+            Letter {
+                node: hub.node,
+                dropped: std::mem::take(&mut out.letter_dropped),
+                events: std::mem::take(&mut out.letter),
+            }
         };
         if letter.events.is_empty() && letter.dropped == 0 {
             continue;
@@ -323,7 +332,9 @@ async fn read_letters(inner: Weak<Inner>, store: Arc<dyn Store>) {
         while let Ok(entries) = store.log_read(LOG, position, 100).await {
             let Some(last) = entries.last().map(|entry| entry.position) else { break };
             position = last;
-            for letter in entries.iter().filter_map(|entry| serde_json::from_slice::<Letter>(&entry.value).ok()) {
+            for letter in
+                entries.iter().filter_map(|entry| serde_json::from_slice::<Letter>(&entry.value).ok())
+            {
                 if letter.node != hub.node {
                     hub.hand_out(letter.events, letter.dropped, false);
                 }

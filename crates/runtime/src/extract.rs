@@ -70,7 +70,10 @@ impl Progress {
     ///
     /// A lower percent than before keeps the higher one. Cheap: watchers are told at once, the stored copy follows
     /// within a quarter of a second.
-    #[expect(clippy::unused_async, reason = "a handler may be held up here when watchers must be told in step")]
+    #[expect(
+        clippy::unused_async,
+        reason = "a handler may be held up here when watchers must be told in step"
+    )]
     pub async fn at(&self, percent: u8, message: &str) {
         self.0.advance(longshore_core::Progress::new(percent.min(99), message));
     }

@@ -26,7 +26,10 @@ pub(crate) type Call = Pin<Box<dyn Future<Output = Called> + Send>>;
 pub trait Handler<Parameters>: Clone + Send + Sync + 'static {
     /// Calls the function with what it asks for.
     #[doc(hidden)]
-    fn call(&self, running: Arc<Running>) -> impl Future<Output = Result<Result<Option<Json>, Outcome>, ExtractError>> + Send;
+    fn call(
+        &self,
+        running: Arc<Running>,
+    ) -> impl Future<Output = Result<Result<Option<Json>, Outcome>, ExtractError>> + Send;
 }
 
 macro_rules! handlers {
@@ -107,7 +110,12 @@ impl Handlers {
     }
 
     /// Adds the handler of a kind with options.
-    pub fn add_with<P: 'static>(&mut self, kind: &str, options: KindOptions, handler: impl Handler<P>) -> Result<(), Invalid> {
+    pub fn add_with<P: 'static>(
+        &mut self,
+        kind: &str,
+        options: KindOptions,
+        handler: impl Handler<P>,
+    ) -> Result<(), Invalid> {
         let callable = Box::new(Typed(handler, PhantomData));
         self.0.insert(KindName::new(kind)?, Arc::new(Registered { callable, options }));
         Ok(())

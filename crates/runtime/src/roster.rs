@@ -17,7 +17,9 @@ const WORKERS_MAX: usize = 1_000;
 
 pub(crate) async fn tell(store: &dyn Store, info: &WorkerInfo, now: Timestamp) -> StoreResult<()> {
     let value = serde_json::to_vec(info).unwrap_or_default();
-    store.doc_put(&format!("{PREFIX}{}", info.id), Bytes::from(value), Expect::Anything, Some(LISTED), now).await?;
+    store
+        .doc_put(&format!("{PREFIX}{}", info.id), Bytes::from(value), Expect::Anything, Some(LISTED), now)
+        .await?;
     Ok(())
 }
 

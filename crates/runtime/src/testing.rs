@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use longshore_clock::{Door, ManualClock, Timestamp};
-use longshore_core::{Claim, Ended, Job as Record, JobFilter, LaneWant, Page, QueueName, Store, StoreResult, WorkerId, limits::LEASE};
+use longshore_core::{
+    Claim, Ended, Job as Record, JobFilter, LaneWant, Page, QueueName, Store, StoreResult, WorkerId,
+    limits::LEASE,
+};
 use tokio::sync::Notify;
 
 use crate::attempt::{self, Running};
@@ -27,7 +30,12 @@ pub struct TestKit {
 impl TestKit {
     /// Around a store that was opened with a door of [`TestKit::door`].
     pub fn on(store: Arc<dyn Store>, door: Door, manual: ManualClock) -> Self {
-        Self { engine: Engine::start(store, door), manual, handlers: Handlers::new(), states: States::default() }
+        Self {
+            engine: Engine::start(store, door),
+            manual,
+            handlers: Handlers::new(),
+            states: States::default(),
+        }
     }
 
     /// A door that stands at 2026-01-01T00:00:00Z, with the same chance every time.
@@ -69,12 +77,22 @@ impl TestKit {
         let queue = QueueName::new(queue)?;
         let worker = WorkerId::new("test-kit")?;
         let claim = Claim { worker, lanes: vec![LaneWant { queue, limit: 1 }], lease: LEASE };
-        let Some(claimed) = self.engine.store().claim(claim, self.engine.now()).await?.pop() else { return Ok(None) };
+        let Some(claimed) = self.engine.store().claim(claim, self.engine.now()).await?.pop() else {
+            return Ok(None);
+        };
         let id = claimed.spec.id.clone();
         let (states, pulse) = (Arc::new(self.states.clone()), Arc::new(Notify::new()));
-        let running = Arc::new(Running::new(claimed, self.engine.now(), states, self.engine.hub(), self.engine.door(), &pulse));
+        let running = Arc::new(Running::new(
+            claimed,
+            self.engine.now(),
+            states,
+            self.engine.hub(),
+            self.engine.door(),
+            &pulse,
+        ));
         if let Some(fate) = attempt::run(&running, &self.handlers).await {
-            let ended = self.engine.store().finish(Arc::new(vec![running.end(fate)]), self.engine.now()).await?;
+            let ended =
+                self.engine.store().finish(Arc::new(vec![running.end(fate)]), self.engine.now()).await?;
             assert!(matches!(ended.as_slice(), [Ended::Moved(_)]), "the end of {id} was refused: {ended:?}");
         }
         self.engine.store().get(id).await

@@ -202,6 +202,25 @@ pub(crate) async fn a_repeated_end_is_answered_as_repeated_and_changes_nothing(d
     }
 }
 
+pub(crate) async fn an_end_can_be_repeated_although_its_job_has_moved_on(desk: &Desk) {
+    for way in ["promoted", "claimed anew", "cancelled"] {
+        let token = desk.bring(Stage::Running).await;
+        desk.end(token, retry(at(2_000)), at(2_000)).await;
+        match way {
+            "cancelled" => drop(desk.amend("Running", Change::Cancel, at(2_500)).await),
+            _ => drop(desk.store.promote(9, at(2_500)).await.unwrap()),
+        }
+        if way == "claimed anew" {
+            desk.take("Running", at(2_500)).await;
+        }
+        let before = desk.whole().await;
+        let again = desk.end(token, retry(at(2_000)), at(3_000)).await;
+        assert_eq!(again, Ended::Repeated(State::Scheduled), "{way}");
+        assert_eq!(desk.whole().await, before);
+        desk.amend("Running", Change::Remove { force: true }, at(3_000)).await;
+    }
+}
+
 pub(crate) async fn a_late_end_in_another_way_is_refused_and_changes_nothing(desk: &Desk) {
     for (first_move, first) in outcomes(at(DUE)) {
         let token = desk.bring(Stage::Running).await;

@@ -227,6 +227,18 @@ pub(crate) async fn what_a_limiter_refused_is_not_counted(desk: &Desk) {
     assert!(ask(1, 1_000).await.allowed, "the first permit left the window");
 }
 
+pub(crate) async fn pruning_forgets_no_permit_that_still_counts(desk: &Desk) {
+    let sliding = Rule::Sliding { max: 1, interval: ms(1_000) };
+    let smooth = Rule::Smooth { rate: 1, interval: ms(1_000), burst: 1 };
+    for (key, rule) in [("sliding", sliding), ("smooth", smooth)] {
+        assert!(desk.store.limit(key, rule, 1, START).await.unwrap().allowed);
+        desk.store.prune(99, at(999)).await.unwrap();
+        assert!(!desk.store.limit(key, rule, 1, at(999)).await.unwrap().allowed, "{key}");
+        desk.store.prune(99, at(9_000)).await.unwrap();
+        assert!(desk.store.limit(key, rule, 1, at(9_000)).await.unwrap().allowed, "{key}");
+    }
+}
+
 pub(crate) async fn a_rule_that_breaks_a_limit_is_refused(desk: &Desk) {
     for rule in [
         Rule::Smooth { rate: 0, interval: ms(1_000), burst: 1 },

@@ -79,6 +79,7 @@ macro_rules! __roll {
                 an_end_of_a_job_that_is_not_there_any_more_is_refused_as_gone
                 an_old_lease_does_not_end_a_new_job_with_the_same_id
                 a_repeated_end_is_answered_as_repeated_and_changes_nothing
+                an_end_can_be_repeated_although_its_job_has_moved_on
                 a_late_end_in_another_way_is_refused_and_changes_nothing
                 a_job_that_was_asked_to_stop_ends_as_cancelled_unless_it_failed
                 a_lease_that_ran_out_may_end_its_job_until_it_is_taken_back
@@ -173,6 +174,7 @@ macro_rules! __roll {
                 records_of_one_name_do_not_meet
                 a_limiter_answers_as_its_rule_says
                 what_a_limiter_refused_is_not_counted
+                pruning_forgets_no_permit_that_still_counts
                 a_rule_that_breaks_a_limit_is_refused
             }
             wake {

@@ -34,14 +34,26 @@ pub struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { jobs: 200_000, slots: 50, batch: 500, args_bytes: 2, rounds: 3, single: Duration::from_secs(2), samples: 500 }
+        Self {
+            jobs: 200_000,
+            slots: 50,
+            batch: 500,
+            args_bytes: 2,
+            rounds: 3,
+            single: Duration::from_secs(2),
+            samples: 500,
+        }
     }
 }
 
 impl Plan {
     /// The args of one job: a JSON text of the planned length.
     pub fn args(&self) -> String {
-        if self.args_bytes <= 2 { "{}".to_owned() } else { format!("\"{}\"", "x".repeat(self.args_bytes - 2)) }
+        if self.args_bytes <= 2 {
+            "{}".to_owned()
+        } else {
+            format!("\"{}\"", "x".repeat(self.args_bytes - 2))
+        }
     }
 }
 
@@ -70,7 +82,11 @@ pub trait Subject: Send + Sync {
 }
 
 /// Measures `subject`, floor and engine alternating, and tells `progress` what it is doing.
-pub async fn run(subject: &dyn Subject, plan: &Plan, progress: &mut (dyn FnMut(String) + Send)) -> anyhow::Result<Report> {
+pub async fn run(
+    subject: &dyn Subject,
+    plan: &Plan,
+    progress: &mut (dyn FnMut(String) + Send),
+) -> anyhow::Result<Report> {
     let mut rounds = Vec::new();
     for number in 1..=plan.rounds {
         progress(format!("{}: round {number} of {}, raw floor", subject.name(), plan.rounds));

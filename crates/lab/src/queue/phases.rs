@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use longshore_clock::{Stopwatch, Timestamp};
 use longshore_core::{JobSpec, Json, KindName, QueueName, State};
-use longshore_runtime::{Attempt, Client, Engine, Keeper, KeeperConfig, Outcome, Queue, Stop, Worker, WorkerConfig};
+use longshore_runtime::{
+    Attempt, Client, Engine, Keeper, KeeperConfig, Outcome, Queue, Stop, Worker, WorkerConfig,
+};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 
@@ -119,9 +121,15 @@ impl Bench<'_> {
         worker.await??;
         let info = self.engine.control().queue(&queue).await?.context("the queue is known")?;
         let ended = info.counts.get(State::Completed);
-        ensure!(ended == self.plan.jobs as u64, "the store counts {ended} completed jobs of {}", self.plan.jobs);
+        ensure!(
+            ended == self.plan.jobs as u64,
+            "the store counts {ended} completed jobs of {}",
+            self.plan.jobs
+        );
         let valid = info.counts.total() == ended && meters.refused.load(Ordering::Relaxed) == 0;
-        let cpu = before.zip(after).map(|(before, after)| (after - before).as_secs_f64() * 1e6 / self.plan.jobs as f64);
+        let cpu = before
+            .zip(after)
+            .map(|(before, after)| (after - before).as_secs_f64() * 1e6 / self.plan.jobs as f64);
         Ok((self.plan.jobs as f64 / elapsed.as_secs_f64(), cpu, valid))
     }
 
@@ -177,7 +185,8 @@ impl Bench<'_> {
         for sample in 0..self.plan.samples + 10 {
             self.client.insert(vec![self.job(&queue, None)]).await?;
             let acknowledged = Stopwatch::start();
-            let start = tokio::time::timeout(PATIENCE, started.recv()).await?.context("the worker stopped")?;
+            let start =
+                tokio::time::timeout(PATIENCE, started.recv()).await?.context("the worker stopped")?;
             let late = start.started().saturating_duration_since(acknowledged.started());
             // The first ones warm things up.
             if sample >= 10 {
@@ -208,7 +217,8 @@ impl Bench<'_> {
         }
         let mut times = Vec::new();
         for _ in 0..self.plan.samples {
-            let (id, at) = tokio::time::timeout(PATIENCE, started.recv()).await?.context("the worker stopped")?;
+            let (id, at) =
+                tokio::time::timeout(PATIENCE, started.recv()).await?.context("the worker stopped")?;
             let due = due.lock().await.get(&id).copied().context("a job that nobody scheduled")?;
             ensure!(at >= due, "job {id} started before its time");
             times.push(at.since(due).as_secs_f64() * 1_000.0);

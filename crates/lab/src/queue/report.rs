@@ -75,8 +75,11 @@ pub struct Report {
 
 impl Report {
     pub(super) fn of(store: String, plan: &Plan, rounds: Vec<Round>) -> Self {
-        let middle = |read: &dyn Fn(&Round) -> Option<f64>| median(&rounds.iter().filter_map(read).collect::<Vec<_>>());
-        let rate = |read: &dyn Fn(&Round) -> f64| middle(&|round| Some(read(round))).unwrap_or_default().round();
+        let middle = |read: &dyn Fn(&Round) -> Option<f64>| {
+            median(&rounds.iter().filter_map(read).collect::<Vec<_>>())
+        };
+        let rate =
+            |read: &dyn Fn(&Round) -> f64| middle(&|round| Some(read(round))).unwrap_or_default().round();
         let ratio = |value: Option<f64>| value.map(|value| (value * 1_000.0).round() / 1_000.0);
         // The spread of the round whose p99 is the middle one: percentiles cannot be averaged.
         let spread = |read: &dyn Fn(&Round) -> Option<Spread>| {
@@ -93,13 +96,19 @@ impl Report {
             enqueue_batch_per_s: rate(&|round| round.enqueue_batch_per_s),
             enqueue_single_per_s: rate(&|round| round.enqueue_single_per_s),
             enqueue_one_caller_per_s: rate(&|round| round.enqueue_one_caller_per_s),
-            single_ratio_to_one_caller: ratio(middle(&|round| Some(round.enqueue_single_per_s / round.enqueue_one_caller_per_s)))
-                .unwrap_or_default(),
+            single_ratio_to_one_caller: ratio(middle(&|round| {
+                Some(round.enqueue_single_per_s / round.enqueue_one_caller_per_s)
+            }))
+            .unwrap_or_default(),
             process_per_s: rate(&|round| round.process_per_s),
             floor_enqueue_per_s: middle(&|round| round.floor_enqueue_per_s).map(f64::round),
             floor_process_per_s: middle(&|round| round.floor_process_per_s).map(f64::round),
-            enqueue_ratio_to_floor: ratio(middle(&|round| Some(round.enqueue_batch_per_s / round.floor_enqueue_per_s?))),
-            process_ratio_to_floor: ratio(middle(&|round| Some(round.process_per_s / round.floor_process_per_s?))),
+            enqueue_ratio_to_floor: ratio(middle(&|round| {
+                Some(round.enqueue_batch_per_s / round.floor_enqueue_per_s?)
+            })),
+            process_ratio_to_floor: ratio(middle(&|round| {
+                Some(round.process_per_s / round.floor_process_per_s?)
+            })),
             start_latency_ms: spread(&|round| round.start_latency_ms),
             lateness_ms: spread(&|round| round.lateness_ms),
             cpu_us_per_job: ratio(middle(&|round| round.cpu_us_per_job)),

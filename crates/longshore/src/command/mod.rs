@@ -1,1 +1,142 @@
-pub(crate) mod lab;
+//! The commands, one verb per file.
+
+mod completions;
+mod config;
+mod job;
+mod lab;
+mod queue;
+mod serve;
+mod store;
+mod worker;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Effective, Flag, Settings, Sources};
+use crate::context::Context;
+use crate::exit::Usage;
+
+/// The file that is read if there is one.
+const FILE: &str = "longshore.toml";
+
+/// Durable background work.
+///
+/// Jobs are kept in a store, run by workers, tried again when they fail, and never lost.
+#[derive(Debug, Parser)]
+#[command(name = "longshore", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args, Debug)]
+struct Global {
+    /// The store to use: memory: or sqlite:PATH
+    #[arg(long, global = true, value_name = "URL")]
+    store: Vec<String>,
+    /// The configuration file, instead of longshore.toml in this folder
+    #[arg(long, global = true, value_name = "FILE", env = "LONGSHORE_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything in one process: the HTTP API, a worker and the keeper
+    Serve(serve::Serve),
+    /// Run workers, and look at them
+    #[command(subcommand)]
+    Worker(worker::Worker),
+    /// Look at queues, pause and clear them
+    #[command(subcommand)]
+    Queue(queue::Queue),
+    /// Enqueue jobs, look at them, and change their fate
+    #[command(subcommand)]
+    Job(job::Job),
+    /// Look after the store
+    #[command(subcommand)]
+    Store(store::Store),
+    /// Show the effective configuration, and where each value comes from
+    Config(config::Config),
+    /// Measure
+    #[command(subcommand)]
+    Lab(lab::Lab),
+    /// Print the completions for a shell
+    Completions(completions::Completions),
+}
+
+impl Cli {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let Self { global, command } = self;
+        match command {
+            Command::Completions(command) => return command.run(),
+            // The lab measures stores of its own, any number of them.
+            Command::Lab(lab::Lab::Queue(command)) => return wait_for(command.run(global.store)),
+            _ => {}
+        }
+        let context = global.context(command.flags())?;
+        match command {
+            Command::Serve(command) => wait_for(command.run(&context)),
+            Command::Worker(command) => wait_for(command.run(&context)),
+            Command::Queue(command) => wait_for(command.run(&context)),
+            Command::Job(command) => wait_for(command.run(&context)),
+            Command::Store(command) => wait_for(command.run(&context)),
+            Command::Config(command) => command.run(&context),
+            Command::Lab(_) | Command::Completions(_) => Ok(()),
+        }
+    }
+}
+
+impl Command {
+    /// The settings that the flags of this command make.
+    fn flags(&self) -> Vec<Flag> {
+        match self {
+            Self::Serve(command) => command.flags(),
+            Self::Worker(command) => command.flags(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Global {
+    fn context(&self, mut flags: Vec<Flag>) -> anyhow::Result<Context> {
+        if let [_, _, ..] = self.store.as_slice() {
+            return Err(Usage("--store: expected one URL, got several; only `lab queue` takes more".to_owned()).into());
+        }
+        flags.extend(self.store.first().map(|url| Flag::new("store", "--store", url)));
+        let sources = Sources { file: read_file(self.config.as_deref())?, environment: environment(), flags };
+        let effective = Effective::read(&sources)?;
+        Ok(Context { settings: Settings::of(&effective), effective })
+    }
+}
+
+/// The environment; what is not Unicode is none of ours.
+fn environment() -> Vec<(String, String)> {
+    let texts = std::env::vars_os().map(|(name, text)| (name.into_string(), text.into_string()));
+    texts.filter_map(|(name, text)| Some((name.ok()?, text.ok()?))).collect()
+}
+
+/// The named file, which has to be there, or the usual one, which need not.
+fn read_file(named: Option<&Path>) -> anyhow::Result<Option<(String, String)>> {
+    let path = named.unwrap_or(Path::new(FILE));
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some((path.display().to_string(), text))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => Ok(None),
+        Err(error) => {
+            let wrong = Usage(format!("expected a file that can be read, got {error}"));
+            Err(wrong).with_context(|| format!("--config {}", path.display()))
+        }
+    }
+}
+
+/// Runs a command on all cores.
+fn wait_for(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let ended = runtime.block_on(command);
+    // Whatever still runs was let go of by its owner: blocking work that nobody waits for must not hold up the end.
+    runtime.shutdown_background();
+    ended
+}

@@ -15,14 +15,15 @@ use std::time::Duration;
 
 use longshore_clock::Timestamp;
 use longshore_core::{
-    Event, EventName, Invalid, LeaseToken, Outcome as Fate, QueueName, StoreError, WorkerId, WorkerInfo, limits::LEASE,
+    Event, EventName, Invalid, LeaseToken, Outcome as Fate, QueueName, StoreError, WorkerId, WorkerInfo,
+    limits::LEASE,
 };
 use tokio::sync::Notify;
 
 use crate::attempt::Running;
 use crate::engine::Engine;
 use crate::extract::States;
-use crate::handler::{Handler, Handlers, Kinded, KindOptions};
+use crate::handler::{Handler, Handlers, KindOptions, Kinded};
 use crate::roster;
 use crate::stop::Stop;
 
@@ -98,7 +99,15 @@ impl Worker {
     /// A worker without queues and handlers.
     pub fn new(engine: Engine) -> Self {
         let config = WorkerConfig::default();
-        Self { engine, config, handlers: Handlers::new(), states: States::default(), queues: Vec::new(), all: false, mistakes: Vec::new() }
+        Self {
+            engine,
+            config,
+            handlers: Handlers::new(),
+            states: States::default(),
+            queues: Vec::new(),
+            all: false,
+            mistakes: Vec::new(),
+        }
     }
 
     /// With this configuration.
@@ -150,7 +159,12 @@ impl Worker {
 
     /// Adds the handler of a kind with options.
     #[must_use]
-    pub fn handle_with<P: 'static>(mut self, kind: &str, options: KindOptions, handler: impl Handler<P>) -> Self {
+    pub fn handle_with<P: 'static>(
+        mut self,
+        kind: &str,
+        options: KindOptions,
+        handler: impl Handler<P>,
+    ) -> Self {
         self.mistakes.extend(self.handlers.add_with(kind, options, handler).err());
         self
     }
@@ -215,7 +229,12 @@ impl Worker {
         }
         let id = match self.config.id.clone() {
             Some(id) => id,
-            None => WorkerId::new(format!("{}-{}-{:06x}", host(), std::process::id(), self.engine.door().chance.bits() & 0xff_ffff))?,
+            None => WorkerId::new(format!(
+                "{}-{}-{:06x}",
+                host(),
+                std::process::id(),
+                self.engine.door().chance.bits() & 0xff_ffff
+            ))?,
         };
         Ok(Desk {
             id,
@@ -304,7 +323,8 @@ impl Desk {
 
 /// The name of this machine.
 fn host() -> String {
-    let read = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
+    let read =
+        std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
     let name: String = read.unwrap_or_default().trim().chars().filter(|c| !c.is_control()).take(60).collect();
     if name.is_empty() { "host".to_owned() } else { name }
 }

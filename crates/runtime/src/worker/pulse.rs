@@ -42,12 +42,14 @@ impl Drop for Pulse {
 }
 
 pub(super) fn start(desk: Arc<Desk>) -> Result<Pulse, StoreError> {
-    let no_thread = |error: std::io::Error| StoreError::Unavailable(format!("cannot start a thread: {error}"));
+    let no_thread =
+        |error: std::io::Error| StoreError::Unavailable(format!("cannot start a thread: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(no_thread)?;
     let stop = Stop::new();
     let until = stop.clone();
     let beat = move || runtime.block_on(run(&desk, &until));
-    let thread = std::thread::Builder::new().name("worker-pulse".to_owned()).spawn(beat).map_err(no_thread)?;
+    let thread =
+        std::thread::Builder::new().name("worker-pulse".to_owned()).spawn(beat).map_err(no_thread)?;
     Ok(Pulse { stop, thread: Some(thread) })
 }
 
@@ -98,11 +100,17 @@ async fn renew(desk: &Desk, all: bool, saves: bool, now: Timestamp) {
     for part in batch.chunks(STEP_RECORDS_MAX) {
         let renewals = part.iter().map(|(_, renewal)| renewal.clone()).collect();
         match desk.engine.store().renew(renewals, desk.config.lease, now).await {
-            Ok(answers) => part.iter().zip(answers).for_each(|((running, _), answer)| apply(desk, running, answer)),
+            Ok(answers) => {
+                part.iter().zip(answers).for_each(|((running, _), answer)| apply(desk, running, answer))
+            }
             Err(error) => {
                 tracing::warn!(worker = %desk.id, %error, "could not renew leases; trying again");
                 for (running, renewal) in part {
-                    renewal.progress.clone().into_iter().for_each(|progress| running.put_progress_back(progress));
+                    renewal
+                        .progress
+                        .clone()
+                        .into_iter()
+                        .for_each(|progress| running.put_progress_back(progress));
                 }
             }
         }

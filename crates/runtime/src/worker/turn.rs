@@ -10,8 +10,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use longshore_clock::Timestamp;
 use longshore_core::{
-    Claim, Claimed, End, Ended, EventName, LaneWant, Outcome as Fate, QueueName, State, StoreError, Turned, Wake,
-    limits::INSERT_JOBS_MAX,
+    Claim, Claimed, End, Ended, EventName, LaneWant, Outcome as Fate, QueueName, State, StoreError, Turned,
+    Wake, limits::INSERT_JOBS_MAX,
 };
 use longshore_resilience::Retry;
 
@@ -150,7 +150,8 @@ impl Turns<'_> {
         if ended.is_empty() && wants.is_empty() {
             return Ok(false);
         }
-        let ends: Vec<End> = ended.iter().filter_map(|(running, fate)| Some(running.end(fate.clone()?))).collect();
+        let ends: Vec<End> =
+            ended.iter().filter_map(|(running, fate)| Some(running.end(fate.clone()?))).collect();
         {
             let mut held = lock(&self.desk.held);
             for (running, _) in &ended {
@@ -225,7 +226,14 @@ impl Turns<'_> {
             let mut held = lock(&desk.held);
             for job in claimed {
                 let queue = job.spec.queue.clone();
-                let running = Arc::new(Running::new(job, now, desk.states.clone(), desk.engine.hub(), desk.engine.door(), &desk.pulse));
+                let running = Arc::new(Running::new(
+                    job,
+                    now,
+                    desk.states.clone(),
+                    desk.engine.hub(),
+                    desk.engine.door(),
+                    &desk.pulse,
+                ));
                 held.insert(running.token, running.clone());
                 match by_queue.get_mut(&queue) {
                     Some(jobs) => jobs.push(running),
@@ -278,7 +286,8 @@ impl Turns<'_> {
             meters.duration.record(now.since(running.created_at));
         }
         if desk.engine.hub().is_heard() {
-            let mut event = running.event(name, state, now).times(running.started_at(), state.is_end().then_some(now));
+            let mut event =
+                running.event(name, state, now).times(running.started_at(), state.is_end().then_some(now));
             match fate {
                 Fate::Retry { error, reason, .. } | Fate::Fail { error, reason } => {
                     event.reason = Some(*reason);

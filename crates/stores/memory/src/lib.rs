@@ -94,6 +94,7 @@ impl Store for MemoryStore {
     }
 
     async fn turn(&self, ends: Ends, claim: Claim, now: Timestamp) -> StoreResult<Turned> {
+        claim.check()?;
         let mut table = self.table();
         let ended = table.finish(&ends, now)?;
         let claimed = table.claim(&claim, self.chance.bits(), now)?;
@@ -151,6 +152,7 @@ impl Store for MemoryStore {
     }
 
     async fn list(&self, filter: JobFilter, page: Page) -> StoreResult<JobPage> {
+        page.check()?;
         Ok(self.table().list(&filter, page))
     }
 

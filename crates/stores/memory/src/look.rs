@@ -1,6 +1,5 @@
 use std::ops::Bound;
 
-use longshore_core::limits::PAGE_JOBS_MAX;
 use longshore_core::{Cursor, Job, JobFilter, JobId, JobPage, Page, QueueInfo};
 
 use crate::table::Table;
@@ -15,13 +14,12 @@ impl Table {
 
     pub(crate) fn list(&self, filter: &JobFilter, page: Page) -> JobPage {
         let before = page.after.map_or(Bound::Unbounded, |cursor| Bound::Excluded(cursor.0));
-        let limit = page.limit.clamp(1, PAGE_JOBS_MAX);
         let mut found = JobPage::default();
         for (looked_at, (place, entry)) in self.jobs.range((Bound::Unbounded, before)).rev().enumerate() {
             if filter.matches(&entry.job) {
                 found.jobs.push(entry.job.clone());
             }
-            if found.jobs.len() == limit || looked_at + 1 == LOOKED_AT_MAX {
+            if found.jobs.len() == page.limit || looked_at + 1 == LOOKED_AT_MAX {
                 found.next = Some(Cursor(*place))
                     .filter(|_| self.jobs.first_key_value().is_some_and(|(first, _)| first < place));
                 break;

@@ -12,6 +12,8 @@ pub(crate) struct Shelf {
     docs: BTreeMap<String, Doc>,
     logs: HashMap<String, Log>,
     tallies: HashMap<String, (Tally, Timestamp)>,
+    /// Counts all writes, so that the version of a key rises over its removal.
+    writes: u64,
 }
 
 #[derive(Default)]
@@ -49,8 +51,8 @@ impl Shelf {
         if !self.holds(key, expect, now) {
             return Put::Conflict(self.get(key, now).cloned());
         }
-        // Versions go on rising over an expired document, so that an old version never fits a new one.
-        let version = self.docs.get(key).map_or(1, |doc| doc.version + 1);
+        self.writes += 1;
+        let version = self.writes;
         let doc = Doc { key: key.to_owned(), value, version, expires_at: ttl.map(|ttl| now + ttl) };
         self.docs.insert(key.to_owned(), doc);
         Put::Written(version)

@@ -87,9 +87,7 @@ impl Table {
     }
 
     pub(crate) fn finish(&mut self, ends: &[End], now: Timestamp) -> StoreResult<Vec<Ended>> {
-        for (index, end) in ends.iter().enumerate() {
-            JobSpec::check_batch(&end.then).map_err(|error| error.below(&format!("ends[{index}].then")))?;
-        }
+        End::check_batch(ends)?;
         Ok(ends.iter().map(|end| self.finish_one(end, now)).collect())
     }
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use longshore_core::life::Move;
-use longshore_core::{JobError, Kept, Moved, Reason, State, Timestamp};
+use longshore_core::{JobError, Kept, Moved, Reason, State, Timestamp, Wake};
 use rusqlite::{OptionalExtension, params};
 
 use crate::error::Tried;
@@ -82,7 +82,13 @@ impl Tx<'_> {
         };
         attempt.stalls += 1;
         self.conn.prepare_cached("DELETE FROM running WHERE place = ?1")?.execute([place])?;
+        self.conn
+            .prepare_cached(
+                "UPDATE job SET last_nonce = NULL, last_way = NULL, last_state = NULL WHERE place = ?1",
+            )?
+            .execute([place])?;
         self.count(attempt.queue, State::Running, -1);
+        self.wake(Wake::Cancel);
         match by_move {
             Move::Cancel => {
                 self.end(&attempt, State::Cancelled, Some(Reason::ByOperator), None, now)?;
@@ -99,7 +105,7 @@ impl Tx<'_> {
                 self.conn
                     .prepare_cached(
                         "UPDATE job SET waits = ?2, attempt = ?3, stalls = ?4, worker = ?5, started_at = ?6, reason = NULL,
-                         due_at = NULL, last_nonce = NULL, last_way = NULL, last_state = NULL WHERE place = ?1",
+                         due_at = NULL WHERE place = ?1",
                     )?
                     .execute(params![
                         place,

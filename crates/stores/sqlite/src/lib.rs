@@ -153,6 +153,7 @@ impl Store for SqliteStore {
     }
 
     async fn list(&self, filter: JobFilter, page: Page) -> StoreResult<JobPage> {
+        page.check()?;
         self.readers.look(move |conn| look::list(conn, &filter, page)).await
     }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use longshore_core::limits::PAGE_JOBS_MAX;
 use longshore_core::{
     AttemptError, Counts, Cursor, Job, JobFilter, JobId, JobPage, Json, KindName, Page, Progress, QueueInfo,
     QueueName, State, Timestamp, WorkerId,
@@ -141,14 +140,13 @@ fn candidates(conn: &Connection, filter: &JobFilter, before: i64) -> rusqlite::R
 }
 
 pub(crate) fn list(conn: &Connection, filter: &JobFilter, page: Page) -> rusqlite::Result<JobPage> {
-    let limit = page.limit.clamp(1, PAGE_JOBS_MAX);
     let before = page.after.map_or(i64::MAX, |cursor| cursor.0 as i64);
     let places = candidates(conn, filter, before)?;
     let mut found = JobPage::default();
     for (index, place) in places.iter().enumerate() {
         found.jobs.extend(job_at(conn, *place)?.filter(|job| filter.matches(job)));
         let looked_at_all = index + 1 == places.len();
-        if found.jobs.len() == limit || looked_at_all {
+        if found.jobs.len() == page.limit || looked_at_all {
             let more = !looked_at_all || places.len() as i64 == LOOKED_AT_MAX;
             found.next = more.then_some(Cursor(*place as u64));
             break;

@@ -95,12 +95,13 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Tried<Put> {
         let stored = stored(self.conn, key)?;
-        let version = stored.as_ref().map_or(1, |doc| doc.version + 1);
         let current = stored.filter(|doc| alive(doc, now));
         if !holds(current.as_ref(), expect) {
             return Ok(Put::Conflict(current));
         }
         let expires_at = ttl.map(|ttl| (now + ttl).as_millis());
+        // From the one counter of the store, so that the version of a key rises over its removal.
+        let version = self.next()? as u64;
         self.conn
             .prepare_cached(
                 "INSERT INTO doc (key, version, expires_at, value) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key) DO UPDATE
@@ -121,9 +122,6 @@ impl Tx<'_> {
 
     pub(crate) fn log_append(&mut self, name: &str, entries: &[Bytes], keep: usize) -> Tried<u64> {
         let end = log_end(self.conn, name)? as i64;
-        if entries.is_empty() {
-            return Ok(end as u64);
-        }
         let log = names::intern(self.conn, name)?;
         let mut append =
             self.conn.prepare_cached("INSERT INTO log (log, position, value) VALUES (?1, ?2, ?3)")?;
@@ -131,17 +129,25 @@ impl Tx<'_> {
             append.execute(params![log, position, &entry[..]])?;
         }
         let end = end + entries.len() as i64;
+        self.trim(log, end - keep as i64, entries.len() as i64 + TRIMMED_MAX)?;
+        if entries.is_empty() {
+            return Ok(end as u64);
+        }
         self.conn
             .prepare_cached("INSERT INTO log_end (log, position) VALUES (?1, ?2) ON CONFLICT (log) DO UPDATE SET position = excluded.position")?
             .execute([log, end])?;
-        self.conn
-            .prepare_cached(
-                "DELETE FROM log WHERE log = ?1 AND position IN
-                 (SELECT position FROM log WHERE log = ?1 AND position <= ?2 ORDER BY position LIMIT ?3)",
-            )?
-            .execute(params![log, end - keep as i64, entries.len() as i64 + TRIMMED_MAX])?;
         self.wake(Wake::Log(name.to_owned()));
         Ok(end as u64)
+    }
+
+    /// Removes the entries of a log up to a position, the oldest first and a bounded number of them.
+    fn trim(&self, log: i64, up_to: i64, limit: i64) -> rusqlite::Result<()> {
+        let mut trim = self.conn.prepare_cached(
+            "DELETE FROM log WHERE log = ?1 AND position IN
+             (SELECT position FROM log WHERE log = ?1 AND position <= ?2 ORDER BY position LIMIT ?3)",
+        )?;
+        trim.execute([log, up_to, limit])?;
+        Ok(())
     }
 
     pub(crate) fn limit(&mut self, key: &str, rule: Rule, cost: u32, now: Timestamp) -> Tried<Permit> {

@@ -268,9 +268,7 @@ impl Tx<'_> {
     }
 
     pub(crate) fn finish(&mut self, ends: &[End], now: Timestamp) -> Tried<Vec<Ended>> {
-        for (index, end) in ends.iter().enumerate().filter(|(_, end)| !end.then.is_empty()) {
-            JobSpec::check_batch(&end.then).map_err(|error| error.below(&format!("ends[{index}].then")))?;
-        }
+        End::check_batch(ends)?;
         let mut done = self.finish_plain(ends, now)?;
         ends.iter()
             .map(|end| {
@@ -286,11 +284,15 @@ impl Tx<'_> {
     /// Completes the attempts that ended without a result or anything else to keep, all of one claim together, and
     /// tells which they were.
     fn finish_plain(&mut self, ends: &[End], now: Timestamp) -> Tried<HashSet<LeaseToken>> {
+        let mut done = HashSet::new();
+        if any_twice(ends) {
+            // Which of two ends of one lease counts is a matter of their order, so they go one by one.
+            return Ok(done);
+        }
         let mut claims: HashMap<u64, Vec<i64>> = HashMap::new();
         for end in ends.iter().filter(|end| is_plain(end)) {
             claims.entry(end.token().nonce()).or_default().push(end.token().place() as i64);
         }
-        let mut done = HashSet::new();
         for (nonce, mut places) in claims.into_iter().filter(|(_, places)| places.len() > 1) {
             places.sort_unstable();
             let mut queues: HashMap<i64, Vec<i64>> = HashMap::new();
@@ -435,7 +437,10 @@ impl Tx<'_> {
         )?;
         let ended =
             find.query_row([queue, place], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
-        Ok(match ended.unwrap_or(last) {
+        // An end that no claim made (an operator's cancel) does not hide how the latest attempt ended.
+        let latest =
+            ended.filter(|(by, _, _): &(Option<i64>, Option<i64>, Option<i64>)| by.is_some()).unwrap_or(last);
+        Ok(match latest {
             (Some(by), Some(same), Some(state)) if by == nonce && same == way => {
                 Ended::Repeated(read_state(state))
             }
@@ -450,6 +455,14 @@ impl Tx<'_> {
         let options = options.map_or_else(|| Ok(Options::default()), |text| read_options(&text))?;
         Ok(Wishes::of(&options))
     }
+}
+
+/// Whether a lease is named by more than one end.
+fn any_twice(ends: &[End]) -> bool {
+    let mut tokens: Vec<(u64, u64)> =
+        ends.iter().map(|end| (end.token().place(), end.token().nonce())).collect();
+    tokens.sort_unstable();
+    tokens.windows(2).any(|pair| pair[0] == pair[1])
 }
 
 /// Whether all there is to keep of this end is that it happened.

@@ -15,7 +15,7 @@ use side::Side;
 use step::{Step, steps};
 
 const CASES: u64 = 100;
-const STEPS: std::ops::Range<usize> = 10..80;
+const STEPS: std::ops::Range<usize> = 1..80;
 
 fn setting(name: &str, default: u64) -> u64 {
     let Ok(text) = std::env::var(name) else { return default };

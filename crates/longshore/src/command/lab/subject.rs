@@ -1,4 +1,4 @@
-//! `longshore lab queue`.
+//! What `longshore lab queue` measures.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,6 +8,8 @@ use longshore_clock::Door;
 use longshore_lab::queue::{Floor, Handed, Plan, Subject};
 use longshore_runtime::Engine;
 use longshore_sqlite::{SqliteConfig, floor};
+
+use crate::exit::Usage;
 
 /// A store in this process's memory. It has no raw floor: there is no I/O below it.
 struct Memory;
@@ -84,10 +86,10 @@ impl Subject for Sqlite {
 }
 
 /// The subject that a store URL names.
-pub(crate) fn subject(url: &str) -> anyhow::Result<Arc<dyn Subject>> {
+pub(super) fn subject(url: &str) -> anyhow::Result<Arc<dyn Subject>> {
     match url.split_once(':').map_or(url, |(scheme, _)| scheme) {
         "memory" => Ok(Arc::new(Memory)),
         "sqlite" => Ok(Arc::new(Sqlite::new(url)?)),
-        _ => anyhow::bail!("--store: expected memory: or sqlite:PATH, got {url}"),
+        _ => Err(Usage(format!("--store: expected memory: or sqlite:PATH, got {url}")).into()),
     }
 }

@@ -1,0 +1,44 @@
+//! Enqueues a job and runs it: `cargo run --example hello`.
+
+use std::time::Duration;
+
+use longshore::prelude::*;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct Greet {
+    name: String,
+}
+
+impl Job for Greet {
+    const KIND: &'static str = "greet";
+}
+
+async fn greet(Args(job): Args<Greet>, attempt: Attempt) -> Result<String, Outcome> {
+    if attempt.number == 1 {
+        return Err(Outcome::retry_after(Duration::ZERO, "shy at first"));
+    }
+    Ok(format!("hello, {}", job.name))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let engine = longshore::open("memory:").await?;
+    let receipt = engine.client().enqueue(Greet { name: "Ada".into() }).tag("example").await?;
+
+    // The keeper makes the second attempt ready.
+    let stop = Stop::new();
+    let keeper = tokio::spawn(Keeper::new(engine.clone(), KeeperConfig::default()).run(stop.clone()));
+
+    let control = engine.control();
+    let done = async { drop(control.wait(&receipt.id, 10.seconds()).await) };
+    Worker::new(engine.clone()).queue(Queue::new("default")).register(greet).run(done).await?;
+    stop.drain();
+    keeper.await?;
+
+    let job = control.job(&receipt.id).await?;
+    assert_eq!(job.attempt, 2);
+    let result = job.result.ok_or("the job has no result")?;
+    assert_eq!(result.as_str(), "\"hello, Ada\"");
+    Ok(())
+}

@@ -1,0 +1,112 @@
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use longshore_core::{DurationText, Invalid, JobId, JobSpec, Json, KindName, Priority, QueueName, Timestamp, parse_duration};
+use longshore_runtime::Control;
+
+use crate::context::Context;
+use crate::exit::Usage;
+use crate::out;
+
+#[derive(Args, Debug)]
+pub(crate) struct Enqueue {
+    /// The kind, which picks the handler
+    kind: KindName,
+    /// The queue
+    #[arg(long, default_value = "default")]
+    queue: QueueName,
+    /// The input: JSON, @FILE, or - for standard input
+    #[arg(long, default_value = "null", allow_hyphen_values = true)]
+    args: String,
+    /// Lower runs first; 5 is usual
+    #[arg(long, allow_negative_numbers = true)]
+    priority: Option<f64>,
+    /// Not before this much time has passed, such as 30s
+    #[arg(long, value_parser = parse_duration, conflicts_with = "run_at")]
+    delay: Option<Duration>,
+    /// Not before this time, such as 2026-03-01T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    run_at: Option<Timestamp>,
+    /// An id of your own; a second job with the same id is not created
+    #[arg(long)]
+    id: Option<JobId>,
+    /// Tries in all; 4 is usual
+    #[arg(long, value_name = "N")]
+    max_attempts: Option<u32>,
+    /// The longest time of one try, such as 5m, or none
+    #[arg(long, value_name = "DURATION", value_parser = parse_timeout)]
+    timeout: Option<Timeout>,
+    /// A word to find the job by; may be given several times
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+    /// Print one JSON object: {id, state}
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Timeout(Option<Duration>);
+
+fn parse_timeout(text: &str) -> Result<Timeout, Invalid> {
+    if text == "none" { Ok(Timeout(None)) } else { parse_duration(text).map(|limit| Timeout(Some(limit))) }
+}
+
+impl Enqueue {
+    pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let args = read_args(&self.args)?;
+        let (bytes, most) = (args.as_str().len(), context.settings.max_args_bytes);
+        if bytes > most {
+            return Err(Usage(format!("--args: expected at most {most} bytes (max_args_bytes), got {bytes} bytes")).into());
+        }
+        let opened = context.open()?;
+        let client = opened.client();
+        let id = self.id.clone().unwrap_or_else(|| client.new_id());
+        let spec = self.spec(JobSpec::new(id, self.queue.clone(), self.kind.clone(), args), opened.now())?;
+        let receipt = opened.tell(client.insert(vec![Arc::new(spec)])).await?.pop().context("the store gave no receipt")?;
+        warn_unknown(&opened.control(), &self.kind).await?;
+        if self.json {
+            return out::json(&receipt);
+        }
+        out::line(format_args!("{} {}{}", receipt.id, receipt.state, if receipt.duplicate { " (known before)" } else { "" }));
+        Ok(())
+    }
+
+    fn spec(&self, mut spec: JobSpec, now: Timestamp) -> anyhow::Result<JobSpec> {
+        spec.priority = self.priority.map_or(Ok(spec.priority), Priority::new)?;
+        spec.run_at = self.delay.map(|delay| now + delay).or(self.run_at);
+        let options = Arc::make_mut(&mut spec.options);
+        options.max_attempts = self.max_attempts.unwrap_or(options.max_attempts);
+        options.timeout = self.timeout.map_or(options.timeout, |timeout| timeout.0.map(DurationText));
+        options.tags.clone_from(&self.tags);
+        spec.check()?;
+        Ok(spec)
+    }
+}
+
+fn read_args(given: &str) -> anyhow::Result<Json> {
+    let text = match given.strip_prefix('@') {
+        _ if given == "-" => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text).context("--args -: cannot read standard input")?;
+            text
+        }
+        Some(path) => std::fs::read_to_string(path).with_context(|| format!("--args: cannot read {path}"))?,
+        None => given.to_owned(),
+    };
+    Json::parse(&text).map_err(|error| Usage(format!("--args: expected JSON, @FILE or -, got {error}")).into())
+}
+
+/// A kind that no live worker knows is most often a typing mistake. If no worker is alive, nobody can tell.
+async fn warn_unknown(control: &Control, kind: &KindName) -> anyhow::Result<()> {
+    let workers = control.workers().await?;
+    let kinds: BTreeSet<&KindName> = workers.iter().filter(|worker| control.is_alive(worker)).flat_map(|worker| &worker.kinds).collect();
+    if !kinds.is_empty() && !kinds.contains(kind) {
+        let known: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+        out::note(format_args!("longshore: no live worker knows the kind {kind}; the job waits for one. Known kinds: {}", known.join(", ")));
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+use clap::Args;
+use longshore_core::limits::PAGE_JOBS_MAX;
+use longshore_core::{Cursor, Job, JobFilter, Page, QueueName, State};
+
+use crate::context::Context;
+use crate::out;
+use crate::table::Table;
+
+#[derive(Args, Debug)]
+pub(crate) struct List {
+    /// Only jobs of this queue
+    queue: Option<QueueName>,
+    /// Only jobs in this state; may be given several times, or with commas
+    #[arg(long, value_delimiter = ',')]
+    state: Vec<State>,
+    /// Only jobs of this kind; a final * stands for any ending
+    #[arg(long)]
+    kind: Option<String>,
+    /// Only jobs with this tag; may be given several times
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+    /// Only jobs that fit, such as 'state:failed kind:pdf.* created>2026-03-01T00:00:00Z "disk full"'
+    #[arg(long = "q", value_name = "FILTER")]
+    filter: Option<JobFilter>,
+    /// How many at most
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=PAGE_JOBS_MAX as u64))]
+    limit: u64,
+    /// Where the page before ended
+    #[arg(long)]
+    cursor: Option<u64>,
+    /// Print one JSON object: {jobs: […], next}
+    #[arg(long)]
+    json: bool,
+}
+
+impl List {
+    pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let page = Page { after: self.cursor.map(Cursor), limit: self.limit as usize };
+        let json = self.json;
+        let found = context.open()?.control().list(self.filter(), page).await?;
+        let next = found.next.map(|cursor| cursor.0.to_string());
+        if json {
+            return out::json(&serde_json::json!({ "jobs": found.jobs, "next": next }));
+        }
+        let mut table = Table::new(["ID", "QUEUE", "KIND", "STATE", "ATTEMPT", "PROGRESS", "CREATED"]);
+        found.jobs.iter().for_each(|job| table.row(cells(job)));
+        out::line(table);
+        if let Some(next) = next {
+            out::line(format_args!("more with --cursor {next}"));
+        }
+        Ok(())
+    }
+
+    fn filter(self) -> JobFilter {
+        let mut filter = self.filter.unwrap_or_default();
+        filter.queue = self.queue.or(filter.queue);
+        filter.kind = self.kind.or(filter.kind);
+        filter.states.extend(self.state);
+        filter.tags.extend(self.tags);
+        filter
+    }
+}
+
+fn cells(job: &Job) -> [String; 7] {
+    [
+        job.id().to_string(),
+        job.spec.queue.to_string(),
+        job.spec.kind.to_string(),
+        job.state.to_string(),
+        format!("{}/{}", job.attempt, job.spec.options.max_attempts),
+        format!("{}%", job.progress.percent),
+        job.created_at.to_string(),
+    ]
+}

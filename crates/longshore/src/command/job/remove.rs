@@ -1,0 +1,25 @@
+use clap::Args;
+use longshore_core::JobId;
+
+use super::show_changed;
+use crate::context::Context;
+
+#[derive(Args, Debug)]
+pub(crate) struct Remove {
+    /// The job
+    id: JobId,
+    /// Remove it even while it runs; what its handler still does is not recorded
+    #[arg(long)]
+    force: bool,
+    /// Print the job as it last was, as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Remove {
+    pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let opened = context.open()?;
+        let job = opened.tell(opened.control().remove(&self.id, self.force)).await?;
+        show_changed(&job, self.json, "is removed")
+    }
+}

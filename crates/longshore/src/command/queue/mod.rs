@@ -1,0 +1,65 @@
+//! `longshore queue`.
+
+mod drain;
+mod info;
+mod list;
+mod pause;
+mod purge;
+mod resume;
+
+use anyhow::bail;
+use clap::Subcommand;
+use longshore_core::{QueueInfo, QueueName};
+use longshore_runtime::{Batch, Control};
+
+use crate::context::Context;
+use crate::out;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Queue {
+    /// List every queue with its counts
+    List(list::List),
+    /// Show one queue: counts, workers, and kinds that nobody here can run
+    Info(info::Info),
+    /// Stop handing out the jobs of a queue, on every node; running jobs go on
+    Pause(pause::Pause),
+    /// Hand out the jobs of a queue again
+    Resume(resume::Resume),
+    /// Remove the jobs of a queue that wait to run
+    Drain(drain::Drain),
+    /// Remove the jobs of a queue that are in one state
+    #[command(alias = "clean")]
+    Purge(purge::Purge),
+}
+
+impl Queue {
+    pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
+        match self {
+            Self::List(command) => command.run(context).await,
+            Self::Info(command) => command.run(context).await,
+            Self::Pause(command) => command.run(context).await,
+            Self::Resume(command) => command.run(context).await,
+            Self::Drain(command) => command.run(context).await,
+            Self::Purge(command) => command.run(context).await,
+        }
+    }
+}
+
+/// The queue, or a failure that names it.
+async fn known(control: &Control, name: &QueueName) -> anyhow::Result<QueueInfo> {
+    let Some(info) = control.queue(name).await? else { bail!("there is no queue {name}; `longshore queue list` shows all") };
+    Ok(info)
+}
+
+/// What an operation on many jobs did.
+fn show_batch(batch: &Batch, json: bool) -> anyhow::Result<()> {
+    if json {
+        return out::json(batch);
+    }
+    out::line(format_args!("removed {} {}", batch.changed, if batch.changed == 1 { "job" } else { "jobs" }));
+    batch.ids.iter().for_each(out::line);
+    if batch.changed > batch.ids.len() {
+        out::line(format_args!("and {} more", batch.changed - batch.ids.len()));
+    }
+    Ok(())
+}

@@ -1,0 +1,30 @@
+use clap::Args;
+use longshore_core::QueueName;
+
+use crate::context::Context;
+use crate::out;
+
+#[derive(Args, Debug)]
+pub(crate) struct Pause {
+    /// The queue; one that has no jobs yet can be paused too
+    queue: QueueName,
+    /// Print the queue as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Pause {
+    pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let opened = context.open()?;
+        let control = opened.control();
+        if control.queue(&self.queue).await?.is_none() {
+            out::note(format_args!("longshore: {} had no jobs yet; it is known now", self.queue));
+        }
+        let info = opened.tell(control.pause(&self.queue)).await?;
+        if self.json {
+            return out::json(&info);
+        }
+        out::line(format_args!("{} is paused; jobs that run go on", self.queue));
+        Ok(())
+    }
+}

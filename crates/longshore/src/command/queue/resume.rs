@@ -1,0 +1,29 @@
+use clap::Args;
+use longshore_core::QueueName;
+
+use super::known;
+use crate::context::Context;
+use crate::out;
+
+#[derive(Args, Debug)]
+pub(crate) struct Resume {
+    /// The queue
+    queue: QueueName,
+    /// Print the queue as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Resume {
+    pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let opened = context.open()?;
+        let control = opened.control();
+        known(&control, &self.queue).await?;
+        let info = opened.tell(control.resume(&self.queue)).await?;
+        if self.json {
+            return out::json(&info);
+        }
+        out::line(format_args!("{} hands out jobs again", self.queue));
+        Ok(())
+    }
+}

@@ -1,0 +1,136 @@
+//! Every key, and what it takes.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use longshore_core::{QueueName, parse_duration};
+
+use super::bytes;
+use super::value::{Raw, Value};
+
+/// What a key takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    /// The URL of a store.
+    Store,
+    /// An address and a port.
+    Address,
+    /// A path; `optional` allows an empty one.
+    Path { optional: bool },
+    /// A whole number in a range.
+    Count { min: u64, max: u64 },
+    /// A size in a range.
+    Bytes { min: u64, max: u64 },
+    /// A time that is at least that long.
+    Duration { min: Duration },
+    /// Names of queues.
+    Queues,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// A level or a filter of logs.
+    Level,
+}
+
+/// A key.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+}
+
+const fn key(name: &'static str, kind: Kind) -> Key {
+    Key { name, kind }
+}
+
+const fn duration(min_ms: u64) -> Kind {
+    Kind::Duration { min: Duration::from_millis(min_ms) }
+}
+
+/// All keys, in the order of the manual.
+pub(super) const KEYS: &[Key] = &[
+    key("store", Kind::Store),
+    key("listen", Kind::Address),
+    key("worker_concurrency", Kind::Count { min: 1, max: 10_000 }),
+    key("worker_queues", Kind::Queues),
+    key("lease", duration(1_000)),
+    key("scan_interval", duration(10)),
+    key("stop_deadline", duration(0)),
+    key("templates", Kind::Path { optional: false }),
+    key("files", Kind::Path { optional: false }),
+    key("asset_root", Kind::Path { optional: true }),
+    key("pdf_threads", Kind::Count { min: 0, max: 1_024 }),
+    key("pdf_time_max", duration(1)),
+    key("pdf_result_retention", duration(0)),
+    key("max_body_bytes", Kind::Bytes { min: 1_024, max: 1 << 30 }),
+    key("max_args_bytes", Kind::Bytes { min: 2, max: longshore_core::limits::ARGS_BYTES_MAX as u64 }),
+    key("sse_streams_max", Kind::Count { min: 0, max: 1_000_000 }),
+    key("log_level", Kind::Level),
+    key("log_format", Kind::OneOf(&["text", "json"])),
+    key("retention_completed", duration(0)),
+    key("retention_failed", duration(0)),
+    key("retention_cancelled", duration(0)),
+];
+
+impl Kind {
+    /// Reads a value, or says what was expected.
+    pub(super) fn read(self, raw: &Raw) -> Result<Value, String> {
+        let value = match raw {
+            Raw::Text(text) => self.text(text.trim()),
+            Raw::List(list) if matches!(self, Self::Queues) => queues(list),
+            Raw::List(_) | Raw::Other(_) => None,
+        };
+        value.ok_or_else(|| self.expected())
+    }
+
+    fn text(self, text: &str) -> Option<Value> {
+        let plain = || Value::Text(text.to_owned());
+        match self {
+            Self::Store => (text == "memory:" || text.strip_prefix("sqlite:").is_some_and(|path| !path.is_empty())).then(plain),
+            Self::Address => text.parse::<SocketAddr>().ok().map(|address| Value::Text(address.to_string())),
+            Self::Path { optional } => (optional || !text.is_empty()).then(plain),
+            Self::Count { min, max } => text.parse().ok().filter(|count| (min..=max).contains(count)).map(Value::Count),
+            Self::Bytes { min, max } => bytes::parse(text).filter(|size| (min..=max).contains(size)).map(Value::Bytes),
+            Self::Duration { min } => parse_duration(text).ok().filter(|duration| *duration >= min).map(Value::Duration),
+            Self::Queues if text.starts_with('[') => queues(&serde_json::from_str::<Vec<String>>(text).ok()?),
+            Self::Queues if text.is_empty() => Some(Value::Names(Vec::new())),
+            // A bare number in a file is no list, and no name that anybody would mean.
+            Self::Queues if text.bytes().all(|byte| byte.is_ascii_digit()) => None,
+            Self::Queues => queues(&text.split(',').map(|name| name.trim().to_owned()).collect::<Vec<_>>()),
+            Self::OneOf(words) => words.contains(&text).then(plain),
+            Self::Level => is_level(text).then(plain),
+        }
+    }
+
+    fn expected(self) -> String {
+        let at_least = |min: Duration| match min.is_zero() {
+            true => String::new(),
+            false => format!(", at least {}", longshore_core::format_duration(min)),
+        };
+        match self {
+            Self::Store => "memory: or sqlite:PATH".to_owned(),
+            Self::Address => "an address and a port such as 127.0.0.1:7070".to_owned(),
+            Self::Path { .. } => "a path".to_owned(),
+            Self::Count { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Bytes { min, max } => {
+                format!("a size such as 16MiB, from {} to {}", bytes::format(min), bytes::format(max))
+            }
+            Self::Duration { min } => format!("a duration such as 300ms, 30s or 5m{}", at_least(min)),
+            Self::Queues => "a list of queue names such as mail,pdf".to_owned(),
+            Self::OneOf(words) => words.join(" or "),
+            Self::Level => "error, warn, info, debug, trace, or a filter such as info,longshore=debug".to_owned(),
+        }
+    }
+}
+
+fn queues(names: &[String]) -> Option<Value> {
+    names.iter().all(|name| QueueName::new(name).is_ok()).then(|| Value::Names(names.to_vec()))
+}
+
+/// A level, or several parts `target=level` with commas between them.
+fn is_level(text: &str) -> bool {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    text.split(',').all(|part| {
+        let level = part.rsplit_once('=').map_or(part, |(_, level)| level);
+        LEVELS.contains(&level.trim().to_lowercase().as_str())
+    })
+}

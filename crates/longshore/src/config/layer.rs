@@ -1,0 +1,110 @@
+//! Where settings come from.
+
+use toml::de::{DeTable, DeValue};
+
+use super::MANUAL;
+use super::kind::KEYS;
+use super::mistake::Mistake;
+use super::value::{Origin, Raw};
+
+/// What every variable of ours begins with.
+pub(super) const PREFIX: &str = "LONGSHORE_";
+/// Names that were promised to users of other systems.
+const ALIASES: &[(&str, &str)] = &[("ASYNC_PDF_MAX_GENERATION_TIME", "pdf_time_max")];
+/// Variables of ours that are not settings.
+const OTHERS: &[&str] = &["LONGSHORE_CONFIG"];
+
+/// A setting made on the command line.
+#[derive(Clone, Debug)]
+pub(crate) struct Flag {
+    key: &'static str,
+    flag: &'static str,
+    text: String,
+}
+
+impl Flag {
+    pub(crate) fn new(key: &'static str, flag: &'static str, text: impl Into<String>) -> Self {
+        Self { key, flag, text: text.into() }
+    }
+}
+
+/// Everything that is said about settings, besides the defaults.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sources {
+    /// The name of the file and its text.
+    pub(crate) file: Option<(String, String)>,
+    /// All variables, also those of others.
+    pub(crate) environment: Vec<(String, String)>,
+    /// What flags say.
+    pub(crate) flags: Vec<Flag>,
+}
+
+type Said = (String, Raw, Origin);
+
+/// The variable of a key.
+pub(super) fn variable(key: &str) -> String {
+    format!("{PREFIX}{}", key.to_uppercase())
+}
+
+/// What all layers say, the weakest first.
+pub(super) fn all(sources: &Sources, mistakes: &mut Vec<Mistake>) -> Vec<Said> {
+    let mut said = file(MANUAL, mistakes, |_| Origin::Default);
+    if let Some((name, text)) = &sources.file {
+        said.extend(file(text, mistakes, |line| Origin::File(name.clone(), line)));
+    }
+    said.extend(environment(&sources.environment));
+    said.extend(sources.flags.iter().map(|flag| (flag.key.to_owned(), Raw::Text(flag.text.clone()), Origin::Flag(flag.flag))));
+    said
+}
+
+fn environment(variables: &[(String, String)]) -> Vec<Said> {
+    let said = |key: &str, name: &str, text: &str| (key.to_owned(), Raw::Text(text.to_owned()), Origin::Variable(name.to_owned()));
+    let aliased = variables.iter().filter_map(|(name, text)| {
+        let (alias, key) = ALIASES.iter().find(|(alias, _)| alias == name)?;
+        Some(said(key, alias, text))
+    });
+    let ours = variables.iter().filter_map(|(name, text)| {
+        let short = name.strip_prefix(PREFIX).filter(|_| !OTHERS.contains(&name.as_str()))?;
+        // Only the exact spelling is a key, so that LONGSHORE_lease is not taken for one and ignored elsewhere.
+        let key = KEYS.iter().find(|key| key.name.to_uppercase() == short).map_or(name.as_str(), |key| key.name);
+        Some(said(key, name, text))
+    });
+    aliased.chain(ours).collect()
+}
+
+fn file(text: &str, mistakes: &mut Vec<Mistake>, origin: impl Fn(usize) -> Origin) -> Vec<Said> {
+    let line = |at: usize| 1 + text[..at.min(text.len())].matches('\n').count();
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        let at = error.span().map_or(1, |span| line(span.start));
+        mistakes.push(Mistake::new("the file", origin(at), "TOML", error.message()));
+    }
+    let mut said: Vec<(usize, Said)> = table
+        .into_inner()
+        .into_iter()
+        .map(|(key, value)| {
+            let at = line(key.span().start);
+            (at, (key.into_inner().into_owned(), raw(value.get_ref()), origin(at)))
+        })
+        .collect();
+    said.sort_by_key(|(at, _)| *at);
+    said.into_iter().map(|(_, said)| said).collect()
+}
+
+fn raw(value: &DeValue<'_>) -> Raw {
+    if let DeValue::Array(items) = value {
+        let texts = items.iter().map(|item| scalar(item.get_ref())).collect::<Option<Vec<_>>>();
+        return texts.map_or(Raw::Other("list of something else"), Raw::List);
+    }
+    scalar(value).map_or(Raw::Other(value.type_str()), Raw::Text)
+}
+
+fn scalar(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.clone().into_owned()),
+        DeValue::Integer(number) => Some(number.as_str().to_owned()),
+        DeValue::Float(number) => Some(number.as_str().to_owned()),
+        DeValue::Boolean(yes) => Some(yes.to_string()),
+        _ => None,
+    }
+}

@@ -1,0 +1,96 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use longshore_core::{DurationText, QueueName, Retention};
+use longshore_runtime::{KeeperConfig, WorkerConfig};
+
+use super::Effective;
+use super::value::Value;
+
+pub(crate) use longshore_telemetry::logs::Format as LogFormat;
+
+/// The configuration as the program uses it. The meaning of each is in the manual, `config.default.toml`.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) store: String,
+    pub(crate) listen: SocketAddr,
+    pub(crate) worker_concurrency: usize,
+    pub(crate) worker_queues: Vec<QueueName>,
+    pub(crate) lease: Duration,
+    pub(crate) scan_interval: Duration,
+    pub(crate) stop_deadline: Duration,
+    pub(crate) templates: PathBuf,
+    pub(crate) files: PathBuf,
+    pub(crate) asset_root: Option<PathBuf>,
+    pub(crate) pdf_threads: usize,
+    pub(crate) pdf_time_max: Duration,
+    pub(crate) pdf_result_retention: Duration,
+    pub(crate) max_body_bytes: usize,
+    pub(crate) max_args_bytes: usize,
+    pub(crate) sse_streams_max: usize,
+    pub(crate) log_level: String,
+    pub(crate) log_format: LogFormat,
+    pub(crate) retention: Retention,
+}
+
+impl Settings {
+    /// Reads what was checked before.
+    pub(crate) fn of(effective: &Effective) -> Self {
+        let text = |key| effective.value(key).to_string();
+        let count = |key| match effective.value(key) {
+            Value::Count(count) | Value::Bytes(count) => *count as usize,
+            _ => 0,
+        };
+        let duration = |key| match effective.value(key) {
+            Value::Duration(duration) => *duration,
+            _ => Duration::ZERO,
+        };
+        let names = match effective.value("worker_queues") {
+            Value::Names(names) => names.iter().filter_map(|name| QueueName::new(name).ok()).collect(),
+            _ => Vec::new(),
+        };
+        let threads = count("pdf_threads");
+        Self {
+            store: text("store"),
+            listen: text("listen").parse().unwrap_or(SocketAddr::from(([127, 0, 0, 1], 7070))),
+            worker_concurrency: count("worker_concurrency"),
+            worker_queues: names,
+            lease: duration("lease"),
+            scan_interval: duration("scan_interval"),
+            stop_deadline: duration("stop_deadline"),
+            templates: text("templates").into(),
+            files: text("files").into(),
+            asset_root: Some(text("asset_root")).filter(|path| !path.is_empty()).map(PathBuf::from),
+            pdf_threads: if threads == 0 { longshore_pool::cores() } else { threads },
+            pdf_time_max: duration("pdf_time_max"),
+            pdf_result_retention: duration("pdf_result_retention"),
+            max_body_bytes: count("max_body_bytes"),
+            max_args_bytes: count("max_args_bytes"),
+            sse_streams_max: count("sse_streams_max"),
+            log_level: text("log_level"),
+            log_format: if text("log_format") == "json" { LogFormat::Json } else { LogFormat::Text },
+            retention: Retention {
+                completed: DurationText(duration("retention_completed")),
+                failed: DurationText(duration("retention_failed")),
+                cancelled: DurationText(duration("retention_cancelled")),
+            },
+        }
+    }
+
+    /// For a worker of this process.
+    pub(crate) fn worker(&self) -> WorkerConfig {
+        WorkerConfig {
+            id: None,
+            concurrency: self.worker_concurrency,
+            lease: self.lease,
+            stop_deadline: self.stop_deadline,
+            scan_interval: self.scan_interval,
+        }
+    }
+
+    /// For the keeper of this process.
+    pub(crate) fn keeper(&self) -> KeeperConfig {
+        KeeperConfig { scan_interval: self.scan_interval, ..KeeperConfig::default() }
+    }
+}

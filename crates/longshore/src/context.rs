@@ -1,0 +1,73 @@
+//! What a command works with.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures_util::StreamExt;
+use longshore_clock::Door;
+use longshore_core::{Store, Timestamp, Wake};
+use longshore_runtime::{Client, Control, Engine};
+
+use crate::config::{Effective, Settings};
+
+/// Longest wait for the events of an operation to be on their way to other processes.
+const SENT_WITHIN: Duration = Duration::from_millis(200);
+
+/// The configuration of this call.
+pub(crate) struct Context {
+    pub(crate) settings: Settings,
+    pub(crate) effective: Effective,
+}
+
+impl Context {
+    /// Opens the configured store and an engine on it.
+    pub(crate) fn open(&self) -> anyhow::Result<Opened> {
+        let door = Door::system();
+        let url = &self.settings.store;
+        let store = longshore::open_store(url, &door).with_context(|| format!("cannot open the store {url}"))?;
+        Ok(Opened { engine: Engine::start(store.clone(), door), store })
+    }
+}
+
+/// An open store with its engine.
+pub(crate) struct Opened {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) engine: Engine,
+}
+
+impl Opened {
+    pub(crate) fn control(&self) -> Control {
+        self.engine.control()
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        self.engine.client()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.engine.door().clock.now()
+    }
+
+    /// Does something that others may want to hear of, and stays until its events are on their way to them.
+    pub(crate) async fn tell<T, E>(&self, operation: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let mut wakes = self.store.wakeups();
+        let done = operation.await?;
+        if self.store.can().shared {
+            let clock = &self.engine.door().clock;
+            let sent = async {
+                while let Some(wake) = wakes.next().await {
+                    if matches!(wake, Wake::Log(_) | Wake::Missed) {
+                        break;
+                    }
+                }
+            };
+            tokio::select! {
+                () = sent => {}
+                () = clock.sleep_until(clock.now() + SENT_WITHIN) => {}
+            }
+        }
+        Ok(done)
+    }
+}

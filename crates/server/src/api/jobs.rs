@@ -1,0 +1,170 @@
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State as Shared;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use longshore_core::limits::PAGE_JOBS_MAX;
+use longshore_core::{Cursor, Invalid, JobFilter, Page, QueueName};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::record::{ErrorBody, JobList, JobRecord};
+use crate::app::Api;
+use crate::error::ApiError;
+use crate::extract::{PathId, Query};
+
+/// The longest that one request waits for the end of a job.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+const PAGE_DEFAULT: usize = 50;
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListQuery {
+    /// Of this queue.
+    queue: Option<String>,
+    /// In one of these states, separated by commas.
+    state: Option<String>,
+    /// Of this kind; a final `*` stands for any ending.
+    kind: Option<String>,
+    /// With this tag.
+    tag: Option<String>,
+    /// Words of the filter language, such as `reason:timeout created>2026-03-01T00:00:00Z text`.
+    q: Option<String>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Jobs on the page, 1 to 1000; 50 if not given.
+    limit: Option<usize>,
+}
+
+impl ListQuery {
+    fn filter(&self) -> Result<JobFilter, Invalid> {
+        let mut filter: JobFilter =
+            self.q.as_deref().unwrap_or_default().parse().map_err(|error: Invalid| error.below("q"))?;
+        if let Some(queue) = &self.queue {
+            filter.queue = Some(QueueName::new(queue)?);
+        }
+        if let Some(states) = &self.state {
+            filter.states = states.split(',').map(str::parse).collect::<Result<_, _>>()?;
+        }
+        filter.kind = self.kind.clone().or(filter.kind);
+        filter.tags.extend(self.tag.clone());
+        Ok(filter)
+    }
+
+    fn page(&self) -> Result<Page, Invalid> {
+        let limit = self.limit.unwrap_or(PAGE_DEFAULT);
+        if !(1..=PAGE_JOBS_MAX).contains(&limit) {
+            return Err(Invalid::new("limit", format!("a whole number from 1 to {PAGE_JOBS_MAX}"), limit));
+        }
+        let read = |text: &String| {
+            u64::from_str_radix(text, 16)
+                .map(Cursor)
+                .map_err(|_| Invalid::new("cursor", "the next_cursor of the page before", text))
+        };
+        Ok(Page { after: self.cursor.as_ref().map(read).transpose()?, limit })
+    }
+}
+
+/// Lists jobs, the newest first.
+#[utoipa::path(
+    get, path = "/jobs", tag = "jobs", params(ListQuery),
+    responses((status = 200, body = JobList), (status = 400, body = ErrorBody))
+)]
+pub(crate) async fn list(
+    Shared(api): Shared<Api>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<JobList>, ApiError> {
+    let found = api.engine.control().list(query.filter()?, query.page()?).await?;
+    Ok(Json(JobList { jobs: found.jobs, next_cursor: found.next.map(|cursor| format!("{:x}", cursor.0)) }))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ShowQuery {
+    /// Waits up to so long (at most 60 s) for the end of the job.
+    #[param(value_type = Option<String>)]
+    wait: Option<String>,
+}
+
+/// Shows a job; with `wait` as soon as it has ended, or as it stands when the time is over.
+#[utoipa::path(
+    get, path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path), ShowQuery),
+    responses((status = 200, body = JobRecord), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody))
+)]
+pub(crate) async fn show(
+    Shared(api): Shared<Api>,
+    PathId(id): PathId,
+    Query(query): Query<ShowQuery>,
+) -> Result<Json<longshore_core::Job>, ApiError> {
+    let patience = query
+        .wait
+        .as_deref()
+        .map(longshore_core::parse_duration)
+        .transpose()
+        .map_err(|error| error.below("wait"))?;
+    let control = api.engine.control();
+    let job = match patience {
+        None => control.job(&id).await?,
+        Some(patience) => tokio::select! {
+            job = control.wait(&id, patience.min(WAIT_MAX)) => job?,
+            () = api.stop.draining() => control.job(&id).await?,
+        },
+    };
+    Ok(Json(job))
+}
+
+/// Cancels a job: at once while it waits (200); a running one is asked to stop (202). Asking again is fine.
+#[utoipa::path(
+    post, path = "/jobs/{id}/cancel", tag = "jobs", params(("id" = String, Path)),
+    responses(
+        (status = 200, description = "Cancelled", body = JobRecord),
+        (status = 202, description = "Running, and asked to stop", body = JobRecord),
+        (status = 404, body = ErrorBody),
+        (status = 409, description = "It has ended", body = ErrorBody)
+    )
+)]
+pub(crate) async fn cancel(Shared(api): Shared<Api>, PathId(id): PathId) -> Result<Response, ApiError> {
+    let job = api.engine.control().cancel(&id).await?;
+    let status = if job.state.is_end() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((status, Json(job)).into_response())
+}
+
+/// Makes a failed or cancelled job ready again, with all its attempts.
+#[utoipa::path(
+    post, path = "/jobs/{id}/retry", tag = "jobs", params(("id" = String, Path)),
+    responses((status = 202, body = JobRecord), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody))
+)]
+pub(crate) async fn retry(Shared(api): Shared<Api>, PathId(id): PathId) -> Result<Response, ApiError> {
+    let job = api.engine.control().retry(&id).await?;
+    Ok((StatusCode::ACCEPTED, Json(job)).into_response())
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RemoveQuery {
+    /// Removes it even while it runs; its worker loses the lease.
+    #[serde(default)]
+    force: bool,
+}
+
+/// Removes the record of a job.
+#[utoipa::path(
+    delete, path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path), RemoveQuery),
+    responses(
+        (status = 204, description = "Gone"),
+        (status = 404, body = ErrorBody),
+        (status = 409, description = "It runs", body = ErrorBody)
+    )
+)]
+pub(crate) async fn remove(
+    Shared(api): Shared<Api>,
+    PathId(id): PathId,
+    Query(query): Query<RemoveQuery>,
+) -> Result<StatusCode, ApiError> {
+    api.engine.control().remove(&id, query.force).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,74 @@
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State as Shared;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use longshore_core::{JobId, JobSpec, StoreError, StoreResult};
+use longshore_services::PdfRequest;
+use utoipa::ToSchema;
+
+use super::record::{Accepted, ErrorBody};
+use crate::app::Api;
+use crate::error::ApiError;
+use crate::extract::{Body, Idempotency, read_json};
+use crate::layers::correlation;
+
+/// A report to be rendered. Exactly one of `template_name` and `html`.
+#[derive(ToSchema)]
+#[schema(as = PdfRequest)]
+#[expect(dead_code, reason = "the shape of `PdfRequest`, for the OpenAPI document")]
+pub(crate) struct PdfBody {
+    /// The key of a template in the template folder.
+    #[schema(example = "monthly_report")]
+    template_name: Option<String>,
+    /// A finished document, up to 5 MiB; nothing in it is substituted.
+    html: Option<String>,
+    /// What the template shows: a JSON object up to 1 MiB. Required with `template_name`.
+    #[schema(value_type = Option<Object>)]
+    context_data: Option<()>,
+    /// Names of style sheets, in their order.
+    css_files: Vec<String>,
+    /// What the download is called.
+    filename: Option<String>,
+    /// pdf (default) or html.
+    output_format: Option<String>,
+    /// embedded (default).
+    renderer: Option<String>,
+}
+
+/// Submits a report.
+#[utoipa::path(
+    post, path = "/pdf", tag = "pdf", request_body = PdfBody,
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same request under the same key gives the same job for 24 h")),
+    responses(
+        (status = 202, description = "Stored", body = Accepted),
+        (status = 400, description = "Nothing was stored", body = ErrorBody),
+        (status = 503, description = "No such renderer here, or the store does not take it now", body = ErrorBody)
+    )
+)]
+pub(crate) async fn submit(
+    Shared(api): Shared<Api>,
+    idempotency: Idempotency,
+    Body(body): Body,
+) -> Result<Response, ApiError> {
+    let Some(pdf) = api.pdf.clone() else {
+        return Err(ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "renderer_unavailable",
+            "this server renders no reports",
+        ));
+    };
+    let request: PdfRequest = read_json(&body)?;
+    let make = |ids: &[JobId]| -> StoreResult<Vec<Arc<JobSpec>>> {
+        let specs = ids.iter().map(|id| {
+            let mut spec = pdf.spec(id.clone(), request.clone()).map_err(StoreError::Invalid)?;
+            spec.correlation_id = correlation::shared();
+            Ok(Arc::new(spec))
+        });
+        specs.collect()
+    };
+    let receipts = super::submit::insert(&api, &idempotency, &body, 1, make).await?;
+    let accepted: Option<Accepted> = receipts.into_iter().next().map(Accepted::from);
+    Ok((StatusCode::ACCEPTED, Json(accepted)).into_response())
+}

@@ -1,0 +1,113 @@
+//! Shapes on the wire, as the OpenAPI document shows them.
+
+use longshore_core::{JobId, State};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The answer to a submission.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Accepted {
+    /// The id of the job.
+    #[schema(value_type = String)]
+    id: JobId,
+    /// Its state.
+    #[schema(value_type = String, example = "ready")]
+    state: State,
+    /// The id was known; nothing was created.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    duplicate: bool,
+    /// Where to ask for it.
+    status_url: String,
+    /// Where to watch it.
+    events_url: String,
+}
+
+impl From<longshore_runtime::Receipt> for Accepted {
+    fn from(receipt: longshore_runtime::Receipt) -> Self {
+        let status_url = format!("/api/v1/jobs/{}", receipt.id);
+        let events_url = format!("{status_url}/events");
+        Self { id: receipt.id, state: receipt.state, duplicate: receipt.duplicate, status_url, events_url }
+    }
+}
+
+/// The record of a job.
+#[derive(ToSchema)]
+#[schema(as = Job)]
+#[expect(
+    dead_code,
+    reason = "the shape of what `longshore_core::Job` serialises to, for the OpenAPI document"
+)]
+pub(crate) struct JobRecord {
+    /// Unique in the store.
+    id: String,
+    queue: String,
+    kind: String,
+    /// The input, byte for byte.
+    args: serde_json::Value,
+    /// Lower runs first.
+    priority: f64,
+    /// blocked, scheduled, ready, running, completed, failed or cancelled.
+    state: String,
+    /// Why it ended or waits: error, panic, timeout, stalled, unknown_kind, bad_args, result_too_large, by_operator, by_handler.
+    reason: Option<String>,
+    owner: Option<String>,
+    correlation_id: Option<String>,
+    /// Tries so far that count.
+    attempt: u32,
+    max_attempts: u32,
+    /// Leases lost by dying workers.
+    stalls: u32,
+    /// Whole percent; 100 only when completed.
+    progress: u8,
+    progress_message: Option<String>,
+    progress_data: Option<serde_json::Value>,
+    result: Option<serde_json::Value>,
+    /// The error of the latest attempt: {message, trace}.
+    error: Option<serde_json::Value>,
+    /// The errors of the newest failed attempts: {attempt, reason, message, trace, worker, started_at, duration_ms}.
+    errors: Vec<serde_json::Value>,
+    tags: Vec<String>,
+    /// Longest one attempt may take, in seconds.
+    timeout: Option<f64>,
+    backoff: serde_json::Value,
+    /// How long the record stays after the end, in seconds; null is what the queue says.
+    retention: Option<f64>,
+    worker: Option<String>,
+    cancel_requested: bool,
+    run_at: Option<String>,
+    created_at: String,
+    started_at: Option<String>,
+    finished_at: Option<String>,
+    result_expired_at: Option<String>,
+    expires_at: Option<String>,
+}
+
+/// A page of jobs, the newest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct JobList {
+    #[schema(value_type = Vec<JobRecord>)]
+    pub(crate) jobs: Vec<longshore_core::Job>,
+    /// Give this as `cursor` to go on; null on the last page.
+    pub(crate) next_cursor: Option<String>,
+}
+
+/// An error.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the shape of `ApiError`, for the OpenAPI document")]
+pub(crate) struct ErrorBody {
+    /// {code, message, details}
+    error: ErrorInner,
+    correlation_id: Option<String>,
+}
+
+/// What went wrong.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "as above")]
+pub(crate) struct ErrorInner {
+    /// A stable word for programs.
+    code: String,
+    /// A sentence for people.
+    message: String,
+    /// What a program may want to know besides, or null.
+    details: Option<serde_json::Value>,
+}

@@ -1,0 +1,194 @@
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State as Shared;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use longshore_core::{
+    Backoff, DurationText, Invalid, JobId, JobSpec, Json as RawJson, KindName, Options, Priority, QueueName,
+    StoreError, StoreResult, Timestamp,
+};
+use serde::{Deserialize, Deserializer};
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+use super::record::{Accepted, ErrorBody};
+use crate::app::Api;
+use crate::error::ApiError;
+use crate::extract::{Body, Idempotency, read_json};
+use crate::layers::correlation;
+
+/// Jobs in one request.
+const JOBS_MAX: usize = 1_000;
+
+/// A job as a caller asks for it. Only `kind` is required.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct JobRequest {
+    /// Picks the handler.
+    #[schema(value_type = String, example = "test.echo")]
+    kind: KindName,
+    /// The line to stand in; `default` if not given.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    queue: Option<QueueName>,
+    /// The input: any JSON value, kept byte for byte.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    args: Option<RawJson>,
+    /// An id of one's own: 1 to 200 bytes, not digits only, without colons.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    id: Option<JobId>,
+    /// Lower runs first: a number, or high (1), normal (5), low (9).
+    #[serde(default)]
+    #[schema(value_type = Option<f64>)]
+    priority: Option<Priority>,
+    /// Not before this much time has passed. Not together with `run_at`.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "5m")]
+    delay: Option<DurationText>,
+    /// Not before this time.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    run_at: Option<Timestamp>,
+    /// Tries in all, 1 to 1000; 4 if not given.
+    #[serde(default)]
+    max_attempts: Option<u32>,
+    /// The wait before each further try.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    backoff: Option<Backoff>,
+    /// Longest one attempt may take; an hour if not given, null for no limit.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    timeout: Option<Option<DurationText>>,
+    /// Words to find the job by, at most 20.
+    #[serde(default)]
+    tags: Vec<String>,
+    /// How long the record stays after the end.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    retention: Option<DurationText>,
+}
+
+/// Tells "not given" from "given as null".
+#[expect(clippy::option_option, reason = "three cases: not given, null, a value")]
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<DurationText>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+impl JobRequest {
+    fn spec(&self, id: JobId, api: &Api, now: Timestamp) -> Result<JobSpec, Invalid> {
+        let args = self.args.clone().unwrap_or_default();
+        let (bytes, limit) = (args.as_str().len(), api.config.max_args_bytes);
+        if bytes > limit {
+            let expected = format!("at most {limit} bytes of JSON (max_args_bytes)");
+            return Err(Invalid::new("args", expected, format!("{bytes} bytes")).code("payload_too_large"));
+        }
+        if self.delay.is_some() && self.run_at.is_some() {
+            return Err(Invalid::new("delay", "either delay or run_at", "both"));
+        }
+        let mut spec = JobSpec::new(id, self.queue.clone().unwrap_or_default(), self.kind.clone(), args);
+        spec.priority = self.priority.unwrap_or_default();
+        spec.run_at = self.run_at.or_else(|| self.delay.map(|delay| now + delay.0));
+        spec.correlation_id = correlation::shared();
+        if self.has_options() {
+            let usual = Options::default();
+            spec.options = Arc::new(Options {
+                max_attempts: self.max_attempts.unwrap_or(usual.max_attempts),
+                backoff: self.backoff.clone().unwrap_or(usual.backoff),
+                timeout: self.timeout.unwrap_or(usual.timeout),
+                tags: self.tags.clone(),
+                retention: self.retention,
+                result_retention: None,
+            });
+        }
+        spec.check()?;
+        Ok(spec)
+    }
+
+    fn has_options(&self) -> bool {
+        self.max_attempts.is_some()
+            || self.backoff.is_some()
+            || self.timeout.is_some()
+            || !self.tags.is_empty()
+            || self.retention.is_some()
+    }
+}
+
+/// Submits one job, or an array of up to 1000, all or none.
+#[utoipa::path(
+    post, path = "/jobs", tag = "jobs",
+    request_body(content = JobRequest, description = "One job, or an array of jobs"),
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same request under the same key gives the same jobs for 24 h")),
+    responses(
+        (status = 202, description = "Stored; an array for an array", body = Accepted),
+        (status = 400, description = "Nothing was stored", body = ErrorBody),
+        (status = 409, description = "An id is taken, or the key was used for another request", body = ErrorBody),
+        (status = 413, description = "Too large", body = ErrorBody),
+        (status = 503, description = "The store does not take it now", body = ErrorBody)
+    )
+)]
+pub(crate) async fn submit(
+    Shared(api): Shared<Api>,
+    idempotency: Idempotency,
+    Body(body): Body,
+) -> Result<Response, ApiError> {
+    let many = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+    let requests: Vec<JobRequest> = if many { read_json(&body)? } else { vec![read_json(&body)?] };
+    if requests.len() > JOBS_MAX {
+        return Err(Invalid::new("body", format!("at most {JOBS_MAX} jobs"), requests.len())
+            .code("too_many")
+            .into());
+    }
+    for request in &requests {
+        api.kinds.check(&api.engine, &request.kind).await?;
+    }
+    let now = api.engine.door().clock.now();
+    let make = |ids: &[JobId]| -> StoreResult<Vec<Arc<JobSpec>>> {
+        let place =
+            |index: usize, error: Invalid| if many { error.below(&format!("[{index}]")) } else { error };
+        let pairs = requests.iter().zip(ids).enumerate();
+        pairs
+            .map(|(index, (request, id))| {
+                let id = request.id.clone().unwrap_or_else(|| id.clone());
+                request
+                    .spec(id, &api, now)
+                    .map(Arc::new)
+                    .map_err(|error| StoreError::Invalid(place(index, error)))
+            })
+            .collect()
+    };
+    let receipts = insert(&api, &idempotency, &body, requests.len(), make).await?;
+    let mut accepted: Vec<Accepted> = receipts.into_iter().map(Accepted::from).collect();
+    Ok(match accepted.pop() {
+        Some(one) if !many => (StatusCode::ACCEPTED, Json(one)).into_response(),
+        last => {
+            accepted.extend(last);
+            (StatusCode::ACCEPTED, Json(accepted)).into_response()
+        }
+    })
+}
+
+/// Inserts what `make` makes of as many new ids; under an idempotency key, only once.
+pub(crate) async fn insert(
+    api: &Api,
+    idempotency: &Idempotency,
+    body: &[u8],
+    count: usize,
+    make: impl Fn(&[JobId]) -> StoreResult<Vec<Arc<JobSpec>>>,
+) -> Result<Vec<longshore_runtime::Receipt>, ApiError> {
+    let client = api.engine.client();
+    let receipts = match &idempotency.key {
+        None => {
+            let ids: Vec<JobId> = (0..count).map(|_| client.new_id()).collect();
+            client.insert(make(&ids)?).await?
+        }
+        Some(key) => {
+            let print: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
+            client.insert_once(key, &print, count, make).await?
+        }
+    };
+    Ok(receipts)
+}

@@ -1,0 +1,37 @@
+use axum::Json;
+use axum::extract::State as Shared;
+use longshore_core::WorkerInfo;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::Api;
+use crate::error::ApiError;
+
+/// Workers seen in the last hour.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct WorkerList {
+    workers: Vec<WorkerRecord>,
+}
+
+/// A worker as it last told of itself.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Worker)]
+pub(crate) struct WorkerRecord {
+    /// id, host, pid, version, queues (empty is all), kinds, concurrency, running, buffered, finished, started_at,
+    /// seen_at, stopping.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    info: WorkerInfo,
+    /// It told of itself in the last 30 s.
+    alive: bool,
+}
+
+/// Lists the workers.
+#[utoipa::path(get, path = "/workers", tag = "queues", responses((status = 200, body = WorkerList)))]
+pub(crate) async fn list(Shared(api): Shared<Api>) -> Result<Json<WorkerList>, ApiError> {
+    let control = api.engine.control();
+    let workers = control.workers().await?;
+    let workers =
+        workers.into_iter().map(|info| WorkerRecord { alive: control.is_alive(&info), info }).collect();
+    Ok(Json(WorkerList { workers }))
+}

@@ -1,0 +1,57 @@
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use axum::http::StatusCode;
+use longshore_core::{KindName, Timestamp};
+use longshore_runtime::Engine;
+use serde_json::json;
+use tokio::sync::Mutex;
+
+use crate::error::ApiError;
+
+/// The kinds that somebody can run: the worker in this process, or a live one elsewhere.
+///
+/// Looked up in memory; workers are asked again only when a kind is not among those known, and then not more often
+/// than once a second.
+#[derive(Clone)]
+pub(crate) struct Kinds {
+    known: Arc<RwLock<HashSet<KindName>>>,
+    looked_at: Arc<Mutex<Timestamp>>,
+}
+
+impl Kinds {
+    pub(crate) fn new(own: &[KindName]) -> Self {
+        Self { known: Arc::new(RwLock::new(own.iter().cloned().collect())), looked_at: Arc::default() }
+    }
+
+    fn knows(&self, kind: &KindName) -> bool {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).contains(kind)
+    }
+
+    pub(crate) async fn check(&self, engine: &Engine, kind: &KindName) -> Result<(), ApiError> {
+        if self.knows(kind) {
+            return Ok(());
+        }
+        let mut looked_at = self.looked_at.lock().await;
+        let now = engine.door().clock.now();
+        if now.since(*looked_at).as_millis() >= 1_000 || *looked_at == Timestamp::ZERO {
+            let control = engine.control();
+            let workers = control.workers().await?;
+            let alive =
+                workers.into_iter().filter(|worker| control.is_alive(worker)).flat_map(|worker| worker.kinds);
+            self.known.write().unwrap_or_else(PoisonError::into_inner).extend(alive);
+            *looked_at = now;
+        }
+        drop(looked_at);
+        if self.knows(kind) {
+            return Ok(());
+        }
+        let mut known: Vec<KindName> =
+            self.known.read().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
+        known.sort_unstable();
+        let names = known.iter().map(KindName::as_str).collect::<Vec<_>>().join(", ");
+        let message = format!("kind: expected one that a live worker knows ({names}), got {kind}");
+        Err(ApiError::new(StatusCode::BAD_REQUEST, "unknown_kind", message)
+            .details(json!({ "field": "kind", "known": known })))
+    }
+}

@@ -1,0 +1,3 @@
+//! What happens around every request.
+
+pub(crate) mod correlation;

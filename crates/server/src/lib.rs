@@ -1,0 +1,16 @@
+//! The HTTP faces of Longshore: the native API below `/api/v1`, health and metrics.
+//!
+//! Faces read and write only through the client and the control of an engine; no route knows a store.
+
+mod api;
+mod app;
+mod error;
+mod extract;
+mod kinds;
+mod layers;
+mod serve;
+mod sse;
+
+pub use app::{Api, ApiConfig, openapi, router};
+pub use error::ApiError;
+pub use serve::serve;

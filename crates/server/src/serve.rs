@@ -1,0 +1,64 @@
+use std::io;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use longshore_runtime::Stop;
+use tokio::net::TcpListener;
+
+use crate::app::{Api, router};
+
+/// A client must send its head within this time.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long open requests may go on after the first step of a stop.
+const LAST_REQUESTS: Duration = Duration::from_secs(10);
+/// Bytes of the head of a request.
+const HEAD_BYTES_MAX: usize = 64 * 1_024;
+
+/// Serves until `stop`: its first step lets open requests end, its second cuts them.
+pub async fn serve(listener: TcpListener, api: Api, stop: Stop) -> io::Result<()> {
+    let clock = api.engine.door().clock.clone();
+    let routes: Router = router(api, stop.clone());
+    let connections = GracefulShutdown::new();
+    let mut protocol = http1::Builder::new();
+    protocol
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .pipeline_flush(true);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.draining() => break,
+        };
+        let (socket, _) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of descriptors, most likely: those in use will be given back.
+                tracing::warn!(%error, "could not accept a connection");
+                clock.sleep_until(clock.now() + Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let _ = socket.set_nodelay(true);
+        let service = TowerToHyperService::new(routes.clone());
+        let connection = connections.watch(protocol.serve_connection(TokioIo::new(socket), service));
+        tokio::spawn(async move {
+            // A client that hangs up is not our error.
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended early");
+            }
+        });
+    }
+    drop(listener);
+    let deadline = clock.now() + LAST_REQUESTS;
+    tokio::select! {
+        () = connections.shutdown() => {}
+        () = stop.cutting() => {}
+        () = clock.sleep_until(deadline) => {}
+    }
+    Ok(())
+}
