@@ -57,8 +57,9 @@ impl Client {
     }
 
     /// Starts to enqueue a job; name what you want of it, then await.
+    #[expect(clippy::needless_pass_by_value, reason = "a job is handed over")]
     pub fn enqueue<J: Job>(&self, job: J) -> Enqueue<J> {
-        Enqueue::new(self.clone(), job)
+        Enqueue::new(self.clone(), &job)
     }
 
     /// A new id.
@@ -149,9 +150,9 @@ pub struct Enqueue<J> {
 }
 
 impl<J: Job> Enqueue<J> {
-    fn new(client: Client, job: J) -> Self {
+    fn new(client: Client, job: &J) -> Self {
         let spec = || {
-            let args = Json::from_value(&job)
+            let args = Json::from_value(job)
                 .map_err(|error| Invalid::new("args", "a value that JSON can hold", error))?;
             Ok(JobSpec::new(client.new_id(), QueueName::new(J::QUEUE)?, KindName::new(J::KIND)?, args))
         };

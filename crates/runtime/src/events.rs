@@ -236,6 +236,21 @@ impl Drop for Subscription {
     }
 }
 
+impl Out {
+    /// Hands an event to those who watch its job; a gap to everybody.
+    fn tell_watchers(&self, one: &Numbered) {
+        let send = |sender: &broadcast::Sender<Numbered>| {
+            // A watcher that has gone hears nothing more.
+            let _ = sender.send(one.clone());
+        };
+        match &one.event.id {
+            Some(id) => self.jobs.get(id).into_iter().for_each(send),
+            None if one.event.event == EventName::Gap => self.jobs.values().for_each(send),
+            None => {}
+        }
+    }
+}
+
 impl Inner {
     fn hand_out(&self, events: Vec<Event>, dropped: u64, outgoing: bool) {
         let mut out = lock(&self.out);
@@ -248,13 +263,7 @@ impl Inner {
         out.next += numbered.len() as u64;
         if !out.jobs.is_empty() {
             for one in &numbered {
-                match &one.event.id {
-                    Some(id) => drop(out.jobs.get(id).map(|sender| sender.send(one.clone()))),
-                    None if one.event.event == EventName::Gap => {
-                        out.jobs.values().for_each(|sender| drop(sender.send(one.clone())))
-                    }
-                    None => {}
-                }
+                out.tell_watchers(one);
             }
         }
         if outgoing && self.shared {

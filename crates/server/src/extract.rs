@@ -58,18 +58,6 @@ pub(crate) fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError
     Ok(value)
 }
 
-/// A JSON body.
-pub(crate) struct JsonBody<T>(pub(crate) T);
-
-impl<T: DeserializeOwned> FromRequest<Api> for JsonBody<T> {
-    type Rejection = ApiError;
-
-    async fn from_request(request: Request, api: &Api) -> Result<Self, ApiError> {
-        let Body(bytes) = Body::from_request(request, api).await?;
-        read_json(&bytes).map(Self)
-    }
-}
-
 /// The id of a job in the path. A malformed one answers as an unknown one would not: it can never exist.
 pub(crate) struct PathId(pub(crate) JobId);
 

@@ -20,7 +20,7 @@ impl Exposition {
 
     fn head(&mut self, name: &str, sort: &str, help: &str) {
         if self.current != name {
-            self.current = name.to_owned();
+            name.clone_into(&mut self.current);
             let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {sort}");
         }
     }

@@ -1,5 +1,7 @@
 //! The native API.
 
+#![expect(unused_qualifications, reason = "the OpenAPI macro writes paths in full")]
+
 mod events;
 pub(crate) mod health;
 mod jobs;

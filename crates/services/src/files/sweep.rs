@@ -146,7 +146,7 @@ pub async fn sweep_every(files: Files, control: Control, every: Duration, stop: 
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "the sweep of produced files failed; it is tried again later")
+                    tracing::warn!(%error, "the sweep of produced files failed; it is tried again later");
                 }
             }
             clock.sleep_until(clock.now() + every).await;

@@ -20,7 +20,7 @@ impl PdfService {
                 let service = service.clone();
                 async move {
                     let done = service.handle(&request, &attempt, &progress, &cancel).await;
-                    done.map_err(|error| outcome(error, attempt.number))
+                    done.map_err(|error| outcome(&error, attempt.number))
                 }
             };
         let added: Result<(), Invalid> = handlers.add_with(Self::KIND, KindOptions::default(), handle);
@@ -81,7 +81,7 @@ fn result(record: FileRecord, rendered: Rendered) -> PdfResult {
 
 /// What a failure means for its job. The runtime turns a retry after a cancel into the cancel, and one after a stop of the
 /// worker into giving the job back.
-fn outcome(error: PdfServiceError, attempt: u32) -> Outcome {
+fn outcome(error: &PdfServiceError, attempt: u32) -> Outcome {
     let is_last = matches!(error, PdfServiceError::TimedOut(_)) && attempt >= TIMEOUTS_MAX;
     let told = JobError::new(&error.to_string());
     if error.is_transient() && !is_last {

@@ -68,6 +68,7 @@ impl PdfService {
     }
 
     /// The job for a request, checked. The caller may change its priority, owner and the like before inserting it.
+    #[expect(clippy::needless_pass_by_value, reason = "the job takes the request over")]
     pub fn spec(&self, id: JobId, request: PdfRequest) -> Result<JobSpec, Invalid> {
         self.check(&request)?;
         if segment(&id.to_string()).is_none() {

@@ -28,9 +28,12 @@ pub(super) fn check(
     found.collect()
 }
 
+fn is_css(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("css"))
+}
+
 fn find(folders: &[PathBuf], name: &str, limits: &PdfLimits) -> Result<PathBuf, (String, String)> {
-    let is_css = Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("css"));
-    if !is_plain_name(name) || name.contains("..") || !is_css {
+    if !is_plain_name(name) || name.contains("..") || !is_css(name) {
         return Err(("a plain file name that ends in .css".to_owned(), format!("{name:?}")));
     }
     let path = folders.iter().find_map(|folder| plain_file(folder, name));
@@ -91,7 +94,7 @@ pub(super) fn read(
 fn names_in(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
     let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.retain(|name| name.ends_with(".css"));
+    names.retain(|name| is_css(name));
     names.sort_unstable();
     names
 }
