@@ -2,8 +2,10 @@
 
 mod completions;
 mod config;
+mod demo;
 mod job;
 mod lab;
+mod pdf;
 mod queue;
 mod serve;
 mod store;
@@ -56,11 +58,16 @@ enum Command {
     /// Enqueue jobs, look at them, and change their fate
     #[command(subcommand)]
     Job(job::Job),
+    /// Make PDF files
+    #[command(subcommand)]
+    Pdf(pdf::Pdf),
     /// Look after the store
     #[command(subcommand)]
     Store(store::Store),
     /// Show the effective configuration, and where each value comes from
     Config(config::Config),
+    /// See the whole system at work: no services, no configuration
+    Demo(demo::Demo),
     /// Measure
     #[command(subcommand)]
     Lab(lab::Lab),
@@ -75,6 +82,10 @@ impl Cli {
             Command::Completions(command) => return command.run(),
             // The lab measures stores of its own, any number of them.
             Command::Lab(lab::Lab::Queue(command)) => return wait_for(command.run(global.store)),
+            Command::Demo(_) if !global.store.is_empty() => {
+                return Err(Usage("--store: expected nothing, because the demo brings its own store".to_owned()).into());
+            }
+            Command::Demo(command) => return wait_for(command.run()),
             _ => {}
         }
         let context = global.context(command.flags())?;
@@ -83,9 +94,10 @@ impl Cli {
             Command::Worker(command) => wait_for(command.run(&context)),
             Command::Queue(command) => wait_for(command.run(&context)),
             Command::Job(command) => wait_for(command.run(&context)),
+            Command::Pdf(command) => wait_for(command.run(&context)),
             Command::Store(command) => wait_for(command.run(&context)),
             Command::Config(command) => command.run(&context),
-            Command::Lab(_) | Command::Completions(_) => Ok(()),
+            Command::Demo(_) | Command::Lab(_) | Command::Completions(_) => Ok(()),
         }
     }
 }

@@ -34,13 +34,12 @@ impl Table {
 
     fn cancel(&mut self, place: u64, state: State, now: Timestamp) -> Amended {
         if state == State::Running {
-            self.wake(Wake::Cancel);
+            self.orders.wake(Wake::Cancel);
             let Some(entry) = self.jobs.get_mut(&place) else { return Amended::Unknown };
             entry.job.cancel_requested = true;
             return Amended::Asked(Box::new(entry.job.clone()));
         }
-        let retention = self.retention(place);
-        let to = self.step(place, Move::Cancel, |entry, to| {
+        let to = self.step(place, Move::Cancel, |entry, to, retention| {
             entry.job.run_at = None;
             entry.job.reason = Some(Reason::ByOperator);
             let options = entry.job.spec.options.clone();
@@ -50,7 +49,7 @@ impl Table {
     }
 
     fn revive(&mut self, place: u64, state: State) -> Amended {
-        let to = self.step(place, Move::Revive, |entry, _| {
+        let to = self.step(place, Move::Revive, |entry, _, _| {
             let job = &mut entry.job;
             (job.attempt, job.stalls, job.reason) = (0, 0, None);
             (job.started_at, job.finished_at, job.expires_at) = (None, None, None);
@@ -67,7 +66,7 @@ impl Table {
             return Amended::WrongState(state);
         }
         if forced {
-            self.wake(Wake::Cancel);
+            self.orders.wake(Wake::Cancel);
         }
         self.remove(place).map_or(Amended::Unknown, |job| Amended::Moved { job: Box::new(job), to: None })
     }
@@ -80,14 +79,14 @@ impl Table {
     }
 
     pub(crate) fn set_queue(&mut self, name: QueueName, change: &QueueChange) -> QueueInfo {
-        let queue = self.queues.entry(name.clone()).or_default();
+        let queue = self.orders.queues.entry(name.clone()).or_default();
         queue.paused = change.paused.unwrap_or(queue.paused);
         queue.retention = change.retention.unwrap_or(queue.retention);
         if change.paused == Some(false) {
-            self.wake(Wake::Ready(name.clone()));
+            self.orders.wake(Wake::Ready(name.clone()));
         }
         let (paused, retention) =
-            self.queues.get(&name).map(|queue| (queue.paused, queue.retention)).unwrap_or_default();
+            self.orders.queues.get(&name).map(|queue| (queue.paused, queue.retention)).unwrap_or_default();
         self.info(&name).unwrap_or(QueueInfo {
             name,
             paused,
@@ -98,9 +97,9 @@ impl Table {
     }
 
     pub(crate) fn remove_queue(&mut self, name: &QueueName) -> bool {
-        let empty = self.queues.get(name).is_some_and(|queue| queue.counts.total() == 0);
+        let empty = self.orders.queues.get(name).is_some_and(|queue| queue.counts.total() == 0);
         if empty {
-            self.queues.remove(name);
+            self.orders.queues.remove(name);
         }
         empty
     }

@@ -7,27 +7,26 @@ impl Table {
     pub(crate) fn promote(&mut self, limit: usize, now: Timestamp) -> Kept {
         let mut kept = Kept::default();
         while kept.moved.len() < limit
-            && let Some((due, place)) = self.scheduled.first().copied()
+            && let Some((due, place)) = self.orders.scheduled.first().copied()
             && due <= now
         {
-            self.step(place, Move::Promote, |entry, _| {
+            self.step(place, Move::Promote, |entry, _, _| {
                 entry.job.run_at = None;
                 entry.job.reason = None;
             });
             kept.moved.extend(self.moved(place));
         }
-        kept.next = next(now, self.scheduled.first().map(|(due, _)| *due));
+        kept.next = next(now, self.orders.scheduled.first().map(|(due, _)| *due));
         kept
     }
 
     pub(crate) fn reclaim(&mut self, limit: usize, stalls_max: u32, now: Timestamp) -> Kept {
         let mut kept = Kept::default();
         while kept.moved.len() < limit
-            && let Some((until, place)) = self.leased.first().copied()
+            && let Some((until, place)) = self.orders.leased.first().copied()
             && until <= now
         {
-            self.wake(longshore_core::Wake::Cancel);
-            let retention = self.retention(place);
+            self.orders.wake(longshore_core::Wake::Cancel);
             let Some(entry) = self.jobs.get(&place) else { break };
             let by_move = if entry.job.cancel_requested {
                 Move::Cancel
@@ -36,7 +35,7 @@ impl Table {
             } else {
                 Move::Reclaim
             };
-            self.step(place, by_move, |entry, to| {
+            self.step(place, by_move, |entry, to, retention| {
                 entry.last = None;
                 entry.job.stalls += 1;
                 entry.job.cancel_requested = false;
@@ -62,17 +61,17 @@ impl Table {
             });
             kept.moved.extend(self.moved(place));
         }
-        kept.next = next(now, self.leased.first().map(|(until, _)| *until));
+        kept.next = next(now, self.orders.leased.first().map(|(until, _)| *until));
         kept
     }
 
     pub(crate) fn prune(&mut self, limit: usize, now: Timestamp) -> Kept {
         let mut kept = Kept::default();
         while kept.removed < limit
-            && let Some((over, place)) = self.results.first().copied()
+            && let Some((over, place)) = self.orders.results.first().copied()
             && over <= now
         {
-            self.results.pop_first();
+            self.orders.results.pop_first();
             if let Some(entry) = self.jobs.get_mut(&place) {
                 entry.result_expires_at = None;
                 entry.job.result = None;
@@ -81,13 +80,20 @@ impl Table {
             kept.removed += 1;
         }
         while kept.removed < limit
-            && let Some((over, place)) = self.ended.first().copied()
+            && let Some((over, place)) = self.orders.ended.first().copied()
             && over <= now
         {
             self.remove(place);
             kept.removed += 1;
         }
-        let first = self.results.first().into_iter().chain(self.ended.first()).map(|(over, _)| *over).min();
+        let first = self
+            .orders
+            .results
+            .first()
+            .into_iter()
+            .chain(self.orders.ended.first())
+            .map(|(over, _)| *over)
+            .min();
         kept.next = next(now, first);
         kept
     }

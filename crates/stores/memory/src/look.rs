@@ -29,6 +29,6 @@ impl Table {
     }
 
     pub(crate) fn queues(&self) -> Vec<QueueInfo> {
-        self.queues.keys().filter_map(|name| self.info(name)).collect()
+        self.orders.queues.keys().filter_map(|name| self.info(name)).collect()
     }
 }

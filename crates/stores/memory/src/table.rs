@@ -7,12 +7,18 @@ use longshore_core::{
     Wake,
 };
 
-/// All jobs, and for each thing that is asked often an order in which to find the answer first.
+/// All jobs, and the orders they stand in.
 #[derive(Default)]
 pub(crate) struct Table {
     /// By place. A place is given once, in the order of inserts.
     pub(crate) jobs: BTreeMap<u64, Entry>,
     pub(crate) by_id: HashMap<JobId, u64>,
+    pub(crate) orders: Orders,
+}
+
+/// For each thing that is asked often, an order in which the answer stands first.
+#[derive(Default)]
+pub(crate) struct Orders {
     pub(crate) queues: BTreeMap<QueueName, Queue>,
     pub(crate) scheduled: BTreeSet<(Timestamp, u64)>,
     pub(crate) leased: BTreeSet<(Timestamp, u64)>,
@@ -43,11 +49,7 @@ pub(crate) struct Queue {
     pub(crate) ready: BTreeSet<(Priority, u64, u64)>,
 }
 
-impl Table {
-    pub(crate) fn take_wakes(&mut self) -> Vec<Wake> {
-        std::mem::take(&mut self.wakes)
-    }
-
+impl Orders {
     pub(crate) fn wake(&mut self, wake: Wake) {
         if !self.wakes.contains(&wake) {
             self.wakes.push(wake);
@@ -59,70 +61,9 @@ impl Table {
         self.next
     }
 
-    /// Puts a new job in its place.
-    pub(crate) fn add(&mut self, spec: Arc<JobSpec>, now: Timestamp) -> State {
-        let place = self.next();
-        let job = Job::new(spec, now);
-        let state = job.state;
-        self.by_id.insert(job.id().clone(), place);
-        let entry = Entry {
-            job,
-            turn: place,
-            nonce: 0,
-            lease_until: Timestamp::ZERO,
-            last: None,
-            result_expires_at: None,
-        };
-        self.jobs.insert(place, entry);
-        self.enter(place);
-        state
-    }
-
-    /// Makes a move of the state table. `change` sets what else the move means; it runs between leaving the old place
-    /// in every order and entering the new one. Returns the state after, or none if the table does not allow the move.
-    pub(crate) fn step(
-        &mut self,
-        place: u64,
-        by_move: Move,
-        change: impl FnOnce(&mut Entry, State),
-    ) -> Option<State> {
-        let row = life::allowed(self.jobs.get(&place)?.job.state, by_move)?;
-        let to = row.to?;
-        // A job that was given back keeps its turn; every other way to become ready leads to the end of the line.
-        let turn =
-            (to == State::Ready && !matches!(by_move, Move::HandBack | Move::Reclaim)).then(|| self.next());
-        self.leave(place);
-        let entry = self.jobs.get_mut(&place)?;
-        entry.job.state = to;
-        entry.turn = turn.unwrap_or(entry.turn);
-        change(entry, to);
-        self.enter(place);
-        Some(to)
-    }
-
-    /// Takes a job out of every order, and its record away.
-    pub(crate) fn remove(&mut self, place: u64) -> Option<Job> {
-        self.leave(place);
-        let entry = self.jobs.remove(&place)?;
-        self.by_id.remove(entry.job.id());
-        Some(entry.job)
-    }
-
-    fn leave(&mut self, place: u64) {
-        self.order(place, false);
-    }
-
-    fn enter(&mut self, place: u64) {
-        self.order(place, true);
-    }
-
     /// The one function that knows which orders a state stands in.
-    fn order(&mut self, place: u64, enters: bool) {
-        let Some(entry) = self.jobs.get(&place) else { return };
+    fn set(&mut self, place: u64, entry: &Entry, enters: bool) {
         let job = &entry.job;
-        if !self.queues.contains_key(&job.spec.queue) {
-            self.queues.insert(job.spec.queue.clone(), Queue::default());
-        }
         let Some(queue) = self.queues.get_mut(&job.spec.queue) else { return };
         let count = queue.counts.get(job.state);
         queue.counts.set(job.state, if enters { count + 1 } else { count - 1 });
@@ -130,8 +71,7 @@ impl Table {
             State::Ready => {
                 set(&mut queue.ready, (job.spec.priority, entry.turn, place), enters);
                 if enters {
-                    let wake = Wake::Ready(job.spec.queue.clone());
-                    self.wake(wake);
+                    self.wake(Wake::Ready(job.spec.queue.clone()));
                 }
             }
             State::Scheduled => {
@@ -150,6 +90,65 @@ impl Table {
             State::Blocked => {}
         }
     }
+}
+
+impl Table {
+    pub(crate) fn take_wakes(&mut self) -> Vec<Wake> {
+        std::mem::take(&mut self.orders.wakes)
+    }
+
+    /// Puts a new job in its place.
+    pub(crate) fn add(&mut self, spec: Arc<JobSpec>, now: Timestamp) -> State {
+        let place = self.orders.next();
+        if !self.orders.queues.contains_key(&spec.queue) {
+            self.orders.queues.insert(spec.queue.clone(), Queue::default());
+        }
+        let job = Job::new(spec, now);
+        let state = job.state;
+        self.by_id.insert(job.id().clone(), place);
+        let entry = Entry {
+            job,
+            turn: place,
+            nonce: 0,
+            lease_until: Timestamp::ZERO,
+            last: None,
+            result_expires_at: None,
+        };
+        self.orders.set(place, &entry, true);
+        self.jobs.insert(place, entry);
+        state
+    }
+
+    /// Makes a move of the state table. `change` sets what else the move means, between leaving the old place in every
+    /// order and entering the new one. Returns the state after, or none if the table does not allow the move.
+    pub(crate) fn step(
+        &mut self,
+        place: u64,
+        by_move: Move,
+        change: impl FnOnce(&mut Entry, State, Retention),
+    ) -> Option<State> {
+        let entry = self.jobs.get_mut(&place)?;
+        let to = life::allowed(entry.job.state, by_move)?.to?;
+        let retention =
+            self.orders.queues.get(&entry.job.spec.queue).map(|queue| queue.retention).unwrap_or_default();
+        self.orders.set(place, entry, false);
+        entry.job.state = to;
+        // A job that was given back keeps its turn; every other way to become ready leads to the end of the line.
+        if to == State::Ready && !matches!(by_move, Move::HandBack | Move::Reclaim) {
+            entry.turn = self.orders.next();
+        }
+        change(entry, to, retention);
+        self.orders.set(place, entry, true);
+        Some(to)
+    }
+
+    /// Takes a job out of every order, and its record away.
+    pub(crate) fn remove(&mut self, place: u64) -> Option<Job> {
+        let entry = self.jobs.remove(&place)?;
+        self.orders.set(place, &entry, false);
+        self.by_id.remove(entry.job.id());
+        Some(entry.job)
+    }
 
     /// What ending in `state` at `now` means for how long record and result stay.
     pub(crate) fn retain(
@@ -165,11 +164,6 @@ impl Table {
             options.result_retention.filter(|_| entry.job.result.is_some()).map(|own| now + own.0);
     }
 
-    pub(crate) fn retention(&self, place: u64) -> Retention {
-        let queue = self.jobs.get(&place).and_then(|entry| self.queues.get(&entry.job.spec.queue));
-        queue.map(|queue| queue.retention).unwrap_or_default()
-    }
-
     pub(crate) fn moved(&self, place: u64) -> Option<Moved> {
         let job = &self.jobs.get(&place)?.job;
         Some(Moved {
@@ -182,7 +176,7 @@ impl Table {
     }
 
     pub(crate) fn info(&self, name: &QueueName) -> Option<QueueInfo> {
-        let queue = self.queues.get(name)?;
+        let queue = self.orders.queues.get(name)?;
         let next = queue.ready.first().and_then(|(_, _, place)| self.jobs.get(place));
         Some(QueueInfo {
             name: name.clone(),

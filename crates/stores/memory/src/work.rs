@@ -44,10 +44,12 @@ impl Table {
         let until = now + claim.lease;
         let mut claimed = Vec::new();
         for lane in &claim.lanes {
-            let Some(queue) = self.queues.get(&lane.queue).filter(|queue| !queue.paused) else { continue };
+            let Some(queue) = self.orders.queues.get(&lane.queue).filter(|queue| !queue.paused) else {
+                continue;
+            };
             let places: Vec<u64> = queue.ready.iter().take(lane.limit).map(|(_, _, place)| *place).collect();
             for place in places {
-                self.step(place, Move::Claim, |entry, _| {
+                self.step(place, Move::Claim, |entry, _, _| {
                     entry.nonce = nonce;
                     entry.lease_until = until;
                     start_attempt(&mut entry.job, &claim.worker, now);
@@ -80,8 +82,8 @@ impl Table {
                 entry.job.progress = Progress { percent, ..progress };
             }
             answers.push(Renewed::Held { until, cancel: entry.job.cancel_requested });
-            self.leased.remove(&(before, renewal.token.place()));
-            self.leased.insert((until, renewal.token.place()));
+            self.orders.leased.remove(&(before, renewal.token.place()));
+            self.orders.leased.insert((until, renewal.token.place()));
         }
         answers
     }
@@ -102,8 +104,7 @@ impl Table {
             };
         };
         let by_move = end.outcome.by_move(entry.job.cancel_requested);
-        let retention = self.retention(place);
-        let to = self.step(place, by_move, |entry, to| {
+        let to = self.step(place, by_move, |entry, to, retention| {
             entry.last = Some((nonce, way, to));
             end_attempt(&mut entry.job, end, by_move, now);
             if to.is_end() {

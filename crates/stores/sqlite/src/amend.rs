@@ -23,8 +23,9 @@ impl Tx<'_> {
 
     fn amend_one(&mut self, id: &JobId, change: Change, now: Timestamp) -> Tried<Amended> {
         let mut find = self.conn.prepare_cached("SELECT place, queue, waits FROM job WHERE id = ?1")?;
-        let found =
-            find.query_row([IdValue(id)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+        let found = find
+            .query_row([IdValue::of(id)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()?;
         let Some((place, queue, waiting)) = found else { return Ok(Amended::Unknown) };
         let state = self.state(place, queue, waiting)?;
         let to = match change {

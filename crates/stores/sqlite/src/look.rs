@@ -104,7 +104,9 @@ fn read_job(conn: &Connection, row: &Row<'_>) -> rusqlite::Result<Job> {
 }
 
 pub(crate) fn job(conn: &Connection, id: &JobId) -> rusqlite::Result<Option<Job>> {
-    conn.prepare_cached(&whole("job.id = ?1"))?.query_row([IdValue(id)], |row| read_job(conn, row)).optional()
+    conn.prepare_cached(&whole("job.id = ?1"))?
+        .query_row([IdValue::of(id)], |row| read_job(conn, row))
+        .optional()
 }
 
 pub(crate) fn job_at(conn: &Connection, place: i64) -> rusqlite::Result<Option<Job>> {

@@ -6,19 +6,31 @@ use longshore_core::{
     JobId, JobSpec, Json, KindName, Options, Outcome, Priority, QueueName, Reason, State, Timestamp,
 };
 use rusqlite::ToSql;
-use rusqlite::types::{FromSqlError, FromSqlResult, ToSqlOutput, Value, ValueRef};
+use rusqlite::types::{FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 
 use crate::names::parsed;
 
 /// A UUID as 16 bytes, a chosen id as its text.
-pub(crate) struct IdValue<'a>(pub(crate) &'a JobId);
+pub(crate) enum IdValue<'a> {
+    Uuid([u8; 16]),
+    Text(&'a str),
+}
+
+impl<'a> IdValue<'a> {
+    pub(crate) fn of(id: &'a JobId) -> Self {
+        match id.as_uuid() {
+            Some(uuid) => Self::Uuid(uuid.to_be_bytes()),
+            None => Self::Text(id.as_text().unwrap_or_default()),
+        }
+    }
+}
 
 impl ToSql for IdValue<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(match (self.0.as_uuid(), self.0.as_text()) {
-            (Some(uuid), _) => ToSqlOutput::Owned(Value::Blob(uuid.to_be_bytes().to_vec())),
-            (None, text) => ToSqlOutput::Borrowed(ValueRef::Text(text.unwrap_or_default().as_bytes())),
-        })
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Uuid(bytes) => ValueRef::Blob(bytes),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+        }))
     }
 }
 

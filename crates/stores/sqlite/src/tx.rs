@@ -54,12 +54,19 @@ impl<'a> Tx<'a> {
         }
     }
 
-    /// The next place in the line of inserts, which is also the next turn among ready jobs.
-    pub(crate) fn next(&mut self) -> rusqlite::Result<i64> {
+    /// The place that the next insert will get.
+    pub(crate) fn peek(&mut self) -> rusqlite::Result<i64> {
         let next = match self.line {
             Some(next) => next,
             None => self.conn.prepare_cached("SELECT next FROM line")?.query_row([], |row| row.get(0))?,
         };
+        self.line = Some(next);
+        Ok(next)
+    }
+
+    /// The next place in the line of inserts, which is also the next turn among ready jobs.
+    pub(crate) fn next(&mut self) -> rusqlite::Result<i64> {
+        let next = self.peek()?;
         self.line = Some(next + 1);
         Ok(next)
     }

@@ -34,7 +34,20 @@ impl Tx<'_> {
         if !fresh {
             self.refuse_taken(jobs)?;
         }
-        jobs.iter().map(|spec| self.insert_one(spec, fresh, now)).collect()
+        let first = self.peek()?;
+        let inserted = jobs.iter().map(|spec| self.insert_one(spec, fresh, now)).collect::<Tried<_>>()?;
+        self.line_up(first)?;
+        Ok(inserted)
+    }
+
+    /// Puts the ready ones among the jobs from a place on in line, all with one statement.
+    fn line_up(&mut self, first: i64) -> Tried<()> {
+        let mut line_up = self.conn.prepare_cached(
+            "INSERT INTO ready (queue, priority, turn, place)
+             SELECT queue, priority, turn, place FROM job WHERE place >= ?1 AND waits = 2",
+        )?;
+        line_up.execute([first])?;
+        Ok(())
     }
 
     /// Whether every id is above all that are there, as ids are that the engine has just made. Then one look at the
@@ -72,8 +85,9 @@ impl Tx<'_> {
 
     fn holder(&self, id: &JobId) -> Tried<Option<Holder>> {
         let mut find = self.conn.prepare_cached("SELECT place, queue, waits FROM job WHERE id = ?1")?;
-        let found =
-            find.query_row([IdValue(id)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+        let found = find
+            .query_row([IdValue::of(id)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()?;
         let Some((place, queue, waits)) = found else { return Ok(None) };
         let state = self.state(place, queue, waits)?;
         Ok(Some(Holder { place, queue, state }))
@@ -91,6 +105,7 @@ impl Tx<'_> {
         Ok(read_state(ended.unwrap_or(waits)))
     }
 
+    /// Inserts one job, all but its place in line (`line_up`).
     fn insert_one(&mut self, spec: &Arc<JobSpec>, fresh: bool, now: Timestamp) -> Tried<Inserted> {
         let id = spec.id.clone();
         if !fresh && let Some(holder) = self.holder(&id)? {
@@ -119,7 +134,7 @@ impl Tx<'_> {
             )?
             .execute(params![
                 place,
-                IdValue(&spec.id),
+                IdValue::of(&spec.id),
                 queue,
                 kind,
                 spec.priority.get(),
@@ -136,7 +151,8 @@ impl Tx<'_> {
             ])?;
         match due_at {
             Some(due_at) => self.enter_scheduled(place, due_at)?,
-            None => self.enter_ready(place, queue, spec.priority.get(), place)?,
+            // Its place in line follows for the whole batch.
+            None => self.wake_queue(queue)?,
         }
         self.count(queue, state, 1);
         Ok(state)
@@ -371,10 +387,14 @@ impl Tx<'_> {
                 self.put_back(&attempt, attempt.attempt - 1, None, None, way)?
             }
         };
-        for spec in &end.then {
-            if self.in_another_queue(spec)?.is_none() {
-                self.insert_one(spec, false, now)?;
+        if !end.then.is_empty() {
+            let first = self.peek()?;
+            for spec in &end.then {
+                if self.in_another_queue(spec)?.is_none() {
+                    self.insert_one(spec, false, now)?;
+                }
             }
+            self.line_up(first)?;
         }
         Ok(Ended::Moved(to))
     }

@@ -1,6 +1,6 @@
 use clap::Args;
 use longshore_core::limits::PAGE_JOBS_MAX;
-use longshore_core::{Cursor, Job, JobFilter, Page, QueueName, State};
+use longshore_core::{Cursor, Invalid, Job, JobFilter, Page, QueueName, State};
 
 use crate::context::Context;
 use crate::out;
@@ -26,21 +26,30 @@ pub(crate) struct List {
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=PAGE_JOBS_MAX as u64))]
     limit: u64,
     /// Where the page before ended
-    #[arg(long)]
-    cursor: Option<u64>,
-    /// Print one JSON object: {jobs: […], next}
+    #[arg(long, value_parser = parse_place)]
+    cursor: Option<Place>,
+    /// Print one JSON object: {jobs: […], next_cursor}
     #[arg(long)]
     json: bool,
 }
 
+/// Written as HTTP writes it, so that one may go on with the other.
+#[derive(Clone, Copy, Debug)]
+struct Place(Cursor);
+
+fn parse_place(text: &str) -> Result<Place, Invalid> {
+    let place = u64::from_str_radix(text, 16).map(|place| Place(Cursor(place)));
+    place.map_err(|_| Invalid::new("cursor", "what the page before gave", text))
+}
+
 impl List {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let page = Page { after: self.cursor.map(Cursor), limit: self.limit as usize };
+        let page = Page { after: self.cursor.map(|place| place.0), limit: self.limit as usize };
         let json = self.json;
         let found = context.open()?.control().list(self.filter(), page).await?;
-        let next = found.next.map(|cursor| cursor.0.to_string());
+        let next = found.next.map(|cursor| format!("{:x}", cursor.0));
         if json {
-            return out::json(&serde_json::json!({ "jobs": found.jobs, "next": next }));
+            return out::json(&serde_json::json!({ "jobs": found.jobs, "next_cursor": next }));
         }
         let mut table = Table::new(["ID", "QUEUE", "KIND", "STATE", "ATTEMPT", "PROGRESS", "CREATED"]);
         found.jobs.iter().for_each(|job| table.row(cells(job)));

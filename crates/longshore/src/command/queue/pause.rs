@@ -1,12 +1,13 @@
 use clap::Args;
 use longshore_core::QueueName;
 
+use super::known;
 use crate::context::Context;
 use crate::out;
 
 #[derive(Args, Debug)]
 pub(crate) struct Pause {
-    /// The queue; one that has no jobs yet can be paused too
+    /// The queue
     queue: QueueName,
     /// Print the queue as one JSON object
     #[arg(long)]
@@ -17,9 +18,7 @@ impl Pause {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
         let opened = context.open()?;
         let control = opened.control();
-        if control.queue(&self.queue).await?.is_none() {
-            out::note(format_args!("longshore: {} had no jobs yet; it is known now", self.queue));
-        }
+        known(&control, &self.queue).await?;
         let info = opened.tell(control.pause(&self.queue)).await?;
         if self.json {
             return out::json(&info);

@@ -44,17 +44,19 @@ impl Worker {
 struct Shown {
     #[serde(flatten)]
     info: WorkerInfo,
+    alive: bool,
     health: &'static str,
 }
 
 impl Shown {
     fn of(control: &Control, info: WorkerInfo) -> Self {
-        let health = match (control.is_alive(&info), info.stopping) {
+        let alive = control.is_alive(&info);
+        let health = match (alive, info.stopping) {
             (false, _) => "stale",
             (true, true) => "stopping",
             (true, false) => "healthy",
         };
-        Self { info, health }
+        Self { info, alive, health }
     }
 
     fn queues(&self) -> String {

@@ -1,0 +1,78 @@
+use anyhow::Context as _;
+use clap::Args;
+use longshore_core::{EventName, QueueName, WorkerId};
+use longshore_runtime::{Keeper, Stop, Subscription};
+
+use crate::command::serve::start_logs;
+use crate::config::Flag;
+use crate::context::Context;
+use crate::worker::Services;
+use crate::{out, retention, signals};
+
+#[derive(Args, Debug)]
+pub(crate) struct Start {
+    /// The queues to serve; none named is those of the configuration, which are all unless it says otherwise
+    #[arg(value_name = "QUEUE")]
+    queues: Vec<QueueName>,
+    /// How many jobs of one queue to run at the same time
+    #[arg(long, value_name = "N")]
+    concurrency: Option<String>,
+    /// The longest time between two looks at the store that nobody asked for
+    #[arg(long, value_name = "DURATION")]
+    scan_interval: Option<String>,
+    /// Do not look after due jobs and lost leases; somebody else has to
+    #[arg(long)]
+    no_keeper: bool,
+    /// Register handlers for trying things out: test.echo, test.sleep and others
+    #[arg(long)]
+    test_kinds: bool,
+}
+
+impl Start {
+    pub(super) fn flags(&self) -> Vec<Flag> {
+        let slots = self.concurrency.iter().map(|text| Flag::new("worker_concurrency", "--concurrency", text));
+        let scan = self.scan_interval.iter().map(|text| Flag::new("scan_interval", "--scan-interval", text));
+        slots.chain(scan).collect()
+    }
+
+    pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
+        start_logs(context)?;
+        let (settings, opened) = (&context.settings, context.open()?);
+        let engine = &opened.engine;
+        let services = Services::open(settings, engine)?;
+        let stop = Stop::new();
+        signals::steer(&stop);
+        let queues = if self.queues.is_empty() { &settings.worker_queues } else { &self.queues };
+        let worker = services.worker(settings, engine, queues, services.handlers(self.test_kinds));
+        let announced = tokio::spawn(announce(engine.hub().subscribe(), queues.clone()));
+        let keeper = (!self.no_keeper).then(|| Keeper::new(engine.clone(), settings.keeper()).run(stop.clone()));
+        let kept = retention::apply(opened.store.clone(), engine.door().clock.clone(), settings.retention, stop.clone());
+        let aside = tokio::spawn(async move {
+            let keeper = async {
+                if let Some(keeper) = keeper {
+                    keeper.await;
+                }
+            };
+            tokio::join!(keeper, kept);
+        });
+        let ended = worker.run_until(stop.clone()).await.context("the worker");
+        announced.abort();
+        stop.drain();
+        let _ = aside.await;
+        ended
+    }
+}
+
+/// Tells on standard output that the worker is there, as soon as others can see it.
+async fn announce(mut events: Subscription, queues: Vec<QueueName>) {
+    let own = format!("-{}-", std::process::id());
+    while let Some(told) = events.next().await {
+        let worker = told.event.worker.filter(|_| told.event.event == EventName::WorkerUp);
+        if let Some(id) = worker.and_then(|id| WorkerId::new(&*id).ok()).filter(|id| id.as_str().contains(&own)) {
+            let names: Vec<&str> = queues.iter().map(QueueName::as_str).collect();
+            let queues = if names.is_empty() { "all queues".to_owned() } else { names.join(", ") };
+            out::line(format_args!("worker {id} serves {queues}"));
+            return;
+        }
+    }
+}

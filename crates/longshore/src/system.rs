@@ -1,0 +1,106 @@
+//! Everything in one process: the HTTP server, a worker, the keeper, and what sweeps up behind them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use longshore_clock::Door;
+use longshore_runtime::{Engine, Handlers, Keeper, Stop};
+use longshore_server::{Api, ApiConfig};
+use longshore_services::sweep_every;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::config::Settings;
+use crate::retention;
+use crate::worker::Services;
+
+/// Produced files that nobody can ask for any more are removed this often.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+
+/// A running system.
+pub(crate) struct System {
+    pub(crate) engine: Engine,
+    pub(crate) address: SocketAddr,
+    parts: JoinSet<anyhow::Result<()>>,
+    stop: Stop,
+}
+
+/// What a system shall have besides the server and the keeper.
+#[derive(Default)]
+pub(crate) struct Wanted {
+    /// A worker on the configured queues.
+    pub(crate) worker: bool,
+    /// The handlers for trying things out.
+    pub(crate) test_kinds: bool,
+    /// Handlers of the caller.
+    pub(crate) handlers: Handlers,
+}
+
+impl System {
+    /// Starts all parts. Connections are accepted when this returns.
+    pub(crate) async fn start(settings: &Settings, wanted: Wanted, stop: Stop) -> anyhow::Result<Self> {
+        // First of all, so that a system that cannot be reached touches no store.
+        let listener = listen(settings.listen).await?;
+        let address = listener.local_addr().context("the listener has no address")?;
+        let door = Door::system();
+        let url = &settings.store;
+        let store = longshore::open_store(url, &door).with_context(|| format!("cannot open the store {url}"))?;
+        let engine = Engine::start(store.clone(), door.clone());
+        let services = Services::open(settings, &engine)?;
+        let mut parts = JoinSet::new();
+        let mut kinds = Vec::new();
+        if wanted.worker {
+            let handlers = services.handlers(wanted.test_kinds);
+            let worker = services.worker(settings, &engine, &settings.worker_queues, handlers).handlers(wanted.handlers.clone());
+            kinds = services.handlers(wanted.test_kinds).kinds();
+            kinds.extend(wanted.handlers.kinds());
+            let stop = stop.clone();
+            parts.spawn(async move { worker.run_until(stop).await.context("the worker") });
+        }
+        let keeper = Keeper::new(engine.clone(), settings.keeper()).run(stop.clone());
+        let kept = retention::apply(store, door.clock, settings.retention, stop.clone());
+        let swept = sweep_every(services.files.clone(), engine.control(), SWEEP_EVERY, stop.clone());
+        parts.spawn(async move {
+            tokio::join!(keeper, kept, swept);
+            Ok(())
+        });
+        let config = ApiConfig {
+            max_body_bytes: settings.max_body_bytes,
+            max_args_bytes: settings.max_args_bytes,
+            sse_streams_max: settings.sse_streams_max,
+        };
+        let api = Api::new(engine.clone(), Some(services.files), Some(services.pdf), &kinds, config);
+        let serving = longshore_server::serve(listener, api, stop.clone());
+        parts.spawn(async move { serving.await.context("the HTTP server") });
+        Ok(Self { engine, address, parts, stop })
+    }
+
+    /// Where it can be reached.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Waits until all parts have stopped. A part that fails stops the others.
+    pub(crate) async fn wait(mut self) -> anyhow::Result<()> {
+        let mut ended = Ok(());
+        while let Some(part) = self.parts.join_next().await {
+            let part = part.unwrap_or_else(|error| Err(anyhow!("a part of the system broke down: {error}")));
+            if part.is_err() {
+                self.stop.drain();
+                ended = ended.and(part);
+            }
+        }
+        ended
+    }
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => anyhow!(
+            "cannot listen on {address}: another program does. Stop it, or choose another address, such as --listen {}:0 for any free port",
+            address.ip()
+        ),
+        _ => anyhow!("cannot listen on {address}: {error}. Choose another address with --listen"),
+    })
+}

@@ -1,0 +1,58 @@
+//! The handlers and the worker of this process.
+
+use anyhow::Context as _;
+use longshore_core::QueueName;
+use longshore_runtime::{Engine, Handlers, Queue, Worker};
+use longshore_services::{Files, PdfConfig, PdfService};
+
+use crate::config::Settings;
+
+/// What handlers work with.
+pub(crate) struct Services {
+    pub(crate) files: Files,
+    pub(crate) pdf: PdfService,
+}
+
+impl Services {
+    pub(crate) fn open(settings: &Settings, engine: &Engine) -> anyhow::Result<Self> {
+        let door = engine.door();
+        let root = settings.files.to_string_lossy();
+        let files = Files::open(&root, door.clone()).with_context(|| format!("cannot use the folder of produced files {root}"))?;
+        let pdf = PdfService::open(pdf_config(settings), files.clone(), door.clone()).context("cannot start the PDF service")?;
+        Ok(Self { files, pdf })
+    }
+
+    /// The handlers that every worker of this program has, and those of the test kinds if wanted.
+    pub(crate) fn handlers(&self, test_kinds: bool) -> Handlers {
+        let mut handlers = if test_kinds { longshore::test_kinds::handlers() } else { Handlers::new() };
+        self.pdf.register(&mut handlers);
+        handlers
+    }
+
+    /// A worker on these queues, or on all if none is named.
+    pub(crate) fn worker(&self, settings: &Settings, engine: &Engine, queues: &[QueueName], handlers: Handlers) -> Worker {
+        let slots = |name: &str| match name {
+            // Layout keeps a core busy; more documents at once would only wait for each other.
+            PdfService::QUEUE => self.pdf.threads(),
+            _ => settings.worker_concurrency,
+        };
+        let worker = Worker::new(engine.clone()).config(settings.worker()).handlers(handlers);
+        if queues.is_empty() {
+            return worker.all_queues().queue(Queue::new(PdfService::QUEUE).concurrency(slots(PdfService::QUEUE)));
+        }
+        let named = queues.iter().map(|name| Queue::new(name.as_str()).concurrency(slots(name.as_str())));
+        named.fold(worker, Worker::queue)
+    }
+}
+
+/// The part of the configuration that the PDF service needs.
+pub(crate) fn pdf_config(settings: &Settings) -> PdfConfig {
+    PdfConfig {
+        templates: settings.templates.clone(),
+        assets: settings.asset_root.clone(),
+        threads: settings.pdf_threads,
+        time_max: settings.pdf_time_max,
+        result_retention: settings.pdf_result_retention,
+        ..PdfConfig::default()
+    }
+}
