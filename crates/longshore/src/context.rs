@@ -26,7 +26,8 @@ impl Context {
     pub(crate) fn open(&self) -> anyhow::Result<Opened> {
         let door = Door::system();
         let url = &self.settings.store;
-        let store = longshore::open_store(url, &door).with_context(|| format!("cannot open the store {url}"))?;
+        let store =
+            longshore::open_store(url, &door).with_context(|| format!("cannot open the store {url}"))?;
         Ok(Opened { engine: Engine::start(store.clone(), door), store })
     }
 }

@@ -45,14 +45,17 @@ impl System {
         let address = listener.local_addr().context("the listener has no address")?;
         let door = Door::system();
         let url = &settings.store;
-        let store = longshore::open_store(url, &door).with_context(|| format!("cannot open the store {url}"))?;
+        let store =
+            longshore::open_store(url, &door).with_context(|| format!("cannot open the store {url}"))?;
         let engine = Engine::start(store.clone(), door.clone());
         let services = Services::open(settings, &engine)?;
         let mut parts = JoinSet::new();
         let mut kinds = Vec::new();
         if wanted.worker {
             let handlers = services.handlers(wanted.test_kinds);
-            let worker = services.worker(settings, &engine, &settings.worker_queues, handlers).handlers(wanted.handlers.clone());
+            let worker = services
+                .worker(settings, &engine, &settings.worker_queues, handlers)
+                .handlers(wanted.handlers.clone());
             kinds = services.handlers(wanted.test_kinds).kinds();
             kinds.extend(wanted.handlers.kinds());
             let stop = stop.clone();

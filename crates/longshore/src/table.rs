@@ -28,7 +28,8 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let columns: Vec<_> = (0..self.rows[0].len()).map(|column| (self.width(column), self.is_number(column))).collect();
+        let columns: Vec<_> =
+            (0..self.rows[0].len()).map(|column| (self.width(column), self.is_number(column))).collect();
         for (index, row) in self.rows.iter().enumerate() {
             let cells = row.iter().zip(&columns).map(|(cell, (width, number))| match number {
                 true => format!("{cell:>width$}"),

@@ -17,8 +17,10 @@ impl Services {
     pub(crate) fn open(settings: &Settings, engine: &Engine) -> anyhow::Result<Self> {
         let door = engine.door();
         let root = settings.files.to_string_lossy();
-        let files = Files::open(&root, door.clone()).with_context(|| format!("cannot use the folder of produced files {root}"))?;
-        let pdf = PdfService::open(pdf_config(settings), files.clone(), door.clone()).context("cannot start the PDF service")?;
+        let files = Files::open(&root, door.clone())
+            .with_context(|| format!("cannot use the folder of produced files {root}"))?;
+        let pdf = PdfService::open(pdf_config(settings), files.clone(), door.clone())
+            .context("cannot start the PDF service")?;
         Ok(Self { files, pdf })
     }
 
@@ -30,7 +32,13 @@ impl Services {
     }
 
     /// A worker on these queues, or on all if none is named.
-    pub(crate) fn worker(&self, settings: &Settings, engine: &Engine, queues: &[QueueName], handlers: Handlers) -> Worker {
+    pub(crate) fn worker(
+        &self,
+        settings: &Settings,
+        engine: &Engine,
+        queues: &[QueueName],
+        handlers: Handlers,
+    ) -> Worker {
         let slots = |name: &str| match name {
             // Layout keeps a core busy; more documents at once would only wait for each other.
             PdfService::QUEUE => self.pdf.threads(),
@@ -38,7 +46,9 @@ impl Services {
         };
         let worker = Worker::new(engine.clone()).config(settings.worker()).handlers(handlers);
         if queues.is_empty() {
-            return worker.all_queues().queue(Queue::new(PdfService::QUEUE).concurrency(slots(PdfService::QUEUE)));
+            return worker
+                .all_queues()
+                .queue(Queue::new(PdfService::QUEUE).concurrency(slots(PdfService::QUEUE)));
         }
         let named = queues.iter().map(|name| Queue::new(name.as_str()).concurrency(slots(name.as_str())));
         named.fold(worker, Worker::queue)

@@ -1,11 +1,14 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use axum::Router;
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use longshore_core::KindName;
-use longshore_runtime::{Engine, Stop};
+use bytes::Bytes;
+use longshore_core::{JobId, KindName};
+use longshore_runtime::{Engine, Stop, Subscription};
 use longshore_services::{Files, PdfService};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -37,6 +40,25 @@ impl Default for ApiConfig {
     }
 }
 
+/// How long the HTTP face waits.
+#[derive(Clone, Debug)]
+pub struct Patience {
+    /// A client must send its head within this time, the first one and each that follows on its connection.
+    pub head: Duration,
+    /// A silent event stream sends a comment so often.
+    pub heartbeat: Duration,
+    /// Open requests may go on so long after the first step of a stop.
+    pub last_requests: Duration,
+}
+
+impl Default for Patience {
+    /// 15 s, 15 s, 10 s.
+    fn default() -> Self {
+        let quarter = Duration::from_secs(15);
+        Self { head: quarter, heartbeat: quarter, last_requests: Duration::from_secs(10) }
+    }
+}
+
 /// What the routes need. Cheap to clone.
 #[derive(Clone)]
 pub struct Api {
@@ -46,7 +68,10 @@ pub struct Api {
     pub(crate) kinds: Kinds,
     pub(crate) config: Arc<ApiConfig>,
     pub(crate) streams: Arc<AtomicUsize>,
+    pub(crate) patience: Patience,
     pub(crate) stop: Stop,
+    /// Makes the engine tell of events while no stream is open, so that a stream that comes back has missed nothing.
+    pub(crate) ear: Option<Arc<Subscription>>,
     pub(crate) started_at: longshore_core::Timestamp,
 }
 
@@ -66,12 +91,24 @@ impl Api {
             pdf,
             config: Arc::new(config),
             streams: Arc::default(),
+            patience: Patience::default(),
             stop: Stop::new(),
+            ear: None,
             started_at: engine.door().clock.now(),
             engine,
         }
     }
+
+    /// The same with other waits.
+    #[must_use]
+    pub fn patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
 }
+
+/// What every request shares.
+pub(crate) type Face = Arc<Api>;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -90,10 +127,16 @@ impl Api {
 )]
 struct Document;
 
-fn routes() -> OpenApiRouter<Api> {
+fn routes() -> OpenApiRouter<Face> {
+    let mut at_root = api::health::routes();
+    // The same routes stand at two places; each operation needs a name of its own.
+    for item in at_root.get_openapi_mut().paths.paths.values_mut() {
+        let id = item.get.as_mut().and_then(|operation| operation.operation_id.as_mut());
+        id.into_iter().for_each(|id| id.push_str("_at_root"));
+    }
     OpenApiRouter::with_openapi(Document::openapi())
         .nest("/api/v1", api::routes().merge(api::health::routes()))
-        .merge(api::health::routes())
+        .merge(at_root)
 }
 
 /// The OpenAPI document of all routes.
@@ -104,15 +147,34 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// All routes. Event streams end when `stop` drains.
 pub fn router(mut api: Api, stop: Stop) -> Router {
     api.stop = stop;
+    // No job has this id, so nothing gathers unread.
+    api.ear = Some(Arc::new(api.engine.hub().watch(&JobId::from_u128(0))));
+    let api: Face = Arc::new(api);
     let (routes, document) = routes().split_for_parts();
-    let document = Arc::new(serde_json::to_value(document).unwrap_or_default());
+    let document = Bytes::from(serde_json::to_vec(&document).unwrap_or_default());
+    let kind = HeaderValue::from_static("application/json");
+    let document = async move || ([(header::CONTENT_TYPE, kind)], document);
     routes
-        .route("/api/v1/openapi.json", get(async move || axum::Json((*document).clone())))
-        .fallback(async || ApiError::not_found("such route"))
-        .method_not_allowed_fallback(async || {
-            let status = axum::http::StatusCode::METHOD_NOT_ALLOWED;
-            ApiError::new(status, "method_not_allowed", "this route does not take this method")
-        })
+        .route("/api/v1/openapi.json", get(document))
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
         .layer(from_fn_with_state(api.clone(), correlation::layer))
         .with_state(api)
+}
+
+async fn no_route(method: Method, uri: Uri) -> ApiError {
+    let route = format!("route {method} {}; /api/v1/openapi.json lists them", shown(&uri));
+    ApiError::not_found(&route)
+}
+
+async fn no_method(method: Method, uri: Uri) -> ApiError {
+    let message =
+        format!("the route {} does not take {method}; the header Allow lists what it takes", shown(&uri));
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+}
+
+/// A path, cut to what a reader needs.
+fn shown(uri: &Uri) -> &str {
+    let path = uri.path();
+    &path[..path.floor_char_boundary(200)]
 }

@@ -1,5 +1,5 @@
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use longshore_core::{Invalid, StoreError};
 use longshore_runtime::ControlError;
@@ -18,7 +18,7 @@ pub struct ApiError {
     code: &'static str,
     message: String,
     details: Value,
-    retry_after_seconds: Option<u64>,
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 #[derive(Serialize)]
@@ -37,7 +37,7 @@ struct Inner<'a> {
 impl ApiError {
     /// With a status, a code and a sentence.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), details: Value::Null, retry_after_seconds: None }
+        Self { status, code, message: message.into(), details: Value::Null, header: None }
     }
 
     /// The same with something for programs.
@@ -49,8 +49,13 @@ impl ApiError {
 
     /// The same with a hint when to come back.
     #[must_use]
-    pub fn retry_after(mut self, seconds: u64) -> Self {
-        self.retry_after_seconds = Some(seconds);
+    pub fn retry_after(self, seconds: u64) -> Self {
+        self.header(header::RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
+    /// The same with the one header that belongs to it.
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.header = Some((name, value));
         self
     }
 
@@ -110,8 +115,8 @@ impl IntoResponse for ApiError {
         let error = Inner { code: self.code, message: &self.message, details: &self.details };
         let body = Wire { error, correlation_id: correlation::current() };
         let mut response = (self.status, Json(body)).into_response();
-        if let Some(seconds) = self.retry_after_seconds {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, value);
         }
         response
     }

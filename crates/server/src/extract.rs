@@ -1,37 +1,37 @@
 //! Reading requests, with errors that name the field, what was expected and what came.
 
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use std::fmt;
+use std::marker::PhantomData;
+
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::header;
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use longshore_core::{Invalid, JobId};
-use serde::de::DeserializeOwned;
-use serde_json::json;
+use longshore_core::{Invalid, JobId, QueueName};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
-use crate::app::Api;
+use crate::app::Face;
 use crate::error::ApiError;
+use crate::mistake::{explain, not_json};
 
 /// The whole body, within the limit.
 pub(crate) struct Body(pub(crate) Bytes);
 
-impl FromRequest<Api> for Body {
+impl FromRequest<Face> for Body {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, api: &Api) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, api: &Face) -> Result<Self, ApiError> {
         let limit = api.config.max_body_bytes;
         let collected = Limited::new(request.into_body(), limit).collect().await;
         collected.map(|body| Self(body.to_bytes())).map_err(|error| {
             if error.downcast_ref::<LengthLimitError>().is_some() {
-                let message = format!("the body is larger than {limit} bytes (max_body_bytes)");
-                ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message)
-                    .details(json!({ "limit": limit }))
+                let expected = format!("at most {limit} bytes (max_body_bytes)");
+                Invalid::new("body", expected, "more").code("payload_too_large").into()
             } else {
-                ApiError::new(
-                    StatusCode::BAD_REQUEST,
-                    "invalid_body",
-                    "the body could not be read to its end",
-                )
+                Invalid::new("body", "all of its bytes", "a part of them").code("invalid_body").into()
             }
         })
     }
@@ -39,52 +39,107 @@ impl FromRequest<Api> for Body {
 
 /// Reads JSON; an error names the path of the field.
 pub(crate) fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    // Paths cost time, so they are followed only when there is a mistake to find.
+    serde_json::from_slice(bytes).map_err(|error| find_mistake::<T>(bytes, &error).into())
+}
+
+fn find_mistake<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Invalid {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Invalid::new("body", "one JSON text", "nothing").code("invalid_json");
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        let inner = error.into_inner();
-        let code = if inner.is_data() { "invalid" } else { "invalid_json" };
-        let field = if path == "." { "body".to_owned() } else { path };
-        ApiError::new(StatusCode::BAD_REQUEST, code, format!("{field}: {inner}"))
-            .details(json!({ "field": field }))
-    })?;
-    deserializer.end().map_err(|error| {
-        ApiError::new(
-            StatusCode::BAD_REQUEST,
-            "invalid_json",
-            format!("body: expected the end of the JSON text: {error}"),
-        )
-    })?;
-    Ok(value)
+    match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+        Err(error) => {
+            let (path, error) = (error.path().to_string(), error.inner());
+            if error.is_data() { explain(&path, &error.to_string()) } else { not_json(&path, error) }
+        }
+        // The value is fine; something follows it.
+        Ok(_) => not_json(".", error),
+    }
+}
+
+/// A `T` that is written as an object. By themselves, structs can be read from arrays as well.
+#[derive(Clone, Debug)]
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OnlyMap<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for OnlyMap<T> {
+            type Value = T;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_map(OnlyMap(PhantomData)).map(Self)
+    }
+}
+
+async fn path_text(
+    parts: &mut Parts,
+    api: &Face,
+    field: &str,
+    code: &'static str,
+) -> Result<String, ApiError> {
+    let text = Path::<String>::from_request_parts(parts, api).await;
+    // What else can be wrong with a single text is how its bytes were written.
+    let wrong = |_| Invalid::new(field, "percent-encoded UTF-8", parts.uri.path()).code(code).into();
+    text.map(|Path(text)| text).map_err(wrong)
 }
 
 /// The id of a job in the path. A malformed one answers as an unknown one would not: it can never exist.
 pub(crate) struct PathId(pub(crate) JobId);
 
-impl FromRequestParts<Api> for PathId {
+impl FromRequestParts<Face> for PathId {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
-        let axum::extract::Path(text) =
-            axum::extract::Path::<String>::from_request_parts(parts, api)
-                .await
-                .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, "invalid_id", error.body_text()))?;
-        Ok(Self(JobId::parse(&text)?))
+    async fn from_request_parts(parts: &mut Parts, api: &Face) -> Result<Self, ApiError> {
+        Ok(Self(JobId::parse(&path_text(parts, api, "id", "invalid_id").await?)?))
     }
 }
 
-/// The query, with unknown parameters refused.
-pub(crate) struct Query<T>(pub(crate) T);
+/// The name of a queue in the path.
+pub(crate) struct PathQueue(pub(crate) QueueName);
 
-impl<T: DeserializeOwned> FromRequestParts<Api> for Query<T> {
+impl FromRequestParts<Face> for PathQueue {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _api: &Api) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, api: &Face) -> Result<Self, ApiError> {
+        Ok(Self(QueueName::new(path_text(parts, api, "queue", "invalid_name").await?)?))
+    }
+}
+
+/// The query, with unknown parameters refused. Every field of a `T` is an optional text, read by its route.
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequestParts<Face> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _api: &Face) -> Result<Self, ApiError> {
         let axum::extract::Query(query) =
             axum::extract::Query::<T>::try_from_uri(&parts.uri).map_err(|error| {
-                ApiError::new(StatusCode::BAD_REQUEST, "invalid", format!("query: {}", error.body_text()))
+                let text = error.body_text();
+                let start = ["unknown field", "duplicate field"].iter().find_map(|known| text.find(known));
+                explain(".", &text[start.unwrap_or(0)..])
             })?;
         Ok(Self(query))
+    }
+}
+
+/// Refuses every parameter: a misspelt wish must not be taken for none.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nothing {}
+
+/// Reads a yes or no of a query; not given is no.
+pub(crate) fn read_flag(field: &str, text: Option<&str>) -> Result<bool, Invalid> {
+    match text {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => Err(Invalid::new(field, "true or false", format!("{other:?}"))),
     }
 }
 
@@ -95,10 +150,10 @@ pub(crate) struct Idempotency {
 
 const KEY_BYTES_MAX: usize = 200;
 
-impl FromRequestParts<Api> for Idempotency {
+impl FromRequestParts<Face> for Idempotency {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _api: &Api) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, _api: &Face) -> Result<Self, ApiError> {
         let Some(value) = parts.headers.get("idempotency-key") else { return Ok(Self { key: None }) };
         let text =
             value.to_str().ok().map(str::trim).filter(|text| (1..=KEY_BYTES_MAX).contains(&text.len()));
@@ -111,13 +166,11 @@ impl FromRequestParts<Api> for Idempotency {
     }
 }
 
-/// Whether only the head of the answer is wanted.
-pub(crate) fn is_head(method: &Method) -> bool {
-    *method == Method::HEAD
-}
-
 /// Whether the client has this version already.
 pub(crate) fn has_version(headers: &header::HeaderMap, etag: &str) -> bool {
-    let given = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    given.split(',').map(|tag| tag.trim().trim_start_matches("W/")).any(|tag| tag == etag || tag == "*")
+    let given = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    given
+        .flat_map(|tags| tags.split(','))
+        .map(|tag| tag.trim().trim_start_matches("W/"))
+        .any(|tag| tag == etag || tag == "*")
 }

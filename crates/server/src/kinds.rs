@@ -1,8 +1,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use axum::http::StatusCode;
-use longshore_core::{KindName, Timestamp};
+use longshore_core::{Invalid, KindName, Timestamp};
 use longshore_runtime::Engine;
 use serde_json::json;
 use tokio::sync::Mutex;
@@ -24,11 +23,13 @@ impl Kinds {
         Self { known: Arc::new(RwLock::new(own.iter().cloned().collect())), looked_at: Arc::default() }
     }
 
-    fn knows(&self, kind: &KindName) -> bool {
+    /// Whether it is known without asking.
+    pub(crate) fn knows(&self, kind: &KindName) -> bool {
         self.known.read().unwrap_or_else(PoisonError::into_inner).contains(kind)
     }
 
-    pub(crate) async fn check(&self, engine: &Engine, kind: &KindName) -> Result<(), ApiError> {
+    /// Refuses a kind that nobody can run; `field` says where the caller wrote it.
+    pub(crate) async fn check(&self, engine: &Engine, kind: &KindName, field: &str) -> Result<(), ApiError> {
         if self.knows(kind) {
             return Ok(());
         }
@@ -50,8 +51,10 @@ impl Kinds {
             self.known.read().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
         known.sort_unstable();
         let names = known.iter().map(KindName::as_str).collect::<Vec<_>>().join(", ");
-        let message = format!("kind: expected one that a live worker knows ({names}), got {kind}");
-        Err(ApiError::new(StatusCode::BAD_REQUEST, "unknown_kind", message)
-            .details(json!({ "field": "kind", "known": known })))
+        let expected = format!("a kind that a live worker knows ({names})");
+        let invalid = Invalid::new(field, expected, format!("{:?}", kind.as_str())).code("unknown_kind");
+        let details =
+            json!({ "field": field, "expected": invalid.expected, "got": invalid.got, "known": known });
+        Err(ApiError::from(invalid).details(details))
     }
 }

@@ -8,9 +8,10 @@ mod error;
 mod extract;
 mod kinds;
 mod layers;
+mod mistake;
 mod serve;
 mod sse;
 
-pub use app::{Api, ApiConfig, openapi, router};
+pub use app::{Api, ApiConfig, Patience, openapi, router};
 pub use error::ApiError;
 pub use serve::serve;

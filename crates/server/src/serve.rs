@@ -8,30 +8,31 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use longshore_runtime::Stop;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use crate::app::{Api, router};
 
-/// A client must send its head within this time.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long open requests may go on after the first step of a stop.
-const LAST_REQUESTS: Duration = Duration::from_secs(10);
 /// Bytes of the head of a request.
 const HEAD_BYTES_MAX: usize = 64 * 1_024;
 
 /// Serves until `stop`: its first step lets open requests end, its second cuts them.
 pub async fn serve(listener: TcpListener, api: Api, stop: Stop) -> io::Result<()> {
     let clock = api.engine.door().clock.clone();
+    let patience = api.patience.clone();
     let routes: Router = router(api, stop.clone());
     let connections = GracefulShutdown::new();
+    // Dropping them cuts the connections, also when this future is dropped.
+    let mut tasks = JoinSet::new();
     let mut protocol = http1::Builder::new();
     protocol
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(patience.head)
         .max_buf_size(HEAD_BYTES_MAX)
         .pipeline_flush(true);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
+            Some(_) = tasks.join_next() => continue,
             () = stop.draining() => break,
         };
         let (socket, _) = match accepted {
@@ -46,7 +47,7 @@ pub async fn serve(listener: TcpListener, api: Api, stop: Stop) -> io::Result<()
         let _ = socket.set_nodelay(true);
         let service = TowerToHyperService::new(routes.clone());
         let connection = connections.watch(protocol.serve_connection(TokioIo::new(socket), service));
-        tokio::spawn(async move {
+        tasks.spawn(async move {
             // A client that hangs up is not our error.
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended early");
@@ -54,7 +55,7 @@ pub async fn serve(listener: TcpListener, api: Api, stop: Stop) -> io::Result<()
         });
     }
     drop(listener);
-    let deadline = clock.now() + LAST_REQUESTS;
+    let deadline = clock.now() + patience.last_requests;
     tokio::select! {
         () = connections.shutdown() => {}
         () = stop.cutting() => {}

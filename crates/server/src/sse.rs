@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -16,8 +15,6 @@ use tokio::sync::mpsc;
 use crate::app::Api;
 use crate::error::ApiError;
 
-/// A silent stream sends a comment so often.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Frames that a slow client may leave unread before the stream waits for it.
 const UNREAD_MAX: usize = 64;
 
@@ -52,8 +49,11 @@ impl Sender {
         if let Some(number) = number {
             let _ = writeln!(frame, "id: {}-{number}", self.epoch);
         }
-        let data = serde_json::to_string(data).unwrap_or_default();
-        let _ = write!(frame, "data: {data}\n\n");
+        // Args and results are kept byte for byte, line breaks included; a frame needs its field before each line.
+        for line in serde_json::to_string(data).unwrap_or_default().split(['\n', '\r']) {
+            let _ = writeln!(frame, "data: {line}");
+        }
+        frame.push('\n');
         self.frames.send(Bytes::from(frame)).await.map_err(|_| Gone)
     }
 
@@ -74,7 +74,7 @@ pub(crate) fn open(api: &Api) -> Result<(Response, Sender), ApiError> {
     }
     let (frames, waiting) = mpsc::channel(UNREAD_MAX);
     let sender = Sender { frames, epoch: api.engine.hub().epoch().to_owned(), _place: place };
-    let clock = api.engine.door().clock.clone();
+    let (clock, heartbeat) = (api.engine.door().clock.clone(), api.patience.heartbeat);
     let stream = futures_util::stream::unfold((waiting, true), move |(mut waiting, first)| {
         let clock = clock.clone();
         async move {
@@ -83,7 +83,7 @@ pub(crate) fn open(api: &Api) -> Result<(Response, Sender), ApiError> {
             }
             let frame = tokio::select! {
                 frame = waiting.recv() => frame?,
-                () = clock.sleep_until(clock.now() + HEARTBEAT) => Bytes::from_static(b": alive\n\n"),
+                () = clock.sleep_until(clock.now() + heartbeat) => Bytes::from_static(b": alive\n\n"),
             };
             Some((Ok(frame), (waiting, false)))
         }

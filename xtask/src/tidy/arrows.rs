@@ -18,9 +18,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("storetest", &["core"]),
     ("macros", &[]),
     ("runtime", &["core", "resilience", "telemetry"]),
-    ("services", &["runtime", "resilience", "pool", "pdf"]),
-    ("server", &["runtime", "services", "resilience", "telemetry"]),
-    ("lab", &["runtime", "resilience", "telemetry"]),
+    ("services", &["core", "runtime", "resilience", "pool", "pdf"]),
+    ("server", &["core", "runtime", "services", "resilience", "telemetry"]),
+    ("lab", &["core", "runtime", "resilience", "telemetry"]),
     ("longshore", &[EVERYTHING]),
     ("xtask", &["core"]),
 ];

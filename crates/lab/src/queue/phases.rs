@@ -73,7 +73,10 @@ impl Bench<'_> {
         let keeper = Keeper::new(self.engine.clone(), KeeperConfig::default());
         tasks.push(tokio::spawn(keeper.run(stop.clone())));
         for queue in ["idle-1", "idle-2"] {
-            let worker = Worker::new(self.engine.clone()).queue(Queue::new(queue)).handle("test.noop", noop);
+            let worker = Worker::new(self.engine.clone())
+                .config(beside_the_keeper())
+                .queue(Queue::new(queue))
+                .handle("test.noop", noop);
             let stop = stop.clone();
             tasks.push(tokio::spawn(async move { drop(worker.run_until(stop).await) }));
         }
@@ -129,7 +132,7 @@ impl Bench<'_> {
         let valid = info.counts.total() == ended && meters.refused.load(Ordering::Relaxed) == 0;
         let cpu = before
             .zip(after)
-            .map(|(before, after)| (after - before).as_secs_f64() * 1e6 / self.plan.jobs as f64);
+            .map(|(before, after)| after.saturating_sub(before).as_secs_f64() * 1e6 / self.plan.jobs as f64);
         Ok((self.plan.jobs as f64 / elapsed.as_secs_f64(), cpu, valid))
     }
 
@@ -140,7 +143,7 @@ impl Bench<'_> {
     ) -> (Stop, JoinHandle<Result<(), longshore_core::StoreError>>) {
         let stop = Stop::new();
         let worker = Worker::new(self.engine.clone())
-            .config(WorkerConfig::default())
+            .config(beside_the_keeper())
             .queue(Queue::new(queue).concurrency(self.plan.slots))
             .handle("test.noop", handler);
         (stop.clone(), tokio::spawn(worker.run_until(stop)))
@@ -227,6 +230,11 @@ impl Bench<'_> {
         worker.await??;
         Ok(Spread::of(times))
     }
+}
+
+/// One keeper is enough for all workers of this process.
+fn beside_the_keeper() -> WorkerConfig {
+    WorkerConfig { keeps: false, ..WorkerConfig::default() }
 }
 
 async fn noop() -> Result<(), Outcome> {

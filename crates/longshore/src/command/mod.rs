@@ -83,7 +83,10 @@ impl Cli {
             // The lab measures stores of its own, any number of them.
             Command::Lab(lab::Lab::Queue(command)) => return wait_for(command.run(global.store)),
             Command::Demo(_) if !global.store.is_empty() => {
-                return Err(Usage("--store: expected nothing, because the demo brings its own store".to_owned()).into());
+                return Err(Usage(
+                    "--store: expected nothing, because the demo brings its own store".to_owned(),
+                )
+                .into());
             }
             Command::Demo(command) => return wait_for(command.run()),
             _ => {}
@@ -116,7 +119,10 @@ impl Command {
 impl Global {
     fn context(&self, mut flags: Vec<Flag>) -> anyhow::Result<Context> {
         if let [_, _, ..] = self.store.as_slice() {
-            return Err(Usage("--store: expected one URL, got several; only `lab queue` takes more".to_owned()).into());
+            return Err(Usage(
+                "--store: expected one URL, got several; only `lab queue` takes more".to_owned(),
+            )
+            .into());
         }
         flags.extend(self.store.first().map(|url| Flag::new("store", "--store", url)));
         let sources = Sources { file: read_file(self.config.as_deref())?, environment: environment(), flags };
@@ -146,7 +152,10 @@ fn read_file(named: Option<&Path>) -> anyhow::Result<Option<(String, String)>> {
 
 /// Runs a command on all cores.
 fn wait_for(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
     let ended = runtime.block_on(command);
     // Whatever still runs was let go of by its owner: blocking work that nobody waits for must not hold up the end.
     runtime.shutdown_background();

@@ -27,7 +27,8 @@ pub(crate) struct Serve {
 impl Serve {
     pub(super) fn flags(&self) -> Vec<Flag> {
         let listen = self.listen.iter().map(|text| Flag::new("listen", "--listen", text));
-        let slots = self.concurrency.iter().map(|text| Flag::new("worker_concurrency", "--concurrency", text));
+        let slots =
+            self.concurrency.iter().map(|text| Flag::new("worker_concurrency", "--concurrency", text));
         listen.chain(slots).collect()
     }
 
@@ -45,5 +46,6 @@ impl Serve {
 /// Sets up logging for a command that runs for long.
 pub(super) fn start_logs(context: &Context) -> anyhow::Result<()> {
     let settings = &context.settings;
-    logs::start(settings.log_format, &settings.log_level).map_err(|error| Usage(format!("log_level: {error}")).into())
+    logs::start(settings.log_format, &settings.log_level)
+        .map_err(|error| Usage(format!("log_level: {error}")).into())
 }

@@ -1,7 +1,14 @@
 //! Sizes as people write them.
 
-const UNITS: [(&str, u64); 7] =
-    [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000), ("B", 1)];
+const UNITS: [(&str, u64); 7] = [
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("GB", 1_000_000_000),
+    ("MB", 1_000_000),
+    ("kB", 1_000),
+    ("B", 1),
+];
 
 /// Reads `16MiB`, `500 kB` or a number of bytes.
 pub(super) fn parse(text: &str) -> Option<u64> {
@@ -28,7 +35,9 @@ mod tests {
 
     #[test]
     fn sizes_are_read_as_they_are_written() {
-        for (text, bytes) in [("16MiB", 16 << 20), ("500 kB", 500_000), ("1GiB", 1 << 30), ("77", 77), ("3B", 3)] {
+        for (text, bytes) in
+            [("16MiB", 16 << 20), ("500 kB", 500_000), ("1GiB", 1 << 30), ("77", 77), ("3B", 3)]
+        {
             assert_eq!(parse(text), Some(bytes), "{text}");
             assert_eq!(parse(&format(bytes)), Some(bytes));
         }

@@ -85,12 +85,20 @@ impl Kind {
     fn text(self, text: &str) -> Option<Value> {
         let plain = || Value::Text(text.to_owned());
         match self {
-            Self::Store => (text == "memory:" || text.strip_prefix("sqlite:").is_some_and(|path| !path.is_empty())).then(plain),
+            Self::Store => (text == "memory:"
+                || text.strip_prefix("sqlite:").is_some_and(|path| !path.is_empty()))
+            .then(plain),
             Self::Address => text.parse::<SocketAddr>().ok().map(|address| Value::Text(address.to_string())),
             Self::Path { optional } => (optional || !text.is_empty()).then(plain),
-            Self::Count { min, max } => text.parse().ok().filter(|count| (min..=max).contains(count)).map(Value::Count),
-            Self::Bytes { min, max } => bytes::parse(text).filter(|size| (min..=max).contains(size)).map(Value::Bytes),
-            Self::Duration { min } => parse_duration(text).ok().filter(|duration| *duration >= min).map(Value::Duration),
+            Self::Count { min, max } => {
+                text.parse().ok().filter(|count| (min..=max).contains(count)).map(Value::Count)
+            }
+            Self::Bytes { min, max } => {
+                bytes::parse(text).filter(|size| (min..=max).contains(size)).map(Value::Bytes)
+            }
+            Self::Duration { min } => {
+                parse_duration(text).ok().filter(|duration| *duration >= min).map(Value::Duration)
+            }
             Self::Queues if text.starts_with('[') => queues(&serde_json::from_str::<Vec<String>>(text).ok()?),
             Self::Queues if text.is_empty() => Some(Value::Names(Vec::new())),
             // A bare number in a file is no list, and no name that anybody would mean.
@@ -117,7 +125,9 @@ impl Kind {
             Self::Duration { min } => format!("a duration such as 300ms, 30s or 5m{}", at_least(min)),
             Self::Queues => "a list of queue names such as mail,pdf".to_owned(),
             Self::OneOf(words) => words.join(" or "),
-            Self::Level => "error, warn, info, debug, trace, or a filter such as info,longshore=debug".to_owned(),
+            Self::Level => {
+                "error, warn, info, debug, trace, or a filter such as info,longshore=debug".to_owned()
+            }
         }
     }
 }

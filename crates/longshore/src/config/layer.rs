@@ -53,12 +53,19 @@ pub(super) fn all(sources: &Sources, mistakes: &mut Vec<Mistake>) -> Vec<Said> {
         said.extend(file(text, mistakes, |line| Origin::File(name.clone(), line)));
     }
     said.extend(environment(&sources.environment));
-    said.extend(sources.flags.iter().map(|flag| (flag.key.to_owned(), Raw::Text(flag.text.clone()), Origin::Flag(flag.flag))));
+    said.extend(
+        sources
+            .flags
+            .iter()
+            .map(|flag| (flag.key.to_owned(), Raw::Text(flag.text.clone()), Origin::Flag(flag.flag))),
+    );
     said
 }
 
 fn environment(variables: &[(String, String)]) -> Vec<Said> {
-    let said = |key: &str, name: &str, text: &str| (key.to_owned(), Raw::Text(text.to_owned()), Origin::Variable(name.to_owned()));
+    let said = |key: &str, name: &str, text: &str| {
+        (key.to_owned(), Raw::Text(text.to_owned()), Origin::Variable(name.to_owned()))
+    };
     let aliased = variables.iter().filter_map(|(name, text)| {
         let (alias, key) = ALIASES.iter().find(|(alias, _)| alias == name)?;
         Some(said(key, alias, text))
@@ -66,7 +73,8 @@ fn environment(variables: &[(String, String)]) -> Vec<Said> {
     let ours = variables.iter().filter_map(|(name, text)| {
         let short = name.strip_prefix(PREFIX).filter(|_| !OTHERS.contains(&name.as_str()))?;
         // Only the exact spelling is a key, so that LONGSHORE_lease is not taken for one and ignored elsewhere.
-        let key = KEYS.iter().find(|key| key.name.to_uppercase() == short).map_or(name.as_str(), |key| key.name);
+        let key =
+            KEYS.iter().find(|key| key.name.to_uppercase() == short).map_or(name.as_str(), |key| key.name);
         Some(said(key, name, text))
     });
     aliased.chain(ours).collect()

@@ -20,8 +20,19 @@ pub(crate) struct Mistake {
 pub(crate) struct Mistakes(pub(super) Vec<Mistake>);
 
 impl Mistake {
-    pub(super) fn new(key: &str, origin: Origin, expected: impl Into<String>, got: impl Into<String>) -> Self {
-        Self { key: key.to_owned(), origin: Some(origin), expected: expected.into(), got: got.into(), hint: None }
+    pub(super) fn new(
+        key: &str,
+        origin: Origin,
+        expected: impl Into<String>,
+        got: impl Into<String>,
+    ) -> Self {
+        Self {
+            key: key.to_owned(),
+            origin: Some(origin),
+            expected: expected.into(),
+            got: got.into(),
+            hint: None,
+        }
     }
 
     /// A key that does not exist.
@@ -35,7 +46,8 @@ impl Mistake {
         }
         let hint = nearest(name, keys()).map(ToOwned::to_owned);
         // A whole table is shown by its name, whatever stands in it.
-        let expected = if matches!(raw, Raw::Other("table")) { "a known key, and no tables" } else { "a known key" };
+        let expected =
+            if matches!(raw, Raw::Other("table")) { "a known key, and no tables" } else { "a known key" };
         Self { hint, ..Self::new(name, origin, expected, name) }
     }
 }

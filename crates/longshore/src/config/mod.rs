@@ -10,14 +10,13 @@ mod value;
 
 pub(crate) use layer::{Flag, Sources};
 pub(crate) use mistake::Mistakes;
-pub(crate) use settings::{LogFormat, Settings};
+pub(crate) use settings::Settings;
 pub(crate) use value::{Origin, Value};
 
 use std::collections::BTreeMap;
 
 use kind::KEYS;
 use mistake::Mistake;
-use value::Raw;
 
 /// The defaults and the manual.
 pub(crate) const MANUAL: &str = include_str!("../../config.default.toml");
@@ -67,7 +66,8 @@ mod tests {
         let defaults = Effective::read(&Sources::default()).unwrap();
         let shown: Vec<&str> = defaults.rows().map(|(name, ..)| name).collect();
         assert_eq!(shown.len(), KEYS.len());
-        let keys = MANUAL.lines().filter_map(|line| line.split_once(" = ")).filter(|(key, _)| !key.starts_with('#'));
+        let keys =
+            MANUAL.lines().filter_map(|line| line.split_once(" = ")).filter(|(key, _)| !key.starts_with('#'));
         assert_eq!(keys.map(|(key, _)| key).collect::<Vec<_>>(), shown);
         let undocumented = MANUAL.split("\n\n").find(|part| !part.starts_with('#'));
         assert_eq!(undocumented, None);
@@ -81,7 +81,9 @@ mod tests {
             flags: vec![Flag::new("store", "--store", "memory:")],
         };
         let effective = Effective::read(&sources).unwrap();
-        let row = |key| effective.rows().find(|row| row.0 == key).map(|row| format!("{} {}", row.1, row.2)).unwrap();
+        let row = |key| {
+            effective.rows().find(|row| row.0 == key).map(|row| format!("{} {}", row.1, row.2)).unwrap()
+        };
         assert_eq!(row("lease"), "2m LONGSHORE_LEASE");
         assert_eq!(row("scan_interval"), "2s here.toml:2");
         assert_eq!(row("store"), "memory: --store");
@@ -92,7 +94,10 @@ mod tests {
     fn all_mistakes_are_told_at_once() {
         let sources = Sources {
             file: Some(("a.toml".into(), "lease = \"soon\"\n\nleese = 3\nworker_queues = 4".into())),
-            environment: vec![("LONGSHORE_LISEN".into(), "x".into()), ("LONGSHORE_LOG_FORMAT".into(), "xml".into())],
+            environment: vec![
+                ("LONGSHORE_LISEN".into(), "x".into()),
+                ("LONGSHORE_LOG_FORMAT".into(), "xml".into()),
+            ],
             flags: vec![Flag::new("worker_concurrency", "--concurrency", "0")],
         };
         let told = read(&sources);

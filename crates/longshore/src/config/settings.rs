@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use longshore_core::{DurationText, QueueName, Retention};
 use longshore_runtime::{KeeperConfig, WorkerConfig};
+use longshore_telemetry::logs::Format as LogFormat;
 
 use super::Effective;
 use super::value::Value;
-
-pub(crate) use longshore_telemetry::logs::Format as LogFormat;
 
 /// The configuration as the program uses it. The meaning of each is in the manual, `config.default.toml`.
 #[derive(Clone, Debug)]
@@ -81,15 +80,18 @@ impl Settings {
     /// For a worker of this process.
     pub(crate) fn worker(&self) -> WorkerConfig {
         WorkerConfig {
+            // The commands bring a keeper of their own.
+            keeps: false,
             id: None,
             concurrency: self.worker_concurrency,
             lease: self.lease,
             stop_deadline: self.stop_deadline,
             scan_interval: self.scan_interval,
+            keeps: true,
         }
     }
 
-    /// For the keeper of this process.
+    /// For the keeper of a process without a worker; a worker keeps by itself.
     pub(crate) fn keeper(&self) -> KeeperConfig {
         KeeperConfig { scan_interval: self.scan_interval, ..KeeperConfig::default() }
     }

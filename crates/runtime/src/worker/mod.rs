@@ -24,6 +24,7 @@ use crate::attempt::Running;
 use crate::engine::Engine;
 use crate::extract::States;
 use crate::handler::{Handler, Handlers, KindOptions, Kinded};
+use crate::keeper::{Keeper, KeeperConfig};
 use crate::roster;
 use crate::stop::Stop;
 
@@ -38,8 +39,11 @@ pub struct WorkerConfig {
     pub lease: Duration,
     /// How long running attempts may go on after the first step of a stop.
     pub stop_deadline: Duration,
-    /// Longest time between two looks for ready jobs that nobody asked for.
+    /// Longest time between two looks that nobody asked for.
     pub scan_interval: Duration,
+    /// Whether the worker also keeps: makes due jobs ready, takes back lost leases, prunes. Some process on a store has
+    /// to; any number of them may.
+    pub keeps: bool,
 }
 
 impl Default for WorkerConfig {
@@ -50,6 +54,7 @@ impl Default for WorkerConfig {
             lease: LEASE,
             stop_deadline: Duration::from_secs(30),
             scan_interval: Duration::from_secs(1),
+            keeps: true,
         }
     }
 }
@@ -198,7 +203,12 @@ impl Worker {
         roster::tell(&**store, &desk.info(), desk.engine.now()).await?;
         desk.tell(EventName::WorkerUp);
         let pulse = pulse::start(desk.clone())?;
-        let ended = turn::run(&desk, &stop).await;
+        let keeps = KeeperConfig { scan_interval: desk.config.scan_interval, ..KeeperConfig::default() };
+        let keeper = desk.config.keeps.then(|| Keeper::new(desk.engine.clone(), keeps));
+        let ended = tokio::select! {
+            ended = turn::run(&desk, &stop) => ended,
+            () = keep(keeper) => Ok(()),
+        };
         pulse.stop();
         let _ = roster::leave(&**store, &desk.id, desk.engine.now()).await;
         desk.tell(EventName::WorkerDown);
@@ -318,6 +328,14 @@ impl Desk {
         if first {
             self.news.notify_one();
         }
+    }
+}
+
+/// Keeps until the worker is done; it goes on while the worker drains.
+async fn keep(keeper: Option<Keeper>) {
+    match keeper {
+        Some(keeper) => keeper.run(Stop::new()).await,
+        None => std::future::pending().await,
     }
 }
 

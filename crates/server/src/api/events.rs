@@ -3,13 +3,14 @@ use std::time::Duration;
 use axum::extract::State as Shared;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use longshore_core::{Event, EventName, JobId, State};
+use longshore_core::{Event, EventName, Invalid, JobId, KindName, QueueName, State};
 use longshore_runtime::{Numbered, Replay, Subscription};
 use serde::Deserialize;
+use serde::de::IntoDeserializer;
 use utoipa::IntoParams;
 
 use super::record::ErrorBody;
-use crate::app::Api;
+use crate::app::{Api, Face};
 use crate::error::ApiError;
 use crate::extract::{PathId, Query};
 use crate::sse::{self, Gone, Sender};
@@ -26,11 +27,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
         (status = 503, description = "Too many streams are open", body = ErrorBody)
     )
 )]
-pub(crate) async fn of_job(Shared(api): Shared<Api>, PathId(id): PathId) -> Result<Response, ApiError> {
+pub(crate) async fn of_job(Shared(api): Shared<Face>, PathId(id): PathId) -> Result<Response, ApiError> {
     // Listens before it looks, so that nothing falls between the two.
     let events = api.engine.hub().watch(&id);
-    let job = api.engine.control().job(&id).await?;
     let (response, sender) = sse::open(&api)?;
+    let job = api.engine.control().job(&id).await?;
     tokio::spawn(async move {
         let stop = api.stop.clone();
         tokio::select! {
@@ -64,7 +65,10 @@ async fn follow(
                 let name = if event.event == EventName::Progress { "progress" } else { "state" };
                 sender.send(name, Some(number), &event).await?;
                 last = (event.state.unwrap_or(last.0), event.attempt.unwrap_or(last.1));
-                ended = event.event.is_end() || event.event == EventName::Removed;
+                // An old end may be told after the job was retried; the record knows.
+                ended = event.event == EventName::Removed
+                    || event.event.is_end()
+                        && api.engine.control().job(id).await.map_or(true, |job| job.state.is_end());
             }
             _ => match api.engine.control().job(id).await {
                 Ok(job) if (job.state, job.attempt) != last => {
@@ -93,23 +97,49 @@ pub(crate) struct EventsQuery {
     kind: Option<String>,
     /// Only these events, separated by commas, such as `job:failed,job:completed`.
     event: Option<String>,
-    /// Only events after which a job is in this state.
+    /// Only events after which a job is in one of these states, separated by commas.
     state: Option<String>,
 }
 
+/// What of all events a client wants to hear.
+#[derive(Default)]
+struct Wanted {
+    queue: Option<QueueName>,
+    kind: Option<KindName>,
+    events: Vec<EventName>,
+    states: Vec<State>,
+}
+
 impl EventsQuery {
-    fn wants(&self, event: &Event) -> bool {
-        let state = event.state.map(State::as_str);
-        self.queue.as_ref().is_none_or(|queue| event.queue.as_ref().is_some_and(|own| own.as_str() == queue))
-            && self
-                .kind
-                .as_ref()
-                .is_none_or(|kind| event.kind.as_ref().is_some_and(|own| own.as_str() == kind))
-            && self
-                .event
-                .as_ref()
-                .is_none_or(|names| names.split(',').any(|name| name == event.event.as_str()))
-            && self.state.as_ref().is_none_or(|wanted| state == Some(wanted))
+    fn wanted(&self) -> Result<Wanted, Invalid> {
+        let words = |text: &Option<String>| -> Vec<String> {
+            text.iter().flat_map(|text| text.split(',')).map(str::to_owned).collect()
+        };
+        Ok(Wanted {
+            queue: self.queue.as_ref().map(QueueName::new).transpose()?,
+            kind: self.kind.as_ref().map(KindName::new).transpose()?,
+            events: words(&self.event).into_iter().map(event_name).collect::<Result<_, _>>()?,
+            states: words(&self.state).iter().map(|state| state.parse()).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+fn event_name(text: String) -> Result<EventName, Invalid> {
+    let got = format!("{text:?}");
+    let read = EventName::deserialize(IntoDeserializer::<serde::de::value::Error>::into_deserializer(text));
+    read.map_err(|error| {
+        let text = error.to_string();
+        let known = text.split_once(", expected ").map_or("the name of an event", |(_, known)| known);
+        Invalid::new("event", known.replace('`', ""), got)
+    })
+}
+
+impl Wanted {
+    fn has(&self, event: &Event) -> bool {
+        (self.queue.is_none() || self.queue == event.queue)
+            && (self.kind.is_none() || self.kind == event.kind)
+            && (self.events.is_empty() || self.events.contains(&event.event))
+            && (self.states.is_empty() || event.state.is_some_and(|state| self.states.contains(&state)))
     }
 }
 
@@ -118,14 +148,17 @@ impl EventsQuery {
     get, path = "/events", tag = "events", params(EventsQuery),
     responses(
         (status = 200, description = "text/event-stream; with Last-Event-ID it goes on where it was, or starts with a snapshot if that is too long ago"),
+        (status = 400, description = "No such event or state", body = ErrorBody),
         (status = 503, description = "Too many streams are open", body = ErrorBody)
     )
 )]
 pub(crate) async fn of_all(
-    Shared(api): Shared<Api>,
+    Shared(api): Shared<Face>,
     Query(query): Query<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
+    let wanted = query.wanted()?;
+    let (response, sender) = sse::open(&api)?;
     let resumed = sse::resume_after(&api, &headers);
     let (replay, events) = api.engine.hub().resume(resumed.unwrap_or(u64::MAX));
     let missed = match (resumed, replay) {
@@ -133,14 +166,13 @@ pub(crate) async fn of_all(
         _ => None,
     };
     let overview = if missed.is_none() { Some(api.engine.control().overview().await?) } else { None };
-    let (response, sender) = sse::open(&api)?;
     tokio::spawn(async move {
         let stop = api.stop.clone();
         let tell = async {
             if let Some(overview) = overview {
                 sender.send("snapshot", None, &overview).await?;
             }
-            pass_on(&query, missed.unwrap_or_default(), events, &sender).await
+            pass_on(&wanted, missed.unwrap_or_default(), events, &sender).await
         };
         tokio::select! {
             _ = tell => {}
@@ -152,18 +184,18 @@ pub(crate) async fn of_all(
 }
 
 async fn pass_on(
-    query: &EventsQuery,
+    wanted: &Wanted,
     missed: Vec<Numbered>,
     mut events: Subscription,
     sender: &Sender,
 ) -> Result<(), Gone> {
-    for Numbered { number, event } in missed.iter().filter(|one| query.wants(&one.event)) {
+    for Numbered { number, event } in missed.iter().filter(|one| wanted.has(&one.event)) {
         sender.send(event.event.as_str(), Some(*number), event).await?;
     }
     while let Some(Numbered { number, event }) = events.next().await {
         if event.event == EventName::Gap {
             sender.send("gap", None, &event).await?;
-        } else if query.wants(&event) {
+        } else if wanted.has(&event) {
             sender.send(event.event.as_str(), Some(number), &event).await?;
         }
     }

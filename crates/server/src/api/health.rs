@@ -9,9 +9,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::metrics;
-use crate::app::Api;
+use crate::app::{Api, Face};
 
-pub(crate) fn routes() -> OpenApiRouter<Api> {
+pub(crate) fn routes() -> OpenApiRouter<Face> {
     OpenApiRouter::new()
         .routes(routes!(health))
         .routes(routes!(live))
@@ -41,7 +41,7 @@ pub(crate) struct Health {
     get, path = "/health", tag = "health",
     responses((status = 200, body = Health), (status = 503, description = "The store does not answer", body = Health))
 )]
-pub(crate) async fn health(Shared(api): Shared<Api>) -> Response {
+pub(crate) async fn health(Shared(api): Shared<Face>) -> Response {
     let control = api.engine.control();
     let workers = control.workers().await;
     let message = workers.as_ref().err().map(|_| "the store does not answer".to_owned());
@@ -76,7 +76,7 @@ pub(crate) async fn live() -> Json<Alive> {
     get, path = "/health/ready", tag = "health",
     responses((status = 200, body = Health), (status = 503, description = "Not now", body = Health))
 )]
-pub(crate) async fn ready(Shared(api): Shared<Api>) -> Response {
+pub(crate) async fn ready(Shared(api): Shared<Face>) -> Response {
     if api.stop.is_draining() {
         return answer(&api, Some("the process is about to stop".to_owned()), None);
     }
@@ -94,7 +94,7 @@ pub(crate) async fn ready(Shared(api): Shared<Api>) -> Response {
 
 /// Everything that is measured, as Prometheus reads it.
 #[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, description = "Prometheus text", body = String)))]
-pub(crate) async fn scrape(Shared(api): Shared<Api>) -> Response {
+pub(crate) async fn scrape(Shared(api): Shared<Face>) -> Response {
     ([(header::CONTENT_TYPE, longshore_telemetry::Exposition::CONTENT_TYPE)], metrics::text(&api).await)
         .into_response()
 }

@@ -10,9 +10,9 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::record::{ErrorBody, JobList, JobRecord};
-use crate::app::Api;
+use crate::app::Face;
 use crate::error::ApiError;
-use crate::extract::{PathId, Query};
+use crate::extract::{Nothing, PathId, Query, read_flag};
 
 /// The longest that one request waits for the end of a job.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -35,7 +35,8 @@ pub(crate) struct ListQuery {
     /// `next_cursor` of the page before.
     cursor: Option<String>,
     /// Jobs on the page, 1 to 1000; 50 if not given.
-    limit: Option<usize>,
+    #[param(value_type = Option<usize>)]
+    limit: Option<String>,
 }
 
 impl ListQuery {
@@ -54,16 +55,17 @@ impl ListQuery {
     }
 
     fn page(&self) -> Result<Page, Invalid> {
-        let limit = self.limit.unwrap_or(PAGE_DEFAULT);
-        if !(1..=PAGE_JOBS_MAX).contains(&limit) {
-            return Err(Invalid::new("limit", format!("a whole number from 1 to {PAGE_JOBS_MAX}"), limit));
-        }
-        let read = |text: &String| {
-            u64::from_str_radix(text, 16)
-                .map(Cursor)
-                .map_err(|_| Invalid::new("cursor", "the next_cursor of the page before", text))
+        let read_limit = |text: &str| {
+            let limit = text.parse().ok().filter(|limit| (1..=PAGE_JOBS_MAX).contains(limit));
+            let expected = format!("a whole number from 1 to {PAGE_JOBS_MAX}");
+            limit.ok_or_else(|| Invalid::new("limit", expected, format!("{text:?}")))
         };
-        Ok(Page { after: self.cursor.as_ref().map(read).transpose()?, limit })
+        let read_cursor = |text: &str| {
+            let wrong = |_| Invalid::new("cursor", "the next_cursor of the page before", format!("{text:?}"));
+            u64::from_str_radix(text, 16).map(Cursor).map_err(wrong)
+        };
+        let limit = self.limit.as_deref().map(read_limit).transpose()?.unwrap_or(PAGE_DEFAULT);
+        Ok(Page { after: self.cursor.as_deref().map(read_cursor).transpose()?, limit })
     }
 }
 
@@ -73,7 +75,7 @@ impl ListQuery {
     responses((status = 200, body = JobList), (status = 400, body = ErrorBody))
 )]
 pub(crate) async fn list(
-    Shared(api): Shared<Api>,
+    Shared(api): Shared<Face>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<JobList>, ApiError> {
     let found = api.engine.control().list(query.filter()?, query.page()?).await?;
@@ -95,7 +97,7 @@ pub(crate) struct ShowQuery {
     responses((status = 200, body = JobRecord), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn show(
-    Shared(api): Shared<Api>,
+    Shared(api): Shared<Face>,
     PathId(id): PathId,
     Query(query): Query<ShowQuery>,
 ) -> Result<Json<longshore_core::Job>, ApiError> {
@@ -126,7 +128,11 @@ pub(crate) async fn show(
         (status = 409, description = "It has ended", body = ErrorBody)
     )
 )]
-pub(crate) async fn cancel(Shared(api): Shared<Api>, PathId(id): PathId) -> Result<Response, ApiError> {
+pub(crate) async fn cancel(
+    Shared(api): Shared<Face>,
+    PathId(id): PathId,
+    _: Query<Nothing>,
+) -> Result<Response, ApiError> {
     let job = api.engine.control().cancel(&id).await?;
     let status = if job.state.is_end() { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(job)).into_response())
@@ -137,7 +143,11 @@ pub(crate) async fn cancel(Shared(api): Shared<Api>, PathId(id): PathId) -> Resu
     post, path = "/jobs/{id}/retry", tag = "jobs", params(("id" = String, Path)),
     responses((status = 202, body = JobRecord), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody))
 )]
-pub(crate) async fn retry(Shared(api): Shared<Api>, PathId(id): PathId) -> Result<Response, ApiError> {
+pub(crate) async fn retry(
+    Shared(api): Shared<Face>,
+    PathId(id): PathId,
+    _: Query<Nothing>,
+) -> Result<Response, ApiError> {
     let job = api.engine.control().retry(&id).await?;
     Ok((StatusCode::ACCEPTED, Json(job)).into_response())
 }
@@ -147,8 +157,8 @@ pub(crate) async fn retry(Shared(api): Shared<Api>, PathId(id): PathId) -> Resul
 #[into_params(parameter_in = Query)]
 pub(crate) struct RemoveQuery {
     /// Removes it even while it runs; its worker loses the lease.
-    #[serde(default)]
-    force: bool,
+    #[param(value_type = Option<bool>)]
+    force: Option<String>,
 }
 
 /// Removes the record of a job.
@@ -161,10 +171,11 @@ pub(crate) struct RemoveQuery {
     )
 )]
 pub(crate) async fn remove(
-    Shared(api): Shared<Api>,
+    Shared(api): Shared<Face>,
     PathId(id): PathId,
     Query(query): Query<RemoveQuery>,
 ) -> Result<StatusCode, ApiError> {
-    api.engine.control().remove(&id, query.force).await?;
+    let force = read_flag("force", query.force.as_deref())?;
+    api.engine.control().remove(&id, force).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -16,9 +16,9 @@ mod workers;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::app::Api;
+use crate::app::Face;
 
-pub(crate) fn routes() -> OpenApiRouter<Api> {
+pub(crate) fn routes() -> OpenApiRouter<Face> {
     OpenApiRouter::new()
         .routes(routes!(submit::submit, jobs::list))
         .routes(routes!(jobs::show, jobs::remove))

@@ -9,9 +9,9 @@ use longshore_services::PdfRequest;
 use utoipa::ToSchema;
 
 use super::record::{Accepted, ErrorBody};
-use crate::app::Api;
+use crate::app::Face;
 use crate::error::ApiError;
-use crate::extract::{Body, Idempotency, read_json};
+use crate::extract::{Body, Idempotency, Nothing, Query, read_json};
 use crate::layers::correlation;
 
 /// A report to be rendered. Exactly one of `template_name` and `html`.
@@ -48,7 +48,8 @@ pub(crate) struct PdfBody {
     )
 )]
 pub(crate) async fn submit(
-    Shared(api): Shared<Api>,
+    Shared(api): Shared<Face>,
+    _: Query<Nothing>,
     idempotency: Idempotency,
     Body(body): Body,
 ) -> Result<Response, ApiError> {
@@ -59,7 +60,10 @@ pub(crate) async fn submit(
             "this server renders no reports",
         ));
     };
-    let request: PdfRequest = read_json(&body)?;
+    let request = PdfRequest::from_value(read_json(&body)?).map_err(|error| match error.field.as_str() {
+        "" => error.below("body"),
+        _ => error,
+    })?;
     let make = |ids: &[JobId]| -> StoreResult<Vec<Arc<JobSpec>>> {
         let specs = ids.iter().map(|id| {
             let mut spec = pdf.spec(id.clone(), request.clone()).map_err(StoreError::Invalid)?;

@@ -1,14 +1,14 @@
 use axum::Json;
-use axum::extract::{Path, State as Shared};
+use axum::extract::State as Shared;
 use longshore_core::{QueueInfo, QueueName};
 use longshore_runtime::Batch;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::record::ErrorBody;
-use crate::app::Api;
+use crate::app::{Api, Face};
 use crate::error::ApiError;
-use crate::extract::Query;
+use crate::extract::{Nothing, PathQueue, Query, read_flag};
 
 /// Every queue.
 #[derive(Serialize, ToSchema)]
@@ -37,13 +37,12 @@ pub(crate) struct QueueRecord {
 
 /// Lists the queues with their counts.
 #[utoipa::path(get, path = "/queues", tag = "queues", responses((status = 200, body = QueueList)))]
-pub(crate) async fn list(Shared(api): Shared<Api>) -> Result<Json<QueueList>, ApiError> {
+pub(crate) async fn list(Shared(api): Shared<Face>) -> Result<Json<QueueList>, ApiError> {
     Ok(Json(QueueList { queues: api.engine.control().queues().await? }))
 }
 
-async fn find(api: &Api, name: &str) -> Result<QueueInfo, ApiError> {
-    let name = QueueName::new(name)?;
-    api.engine.control().queue(&name).await?.ok_or_else(|| ApiError::not_found(&format!("queue {name}")))
+async fn find(api: &Api, name: &QueueName) -> Result<QueueInfo, ApiError> {
+    api.engine.control().queue(name).await?.ok_or_else(|| ApiError::not_found(&format!("queue {name}")))
 }
 
 /// Shows a queue.
@@ -52,8 +51,8 @@ async fn find(api: &Api, name: &str) -> Result<QueueInfo, ApiError> {
     responses((status = 200, body = QueueRecord), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn show(
-    Shared(api): Shared<Api>,
-    Path(name): Path<String>,
+    Shared(api): Shared<Face>,
+    PathQueue(name): PathQueue,
 ) -> Result<Json<QueueInfo>, ApiError> {
     Ok(Json(find(&api, &name).await?))
 }
@@ -64,8 +63,9 @@ pub(crate) async fn show(
     responses((status = 200, body = QueueRecord), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn pause(
-    Shared(api): Shared<Api>,
-    Path(name): Path<String>,
+    Shared(api): Shared<Face>,
+    PathQueue(name): PathQueue,
+    _: Query<Nothing>,
 ) -> Result<Json<QueueInfo>, ApiError> {
     let queue = find(&api, &name).await?;
     Ok(Json(api.engine.control().pause(&queue.name).await?))
@@ -77,8 +77,9 @@ pub(crate) async fn pause(
     responses((status = 200, body = QueueRecord), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn resume(
-    Shared(api): Shared<Api>,
-    Path(name): Path<String>,
+    Shared(api): Shared<Face>,
+    PathQueue(name): PathQueue,
+    _: Query<Nothing>,
 ) -> Result<Json<QueueInfo>, ApiError> {
     let queue = find(&api, &name).await?;
     Ok(Json(api.engine.control().resume(&queue.name).await?))
@@ -89,8 +90,8 @@ pub(crate) async fn resume(
 #[into_params(parameter_in = Query)]
 pub(crate) struct DrainQuery {
     /// Also removes jobs that wait for a time.
-    #[serde(default)]
-    include_scheduled: bool,
+    #[param(value_type = Option<bool>)]
+    include_scheduled: Option<String>,
 }
 
 /// What was removed.
@@ -114,10 +115,11 @@ impl From<Batch> for Drained {
     responses((status = 200, body = Drained), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn drain(
-    Shared(api): Shared<Api>,
-    Path(name): Path<String>,
+    Shared(api): Shared<Face>,
+    PathQueue(name): PathQueue,
     Query(query): Query<DrainQuery>,
 ) -> Result<Json<Drained>, ApiError> {
+    let scheduled = read_flag("include_scheduled", query.include_scheduled.as_deref())?;
     let queue = find(&api, &name).await?;
-    Ok(Json(api.engine.control().drain(&queue.name, query.include_scheduled).await?.into()))
+    Ok(Json(api.engine.control().drain(&queue.name, scheduled).await?.into()))
 }

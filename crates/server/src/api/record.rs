@@ -1,5 +1,7 @@
 //! Shapes on the wire, as the OpenAPI document shows them.
 
+use std::fmt::{self, Write};
+
 use longshore_core::{JobId, State};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -22,9 +24,22 @@ pub(crate) struct Accepted {
     events_url: String,
 }
 
+/// An id as one segment of a path: callers may choose ids with slashes and blanks.
+struct PathSegment<'a>(&'a JobId);
+
+impl fmt::Display for PathSegment<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(text) = self.0.as_text() else { return self.0.fmt(f) };
+        text.bytes().try_for_each(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => f.write_char(byte.into()),
+            _ => write!(f, "%{byte:02X}"),
+        })
+    }
+}
+
 impl From<longshore_runtime::Receipt> for Accepted {
     fn from(receipt: longshore_runtime::Receipt) -> Self {
-        let status_url = format!("/api/v1/jobs/{}", receipt.id);
+        let status_url = format!("/api/v1/jobs/{}", PathSegment(&receipt.id));
         let events_url = format!("{status_url}/events");
         Self { id: receipt.id, state: receipt.state, duplicate: receipt.duplicate, status_url, events_url }
     }

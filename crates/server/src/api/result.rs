@@ -1,17 +1,17 @@
 use axum::body::Body;
 use axum::extract::State as Shared;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::TryStreamExt;
-use longshore_core::{Job, Json, State};
+use longshore_core::{Invalid, Job, Json, State};
 use longshore_services::{FileRecord, Files, PdfService};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::record::ErrorBody;
-use crate::app::Api;
+use crate::app::Face;
 use crate::error::ApiError;
-use crate::extract::{PathId, has_version, is_head};
+use crate::extract::{PathId, has_version};
 
 /// Downloads the result of a completed job: its JSON value, or the file it produced (ranges and ETags work).
 #[utoipa::path(
@@ -28,7 +28,7 @@ use crate::extract::{PathId, has_version, is_head};
     )
 )]
 pub(crate) async fn download(
-    Shared(api): Shared<Api>,
+    Shared(api): Shared<Face>,
     method: Method,
     PathId(id): PathId,
     headers: HeaderMap,
@@ -48,7 +48,7 @@ pub(crate) async fn download(
         (None, None) => Ok(StatusCode::NO_CONTENT.into_response()),
         (Some(result), _) => match (produced_file(&job, result), &api.files) {
             (Some(record), Some(files)) => file(files, &record, &method, &headers).await,
-            _ => Ok(value(result, &method, &headers)),
+            _ => Ok(value(result, &headers)),
         },
     }
 }
@@ -59,7 +59,7 @@ pub(crate) async fn download(
     responses((status = 200, description = "Length, type and ETag of the result"))
 )]
 pub(crate) async fn head(
-    api: Shared<Api>,
+    api: Shared<Face>,
     method: Method,
     id: PathId,
     headers: HeaderMap,
@@ -74,20 +74,55 @@ fn produced_file(job: &Job, result: &Json) -> Option<FileRecord> {
         return None;
     }
     let record: FileRecord = result.to().ok()?;
-    let own = job.id().to_string();
-    record.path.split('/').any(|segment| segment == own).then_some(record)
+    // `<folder>/YYYY/MM/DD/<job id>/<file name>`
+    let folder = record.path.split('/').nth(4)?;
+    (decoded(folder) == job.id().to_string().as_bytes()).then_some(record)
 }
 
-fn value(result: &Json, method: &Method, headers: &HeaderMap) -> Response {
+/// The bytes of an id that became the name of a folder: what a file system might not take is written as `%2F`.
+fn decoded(segment: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(segment.len());
+    let mut rest = segment.as_bytes();
+    while let [byte, tail @ ..] = rest {
+        let digits =
+            tail.get(..2).filter(|_| *byte == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
+        let code = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        out.push(code.unwrap_or(*byte));
+        rest = if code.is_some() { &tail[2..] } else { tail };
+    }
+    out
+}
+
+fn value(result: &Json, headers: &HeaderMap) -> Response {
     let digest = Sha256::digest(result.as_str().as_bytes());
     let etag =
         format!("\"{}\"", digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>());
     if has_version(headers, &etag) {
-        return (StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response();
+        return unchanged(&etag);
     }
-    let body = if is_head(method) { Body::empty() } else { Body::from(result.as_str().to_owned()) };
-    let kind = HeaderValue::from_static("application/json");
-    ([(header::CONTENT_TYPE, kind)], [(header::ETAG, etag)], body).into_response()
+    // A HEAD is answered with this length and without the body further out.
+    let mut response = Response::new(Body::from(result.as_str().to_owned()));
+    describe(&mut response, "application/json", &etag);
+    response
+}
+
+fn unchanged(etag: &str) -> Response {
+    (StatusCode::NOT_MODIFIED, [(header::ETAG, etag), PRIVATE]).into_response()
+}
+
+const PRIVATE: (HeaderName, &str) = (header::CACHE_CONTROL, "private, no-store");
+
+fn describe(response: &mut Response, content_type: &str, etag: &str) {
+    set(response, header::CONTENT_TYPE, content_type);
+    set(response, header::ETAG, etag);
+    set(response, PRIVATE.0, PRIVATE.1);
+    set(response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+}
+
+fn set(response: &mut Response, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
 }
 
 async fn file(
@@ -98,41 +133,32 @@ async fn file(
 ) -> Result<Response, ApiError> {
     let etag = format!("\"{}\"", record.sha256);
     if has_version(headers, &etag) {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+        return Ok(unchanged(&etag));
     }
-    let range = asked_range(headers, &etag, record.size)?;
-    let mut response = if is_head(method) {
-        Response::new(Body::empty())
-    } else {
-        let (_, stream) = files.read(&record.path, range.clone()).await.map_err(|error| {
-            tracing::error!(%error, "a produced file could not be read");
-            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "file_unavailable", "the file cannot be read now")
-                .retry_after(5)
-        })?;
-        Response::new(Body::from_stream(stream.map_err(std::io::Error::other)))
-    };
-    let (length, status) = match &range {
-        None => (record.size, StatusCode::OK),
-        Some(range) => (range.end - range.start, StatusCode::PARTIAL_CONTENT),
-    };
-    *response.status_mut() = status;
-    let head = response.headers_mut();
-    let mut set = |name, value: &str| HeaderValue::from_str(value).map(|value| head.insert(name, value)).ok();
-    set(header::CONTENT_TYPE, &record.content_type);
-    set(header::CONTENT_LENGTH, &length.to_string());
-    set(header::ETAG, &etag);
-    set(header::ACCEPT_RANGES, "bytes");
-    set(header::CACHE_CONTROL, "private, no-store");
-    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    set(header::CONTENT_DISPOSITION, &disposition(&record.filename));
-    if record.content_type.starts_with("text/html") {
-        set(
-            header::CONTENT_SECURITY_POLICY,
-            "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:",
-        );
-    }
+    let is_head = *method == Method::HEAD;
+    // Only a GET has ranges.
+    let range = if is_head { None } else { asked_range(headers, &etag, record.size)? };
+    let (_, stream) = files.read(&record.path, range.clone()).await.map_err(|error| {
+        tracing::error!(%error, "a produced file could not be read");
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "file_unavailable", "the file cannot be read now")
+            .retry_after(5)
+    })?;
+    let body = if is_head { Body::empty() } else { Body::from_stream(stream.map_err(std::io::Error::other)) };
+    let mut response = Response::new(body);
+    let mut length = record.size;
     if let Some(range) = range {
-        set(header::CONTENT_RANGE, &format!("bytes {}-{}/{}", range.start, range.end - 1, record.size));
+        length = range.end - range.start;
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        let place = format!("bytes {}-{}/{}", range.start, range.end - 1, record.size);
+        set(&mut response, header::CONTENT_RANGE, &place);
+    }
+    describe(&mut response, &record.content_type, &etag);
+    set(&mut response, header::CONTENT_LENGTH, &length.to_string());
+    set(&mut response, header::ACCEPT_RANGES, "bytes");
+    set(&mut response, header::CONTENT_DISPOSITION, &disposition(&record.filename));
+    if record.content_type.starts_with("text/html") {
+        let policy = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+        set(&mut response, header::CONTENT_SECURITY_POLICY, policy);
     }
     Ok(response)
 }
@@ -165,25 +191,25 @@ fn asked_range(headers: &HeaderMap, etag: &str, size: u64) -> Result<Option<std:
     else {
         return Ok(None);
     };
-    let range = match spec.split_once('-') {
-        Some(("", last)) => {
-            last.parse::<u64>().ok().filter(|last| *last > 0).map(|last| size.saturating_sub(last)..size)
-        }
-        Some((first, "")) => first.parse().ok().map(|first| first..size),
-        Some((first, last)) => match (first.parse::<u64>(), last.parse::<u64>()) {
-            (Ok(first), Ok(last)) if first <= last => Some(first..last.saturating_add(1).min(size)),
-            _ => return Ok(None),
-        },
-        None => return Ok(None),
+    // What cannot be read asks for nothing.
+    let Some((first, last)) = spec.split_once('-') else { return Ok(None) };
+    let range = match (first, last, first.parse::<u64>(), last.parse::<u64>()) {
+        ("", _, _, Ok(count)) => size.saturating_sub(count)..size,
+        (_, "", Ok(first), _) => first..size,
+        (_, _, Ok(first), Ok(last)) if first <= last => first..last.saturating_add(1).min(size),
+        _ => return Ok(None),
     };
-    match range {
-        Some(range) if range.start < range.end => Ok(Some(range)),
-        _ => Err(ApiError::new(
-            StatusCode::RANGE_NOT_SATISFIABLE,
-            "range_not_satisfiable",
-            format!("the file has {size} bytes"),
-        )),
+    if range.start < range.end {
+        return Ok(Some(range));
     }
+    let invalid = Invalid::new("Range", format!("a range inside the {size} bytes of the file"), spec);
+    let place = HeaderValue::try_from(format!("bytes */{size}"));
+    let error =
+        ApiError::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", invalid.to_string());
+    Err(match place {
+        Ok(place) => error.header(header::CONTENT_RANGE, place),
+        Err(_) => error,
+    })
 }
 
 #[cfg(test)]
@@ -204,6 +230,9 @@ mod tests {
         assert_eq!(range("bytes=50-500").unwrap(), Some(50..100));
         assert_eq!(range("bytes=0-1,5-6").unwrap(), None);
         assert_eq!(range("lines=1-2").unwrap(), None);
+        for unreadable in ["bytes=", "bytes=-", "bytes=a-", "bytes=5-4", "bytes=-x", "bytes=7"] {
+            assert_eq!(range(unreadable).unwrap(), None, "{unreadable}");
+        }
         assert!(range("bytes=100-").is_err() && range("bytes=-0").is_err());
     }
 

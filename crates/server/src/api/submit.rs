@@ -13,9 +13,9 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::record::{Accepted, ErrorBody};
-use crate::app::Api;
+use crate::app::{Api, Face};
 use crate::error::ApiError;
-use crate::extract::{Body, Idempotency, read_json};
+use crate::extract::{Body, Idempotency, Nothing, Object, Query, read_json};
 use crate::layers::correlation;
 
 /// Jobs in one request.
@@ -131,19 +131,23 @@ impl JobRequest {
     )
 )]
 pub(crate) async fn submit(
-    Shared(api): Shared<Api>,
+    Shared(api): Shared<Face>,
+    _: Query<Nothing>,
     idempotency: Idempotency,
     Body(body): Body,
 ) -> Result<Response, ApiError> {
     let many = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
-    let requests: Vec<JobRequest> = if many { read_json(&body)? } else { vec![read_json(&body)?] };
-    if requests.len() > JOBS_MAX {
-        return Err(Invalid::new("body", format!("at most {JOBS_MAX} jobs"), requests.len())
-            .code("too_many")
-            .into());
+    let requests: Vec<Object<JobRequest>> = if many { read_json(&body)? } else { vec![read_json(&body)?] };
+    if !(1..=JOBS_MAX).contains(&requests.len()) {
+        let code = if requests.is_empty() { "invalid" } else { "too_many" };
+        let got = format!("an array of {}", requests.len());
+        return Err(Invalid::new("body", format!("1 to {JOBS_MAX} jobs"), got).code(code).into());
     }
-    for request in &requests {
-        api.kinds.check(&api.engine, &request.kind).await?;
+    for (index, Object(request)) in requests.iter().enumerate() {
+        if !api.kinds.knows(&request.kind) {
+            let field = if many { format!("[{index}].kind") } else { "kind".to_owned() };
+            api.kinds.check(&api.engine, &request.kind, &field).await?;
+        }
     }
     let now = api.engine.door().clock.now();
     let make = |ids: &[JobId]| -> StoreResult<Vec<Arc<JobSpec>>> {
@@ -151,7 +155,7 @@ pub(crate) async fn submit(
             |index: usize, error: Invalid| if many { error.below(&format!("[{index}]")) } else { error };
         let pairs = requests.iter().zip(ids).enumerate();
         pairs
-            .map(|(index, (request, id))| {
+            .map(|(index, (Object(request), id))| {
                 let id = request.id.clone().unwrap_or_else(|| id.clone());
                 request
                     .spec(id, &api, now)

@@ -4,7 +4,7 @@ use longshore_core::WorkerInfo;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::Api;
+use crate::app::Face;
 use crate::error::ApiError;
 
 /// Workers seen in the last hour.
@@ -28,7 +28,7 @@ pub(crate) struct WorkerRecord {
 
 /// Lists the workers.
 #[utoipa::path(get, path = "/workers", tag = "queues", responses((status = 200, body = WorkerList)))]
-pub(crate) async fn list(Shared(api): Shared<Api>) -> Result<Json<WorkerList>, ApiError> {
+pub(crate) async fn list(Shared(api): Shared<Face>) -> Result<Json<WorkerList>, ApiError> {
     let control = api.engine.control();
     let workers = control.workers().await?;
     let workers =

@@ -5,7 +5,7 @@ use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::Response;
 
-use crate::app::Api;
+use crate::app::{Api, Face};
 
 const HEADER: &str = "x-correlation-id";
 
@@ -24,7 +24,7 @@ pub(crate) fn shared() -> Option<Arc<str>> {
 }
 
 /// Takes the caller's correlation id if it is a UUID of version 4, makes one otherwise, and returns it.
-pub(crate) async fn layer(State(api): State<Api>, request: Request, next: Next) -> Response {
+pub(crate) async fn layer(State(api): State<Face>, request: Request, next: Next) -> Response {
     let given =
         request.headers().get(HEADER).and_then(|value| value.to_str().ok()).filter(|text| is_uuid4(text));
     let id: Arc<str> = given.map_or_else(|| make(&api).into(), Arc::from);

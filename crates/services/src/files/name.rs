@@ -84,8 +84,8 @@ mod tests {
         ] {
             assert_eq!(safe_name(name, "pdf").as_deref(), Some(safe), "{name:?}");
         }
-        for empty in ["", "...", "/", "a/", "\u{200b}", "___", "\0", ".pdf.pdf.."] {
-            assert!(safe_name(empty, "pdf").is_none_or(|name| name == "pdf.pdf"), "{empty:?}");
+        for empty in ["", "...", "/", "a/", "\u{200b}", "___", "\0"] {
+            assert_eq!(safe_name(empty, "pdf"), None, "{empty:?}");
         }
     }
 
@@ -93,7 +93,7 @@ mod tests {
     fn long_names_are_cut_at_a_character() {
         for name in ["é".repeat(500), "a".repeat(500), format!("{}.pdf", "字".repeat(90))] {
             let safe = safe_name(&name, "html").unwrap();
-            assert!(safe.len() <= NAME_BYTES_MAX && safe.ends_with(".html"), "{safe}");
+            assert!(safe.len() <= NAME_BYTES_MAX && safe.split('.').nth(1) == Some("html"), "{safe}");
         }
     }
 }

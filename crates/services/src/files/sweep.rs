@@ -37,6 +37,7 @@ impl Files {
     /// Removes the files that nobody can ask for any more: their result has expired, their job failed or was cancelled an
     /// hour ago, or no job knows them and they are an hour old. Then the folders that are left empty.
     ///
+    /// The root must belong to the store of these jobs alone: files of another store's jobs look like nobody's.
     /// Works in steps of 500 files, and may be repeated or broken off at any time.
     pub async fn sweep(&self, control: &Control) -> Result<Swept, FilesError> {
         let mut swept = Swept::default();

@@ -82,11 +82,12 @@ fn result(record: FileRecord, rendered: Rendered) -> PdfResult {
 /// What a failure means for its job. The runtime turns a retry after a cancel into the cancel, and one after a stop of the
 /// worker into giving the job back.
 fn outcome(error: &PdfServiceError, attempt: u32) -> Outcome {
-    let is_last = matches!(error, PdfServiceError::TimedOut(_)) && attempt >= TIMEOUTS_MAX;
     let told = JobError::new(&error.to_string());
-    if error.is_transient() && !is_last {
-        Outcome::Retry { after: None, error: told }
-    } else {
-        Outcome::Fail { error: told }
-    }
+    let again = match error {
+        PdfServiceError::TimedOut(_) => attempt < TIMEOUTS_MAX,
+        // This worker was built without it; another may have it.
+        PdfServiceError::Invalid(invalid) => invalid.code == "renderer_unavailable",
+        other => other.is_transient(),
+    };
+    if again { Outcome::Retry { after: None, error: told } } else { Outcome::Fail { error: told } }
 }

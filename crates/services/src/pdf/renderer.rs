@@ -160,7 +160,7 @@ mod without {
 
     /// Stands where the embedded renderer would be.
     #[derive(Default)]
-    pub(in crate::pdf) struct Embedded;
+    pub(in crate::pdf) struct Embedded(());
 
     impl Embedded {
         #[expect(clippy::unused_self, reason = "as the real one")]

@@ -91,7 +91,14 @@ impl PdfService {
             retention: Some(DurationText(config.result_retention + config.record_retention)),
             ..Options::default()
         });
-        spec.check()?;
+        let field = if request.html.is_some() { "html" } else { "context_data" };
+        spec.check().map_err(|mut error| {
+            // The args as a whole are what the caller knows as this field.
+            if error.field == "args" {
+                field.clone_into(&mut error.field);
+            }
+            error
+        })?;
         Ok(spec)
     }
 

@@ -2,7 +2,7 @@ use longshore_core::{Backoff, JobId};
 use longshore_services::{PdfRequest, safe_name};
 use serde_json::{Value, json};
 
-use crate::support::Room;
+use crate::support::{Room, letter};
 
 fn nested(depth: usize) -> Value {
     (1..depth).fold(json!({}), |inside, _| json!({ "a": inside }))
@@ -90,7 +90,7 @@ fn an_unknown_template_is_answered_with_the_known_ones() {
 #[test]
 fn a_job_has_the_options_of_the_service() {
     let room = Room::new();
-    let html = PdfRequest { output_format: Some("html".to_owned()), ..room.letter(json!({"text": "x"})) };
+    let html = PdfRequest { output_format: Some("html".to_owned()), ..letter(json!({"text": "x"})) };
     let spec = room.service.spec(JobId::from_u128(7), html.clone()).unwrap();
     assert_eq!((spec.queue.as_str(), spec.kind.as_str()), ("pdf", "pdf.render"));
     assert_eq!(spec.args.to::<PdfRequest>().unwrap(), html);
@@ -101,6 +101,10 @@ fn a_job_has_the_options_of_the_service() {
     assert!(matches!(options.backoff, Backoff::Linear { .. }));
     let waits = [1, 2, 3].map(|attempt| options.backoff.delay(attempt, 0.5).as_secs());
     assert_eq!(waits, [60, 120, 180]);
+    let large =
+        PdfRequest { output_format: html.output_format.clone(), ..PdfRequest::html("x".repeat(2 << 20)) };
+    let refused = room.service.spec(JobId::from_u128(7), large).unwrap_err();
+    assert_eq!((refused.field.as_str(), refused.code), ("html", "payload_too_large"));
     let long = JobId::parse(&"é".repeat(100)).unwrap();
     assert_eq!(room.service.spec(long, html).unwrap_err().field, "id");
 }

@@ -1,7 +1,7 @@
 use longshore_services::{PdfRequest, PdfServiceError};
 use serde_json::json;
 
-use crate::support::Room;
+use crate::support::{Room, letter};
 
 fn as_html(request: PdfRequest) -> PdfRequest {
     PdfRequest { output_format: Some("html".to_owned()), ..request }
@@ -15,7 +15,7 @@ async fn html(room: &Room, request: PdfRequest) -> String {
 #[tokio::test]
 async fn nothing_from_the_context_is_markup_or_template() {
     let room = Room::new();
-    let text = html(&room, room.letter(json!({"text": "<script>alert('{{ 7 * 7 }}')</script>&\""}))).await;
+    let text = html(&room, letter(json!({"text": "<script>alert('{{ 7 * 7 }}')</script>&\""}))).await;
     assert!(
         !text.contains("<script>") && text.contains("&lt;script&gt;") && text.contains("{{ 7 * 7 }}"),
         "{text}"
@@ -30,7 +30,7 @@ async fn style_sheets_apply_in_order_and_come_from_two_folders() {
     room.put("templates/letter/own.css", "p{color:red}");
     room.put("assets/shared.css", "p{color:blue}");
     let css_files = vec!["shared.css".to_owned(), "own.css".to_owned()];
-    let text = html(&room, PdfRequest { css_files, ..room.letter(json!({"text": ""})) }).await;
+    let text = html(&room, PdfRequest { css_files, ..letter(json!({"text": ""})) }).await;
     assert!(text.find("blue").unwrap() < text.find("red").unwrap(), "{text}");
 }
 
@@ -39,11 +39,11 @@ async fn templates_include_from_their_own_folder_only() {
     let room = Room::new();
     room.put("templates/letter/part.html", "part of {{ text }}");
     room.put("templates/letter/template.html", "{% include 'part.html' %}");
-    assert_eq!(html(&room, room.letter(json!({"text": "<b>"}))).await, "part of &lt;b&gt;");
+    assert_eq!(html(&room, letter(json!({"text": "<b>"}))).await, "part of &lt;b&gt;");
     room.put("templates/secret.html", "secret");
     for way_out in ["../secret.html", "/etc/hostname", "..", "template.html/../part.html"] {
         room.put("templates/letter/template.html", &format!("{{% include '{way_out}' %}}"));
-        let refused = room.service.render(&as_html(room.letter(json!({})))).await.unwrap_err();
+        let refused = room.service.render(&as_html(letter(json!({})))).await.unwrap_err();
         assert!(matches!(refused, PdfServiceError::Template(_)), "{refused}");
     }
 }
@@ -57,7 +57,7 @@ async fn templates_end() {
     for (template, code) in [(far, "template_too_long"), (wide, "input_too_large"), (deep, "template_error")]
     {
         room.put("templates/letter/template.html", template);
-        let refused = room.service.render(&as_html(room.letter(json!({})))).await.unwrap_err();
+        let refused = room.service.render(&as_html(letter(json!({})))).await.unwrap_err();
         assert_eq!((refused.code(), refused.is_transient()), (code, false), "{refused}");
     }
 }
@@ -75,7 +75,7 @@ async fn images_come_from_known_folders_and_symlinks_lead_nowhere() {
         .unwrap();
     let images =
         ["known.svg", "link.svg", "../outside.svg", "http://127.0.0.1:1/x.svg", "file:///etc/hostname"];
-    let body: String = images.iter().map(|image| format!("<img src='{image}'>")).collect();
+    let body = images.map(|image| format!("<img src='{image}'>")).concat();
     let rendered = room.service.render(&PdfRequest::html(body)).await.unwrap();
     assert!(rendered.bytes.starts_with(b"%PDF-") && rendered.pages == Some(1));
     let warned = |name: &str| rendered.warnings.iter().any(|warning| warning.contains(name));

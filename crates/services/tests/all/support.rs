@@ -9,16 +9,6 @@ use longshore_services::{Files, PdfConfig, PdfRequest, PdfService};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The templates of the product.
-pub(crate) fn sample_templates() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../templates")
-}
-
-pub(crate) fn sample() -> PdfRequest {
-    let data = std::fs::read_to_string(sample_templates().join("monthly_report/data.json")).unwrap();
-    PdfRequest::template("monthly_report", serde_json::from_str(&data).unwrap())
-}
-
 /// A folder of templates, files and assets, and the service over them.
 pub(crate) struct Room {
     pub(crate) dir: TempDir,
@@ -74,10 +64,11 @@ impl Room {
         walk(&self.dir.path().join("files"), &mut files);
         files
     }
+}
 
-    pub(crate) fn letter(&self, context: Value) -> PdfRequest {
-        PdfRequest::template("letter", context)
-    }
+/// A request for the template that every room has.
+pub(crate) fn letter(context: Value) -> PdfRequest {
+    PdfRequest::template("letter", context)
 }
 
 /// A worker over a room.

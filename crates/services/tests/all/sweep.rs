@@ -71,6 +71,14 @@ impl Yard {
         self.kit.run_one("default").await.unwrap().unwrap();
     }
 
+    /// A file that no job knows, of this age.
+    fn orphan(&self, id: &str, age: Duration) {
+        let folder = self.dir.path().join("generated_pdfs/2020/01/02").join(id);
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = std::fs::File::create(folder.join("a.pdf")).unwrap();
+        file.set_modified(file.metadata().unwrap().modified().unwrap() - age).unwrap();
+    }
+
     async fn sweep(&self) -> Swept {
         self.files.sweep(&self.kit.control()).await.unwrap()
     }
@@ -152,9 +160,17 @@ async fn many_files_go_in_steps() {
 async fn sweeps_come_again_until_they_are_stopped() {
     let yard = Yard::new();
     let stop = Stop::new();
+    yard.orphan("first", 2.hours());
     let sweeps =
         tokio::spawn(sweep_every(yard.files.clone(), yard.kit.control(), 600.seconds(), stop.clone()));
-    yard.manual.advance(Duration::from_secs(1_200));
+    while !yard.jobs_with_files().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    yard.orphan("second", 2.hours());
+    while !yard.jobs_with_files().is_empty() {
+        yard.manual.advance(600.seconds());
+        tokio::task::yield_now().await;
+    }
     stop.drain();
     sweeps.await.unwrap();
 }

@@ -15,7 +15,8 @@ pub(crate) struct Attempt {
     pub(crate) queue: i64,
     pub(crate) worker: i64,
     pub(crate) started_at: i64,
-    pub(crate) attempt: i64,
+    /// Which attempt it is, from 1.
+    pub(crate) number: i64,
     pub(crate) stalls: i64,
     pub(crate) wishes: Wishes,
     pub(crate) cancel: bool,
@@ -36,7 +37,7 @@ impl Attempt {
                 queue: row.get(1)?,
                 worker: row.get(2)?,
                 started_at: row.get(3)?,
-                attempt: row.get(4)?,
+                number: row.get(4)?,
                 stalls: row.get(5)?,
                 wishes: Wishes { retention: row.get(6)?, result_retention: row.get(7)? },
                 cancel: row.get(8)?,
@@ -67,7 +68,7 @@ impl Tx<'_> {
                 attempt.queue,
                 state as i64,
                 attempt.place,
-                attempt.attempt,
+                attempt.number,
                 attempt.stalls,
                 attempt.started_at,
                 now.as_millis(),
@@ -104,7 +105,7 @@ impl Tx<'_> {
             kept.flatten().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         let started_at = Timestamp::from_millis(attempt.started_at);
         errors.push(AttemptError {
-            attempt: attempt.attempt as u32,
+            attempt: attempt.number as u32,
             reason,
             message: error.message.clone(),
             trace: error.trace.clone(),

@@ -92,14 +92,14 @@ impl Tx<'_> {
         match by_move {
             Move::Cancel => {
                 self.end(&attempt, State::Cancelled, Some(Reason::ByOperator), None, now)?;
-                Ok(self.moved(place, State::Cancelled, Some(Reason::ByOperator), Some(attempt.attempt))?)
+                Ok(self.moved(place, State::Cancelled, Some(Reason::ByOperator), Some(attempt.number))?)
             }
             Move::Quarantine => {
                 let error =
                     JobError::new(&format!("its lease was lost {} times by dying workers", attempt.stalls));
                 self.keep_error(&attempt, &error, Reason::Stalled, now)?;
                 self.end(&attempt, State::Failed, Some(Reason::Stalled), None, now)?;
-                Ok(self.moved(place, State::Failed, Some(Reason::Stalled), Some(attempt.attempt))?)
+                Ok(self.moved(place, State::Failed, Some(Reason::Stalled), Some(attempt.number))?)
             }
             _ => {
                 self.conn
@@ -110,7 +110,7 @@ impl Tx<'_> {
                     .execute(params![
                         place,
                         waits(State::Ready),
-                        attempt.attempt - 1,
+                        attempt.number - 1,
                         attempt.stalls,
                         attempt.worker,
                         attempt.started_at

@@ -62,7 +62,7 @@ impl SqliteStore {
         let peers = Peers::open(&config.path)?;
         let gate = Gate::open(&peers)?;
         let bell = Bell::start(peers, door.chance.bits())?;
-        let writer = Writer::start(connection, gate, bell.clone(), door.chance.clone())?;
+        let writer = Writer::start(connection, config.synchronous, gate, bell.clone(), door.chance.clone())?;
         let connections = (0..READERS).map(|_| open::reader(config)).collect::<StoreResult<_>>()?;
         let durability = match config.synchronous {
             Synchronous::Full => Durability::Power,
@@ -95,7 +95,7 @@ impl Store for SqliteStore {
     }
 
     async fn claim(&self, claim: Claim, now: Timestamp) -> StoreResult<Vec<Claimed>> {
-        self.writer.write(move |tx| tx.claim(&claim, now)).await
+        self.writer.write_again(move |tx| tx.claim(&claim, now)).await
     }
 
     async fn renew(
@@ -104,7 +104,7 @@ impl Store for SqliteStore {
         lease: Duration,
         now: Timestamp,
     ) -> StoreResult<Vec<Renewed>> {
-        self.writer.write(move |tx| tx.renew(&renewals, lease, now)).await
+        self.writer.write_again(move |tx| tx.renew(&renewals, lease, now)).await
     }
 
     async fn finish(&self, ends: Ends, now: Timestamp) -> StoreResult<Vec<Ended>> {
@@ -112,23 +112,24 @@ impl Store for SqliteStore {
     }
 
     async fn turn(&self, ends: Ends, claim: Claim, now: Timestamp) -> StoreResult<Turned> {
+        let nothing_ends = ends.is_empty();
         let turn = move |tx: &mut tx::Tx<'_>| {
             claim.check()?;
             Ok(Turned { ended: tx.finish(&ends, now)?, claimed: tx.claim(&claim, now)? })
         };
-        self.writer.write(turn).await
+        if nothing_ends { self.writer.write_again(turn).await } else { self.writer.write(turn).await }
     }
 
     async fn promote(&self, limit: usize, now: Timestamp) -> StoreResult<Kept> {
-        self.writer.write(move |tx| tx.promote(limit, now)).await
+        self.writer.write_again(move |tx| tx.promote(limit, now)).await
     }
 
     async fn reclaim(&self, limit: usize, stalls_max: u32, now: Timestamp) -> StoreResult<Kept> {
-        self.writer.write(move |tx| tx.reclaim(limit, stalls_max, now)).await
+        self.writer.write_again(move |tx| tx.reclaim(limit, stalls_max, now)).await
     }
 
     async fn prune(&self, limit: usize, now: Timestamp) -> StoreResult<Kept> {
-        self.writer.write(move |tx| tx.prune(limit, now)).await
+        self.writer.write_again(move |tx| tx.prune(limit, now)).await
     }
 
     async fn amend(&self, ids: Vec<JobId>, change: Change, now: Timestamp) -> StoreResult<Vec<Amended>> {

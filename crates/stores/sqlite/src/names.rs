@@ -9,8 +9,8 @@ pub(crate) struct Names {
     queues: HashMap<QueueName, i64>,
     kinds: HashMap<KindName, i64>,
     workers: HashMap<WorkerId, i64>,
-    queue_names: HashMap<i64, QueueName>,
-    kind_names: HashMap<i64, KindName>,
+    of_queues: HashMap<i64, QueueName>,
+    of_kinds: HashMap<i64, KindName>,
 }
 
 /// Names remembered of one sort; more than that and they are all looked up anew.
@@ -70,20 +70,20 @@ impl Names {
     }
 
     pub(crate) fn queue_name(&mut self, conn: &Connection, number: i64) -> rusqlite::Result<QueueName> {
-        if let Some(name) = self.queue_names.get(&number) {
+        if let Some(name) = self.of_queues.get(&number) {
             return Ok(name.clone());
         }
         let name = parsed(QueueName::new(text(conn, number)?))?;
-        self.queue_names.insert(number, name.clone());
+        self.of_queues.insert(number, name.clone());
         Ok(name)
     }
 
     pub(crate) fn kind_name(&mut self, conn: &Connection, number: i64) -> rusqlite::Result<KindName> {
-        if let Some(name) = self.kind_names.get(&number) {
+        if let Some(name) = self.of_kinds.get(&number) {
             return Ok(name.clone());
         }
         let name = parsed(KindName::new(text(conn, number)?))?;
-        self.kind_names.insert(number, name.clone());
+        self.of_kinds.insert(number, name.clone());
         Ok(name)
     }
 }

@@ -107,7 +107,7 @@ impl Bell {
     /// Binds this process's socket and starts to listen at it.
     pub(crate) fn start(peers: Peers, nonce: u64) -> StoreResult<Self> {
         let peers = Arc::new(peers);
-        let own = format!("{}-{:08x}.sock", std::process::id(), nonce as u32);
+        let own = format!("{}-{:08x}{SOCKET}", std::process::id(), nonce as u32);
         let bind = || -> io::Result<(UnixDatagram, UnixDatagram)> {
             let voice = UnixDatagram::unbound()?;
             voice.set_nonblocking(true)?;
@@ -178,12 +178,13 @@ impl Out {
         }
         let names = fs::read_dir(&self.peers.folder).into_iter().flatten().flatten();
         let names = names.filter_map(|entry| entry.file_name().into_string().ok());
-        self.others = names.filter(|name| name.ends_with(".sock") && *name != self.own).collect();
+        self.others = names.filter(|name| name.ends_with(SOCKET) && *name != self.own).collect();
         self.looked_at = changed_at;
     }
 }
 
 const SETTLED: Duration = Duration::from_secs(1);
+const SOCKET: &str = ".sock";
 const STOP: &[u8] = b"stop";
 
 /// One line per ring: a letter for its sort, then the name.

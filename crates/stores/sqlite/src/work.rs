@@ -378,13 +378,13 @@ impl Tx<'_> {
             }
             Outcome::Retry { at, error, reason } => {
                 self.keep_error(&attempt, error, *reason, now)?;
-                self.put_back(&attempt, attempt.attempt, Some(*at), Some(*reason), way)?
+                self.put_back(&attempt, attempt.number, Some(*at), Some(*reason), way)?
             }
             Outcome::Snooze { until, reason } => {
-                self.put_back(&attempt, attempt.attempt - 1, Some(*until), *reason, way)?
+                self.put_back(&attempt, attempt.number - 1, Some(*until), *reason, way)?
             }
             Outcome::HandBack | Outcome::Cancel { .. } => {
-                self.put_back(&attempt, attempt.attempt - 1, None, None, way)?
+                self.put_back(&attempt, attempt.number - 1, None, None, way)?
             }
         };
         if !end.then.is_empty() {

@@ -11,6 +11,7 @@ use longshore_core::{StoreError, StoreResult, Wake};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::config::Synchronous;
 use crate::desk::WAITING_MAX;
 use crate::error::{Tried, Trouble, sorted};
 use crate::names::Names;
@@ -22,6 +23,8 @@ const SHARED_MAX: usize = 1_024;
 
 /// One request: what to do inside the transaction, and whom to tell afterwards.
 trait Step: Send {
+    /// Whether its answer promises that it survives a power failure.
+    fn is_promise(&self) -> bool;
     /// Does the work. May be called again after the transaction it was in became void.
     fn run(&mut self, tx: &mut Tx<'_>) -> Tried<()>;
     /// Tells the caller: the answer, or why the commit failed.
@@ -29,12 +32,17 @@ trait Step: Send {
 }
 
 struct Call<T, F> {
+    is_promise: bool,
     work: F,
     answer: Option<StoreResult<T>>,
     reply: oneshot::Sender<StoreResult<T>>,
 }
 
 impl<T: Send, F: FnMut(&mut Tx<'_>) -> Tried<T> + Send> Step for Call<T, F> {
+    fn is_promise(&self) -> bool {
+        self.is_promise
+    }
+
     fn run(&mut self, tx: &mut Tx<'_>) -> Tried<()> {
         match (self.work)(tx) {
             Ok(answer) => self.answer = Some(Ok(answer)),
@@ -62,9 +70,16 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn start(connection: Connection, gate: Gate, bell: Bell, chance: Chance) -> StoreResult<Self> {
+    pub(crate) fn start(
+        connection: Connection,
+        synchronous: Synchronous,
+        gate: Gate,
+        bell: Bell,
+        chance: Chance,
+    ) -> StoreResult<Self> {
         let (requests, queue) = mpsc::channel(WAITING_MAX);
-        let desk = Desk { connection, gate, bell, chance, names: Names::default() };
+        let desk =
+            Desk { connection, synchronous, now: synchronous, gate, bell, chance, names: Names::default() };
         let thread =
             std::thread::Builder::new().name("sqlite-write".to_owned()).spawn(move || desk.serve(queue));
         let thread =
@@ -79,9 +94,27 @@ impl Writer {
         T: Send + 'static,
         F: FnMut(&mut Tx<'_>) -> Tried<T> + Send + 'static,
     {
+        self.call(true, work).await
+    }
+
+    /// The same for what may be lost when the power fails, because doing it again costs nothing: claims, renewals, and
+    /// what the keeper does. Without anything else beside it, such a commit waits for no disk.
+    pub(crate) async fn write_again<T, F>(&self, work: F) -> StoreResult<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Tried<T> + Send + 'static,
+    {
+        self.call(false, work).await
+    }
+
+    async fn call<T, F>(&self, is_promise: bool, work: F) -> StoreResult<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Tried<T> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
         let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let step: Box<dyn Step> = Box::new(Call { work, answer: None, reply });
+        let step: Box<dyn Step> = Box::new(Call { is_promise, work, answer: None, reply });
         requests.ok_or(StoreError::Closed)?.send(step).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
@@ -97,6 +130,9 @@ impl Writer {
 
 struct Desk {
     connection: Connection,
+    /// As configured, and as it stands.
+    synchronous: Synchronous,
+    now: Synchronous,
     gate: Gate,
     bell: Bell,
     chance: Chance,
@@ -124,15 +160,29 @@ impl Desk {
             for step in batch.drain(..) {
                 let mut alone = vec![step];
                 let committed = self.commit(&mut alone);
-                alone.into_iter().for_each(|step| step.settle(committed.clone()));
+                for step in alone {
+                    step.settle(committed.clone());
+                }
             }
             return;
         }
         batch.drain(..).for_each(|step| step.settle(shared.clone()));
     }
 
+    /// A commit that is synced takes every commit before it along, so the order on the disk is never broken.
+    fn set(&mut self, synchronous: Synchronous) -> Result<(), StoreError> {
+        if self.now != synchronous {
+            let pragma = format!("PRAGMA synchronous = {}", synchronous.pragma());
+            self.connection.execute_batch(&pragma).map_err(|error| sorted(&error))?;
+            self.now = synchronous;
+        }
+        Ok(())
+    }
+
     /// Runs the batch in one transaction, then tells whoever waits for such news.
     fn commit(&mut self, batch: &mut [Box<dyn Step>]) -> Result<(), StoreError> {
+        let promises = batch.iter().any(|step| step.is_promise());
+        self.set(if promises { self.synchronous } else { Synchronous::Normal })?;
         let wakes = {
             let _turn = self.gate.enter();
             match transact(&self.connection, &mut self.names, &self.chance, batch) {

@@ -18,7 +18,8 @@ pub(super) const DATA: &str = include_str!("../../../../../templates/monthly_rep
 pub(super) fn prepare(dir: &Path) -> anyhow::Result<()> {
     let shown = dir.display();
     if dir.join(MARK).exists() {
-        fs::remove_dir_all(dir).with_context(|| format!("cannot remove the old {shown}; choose another folder with --dir"))?;
+        fs::remove_dir_all(dir)
+            .with_context(|| format!("cannot remove the old {shown}; choose another folder with --dir"))?;
     } else if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
         bail!("{shown} is not empty, and not from a demo; choose another folder with --dir");
     }

@@ -15,7 +15,10 @@ pub(super) struct Http {
 impl Http {
     pub(super) fn new(base: String) -> Self {
         // Loopback needs no proxy, whatever the environment says.
-        let config = Agent::config_builder().proxy(None).http_status_as_error(false).timeout_global(Some(Duration::from_secs(30)));
+        let config = Agent::config_builder()
+            .proxy(None)
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(30)));
         Self { base: base.into(), agent: config.build().into() }
     }
 

@@ -52,8 +52,16 @@ fn ms(duration: Duration) -> f64 {
 
 impl Summary {
     pub(super) fn of(system: &System, pieces: &[Piece], jobs: &[Job], report: &Path) -> Self {
-        let queues: Vec<QueueRow> = system.engine.meters().all().into_iter().map(|(queue, meters)| QueueRow::of(queue, &meters)).collect();
-        let result = |(piece, job): (&Piece, &Job)| job.result.as_ref().filter(|_| piece.is_report)?.to::<PdfResult>().ok();
+        let queues: Vec<QueueRow> = system
+            .engine
+            .meters()
+            .all()
+            .into_iter()
+            .map(|(queue, meters)| QueueRow::of(queue, &meters))
+            .collect();
+        let result = |(piece, job): (&Piece, &Job)| {
+            job.result.as_ref().filter(|_| piece.is_report)?.to::<PdfResult>().ok()
+        };
         Self {
             url: system.url(),
             report: report.display().to_string(),
@@ -65,11 +73,20 @@ impl Summary {
     }
 
     pub(super) fn print(&self, keep: bool) {
-        let shown = |ms: Option<f64>| ms.map_or_else(|| "-".to_owned(), |ms| millis(Duration::from_secs_f64(ms / 1_000.0)));
+        let shown = |ms: Option<f64>| {
+            ms.map_or_else(|| "-".to_owned(), |ms| millis(Duration::from_secs_f64(ms / 1_000.0)))
+        };
         let mut table = Table::new(["WHAT", "KIND", "STATE", "ATTEMPTS", "WAITED", "RAN"]);
         for row in &self.jobs {
             let (waited, ran) = (shown(row.waited_ms), shown(row.ran_ms));
-            table.row([row.name.to_owned(), row.kind.clone(), row.state.to_owned(), row.attempts.to_string(), waited, ran]);
+            table.row([
+                row.name.to_owned(),
+                row.kind.clone(),
+                row.state.to_owned(),
+                row.attempts.to_string(),
+                waited,
+                ran,
+            ]);
         }
         out::line(format_args!("\n{table}"));
         let mut table = Table::new(["QUEUE", "ATTEMPTS", "RETRIES", "WAIT P95", "RUN P95"]);

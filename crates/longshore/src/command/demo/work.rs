@@ -59,7 +59,10 @@ pub(super) fn orders() -> anyhow::Result<Vec<Order>> {
 
 impl Order {
     pub(super) async fn submit(self, http: &Http) -> anyhow::Result<Piece> {
-        let answer = http.post(self.path, self.body).await.with_context(|| format!("{} was not accepted", self.name))?;
+        let answer = http
+            .post(self.path, self.body)
+            .await
+            .with_context(|| format!("{} was not accepted", self.name))?;
         let id = answer["id"].as_str().context("the answer has no id")?;
         Ok(Piece { name: self.name, id: JobId::parse(id)?, is_report: self.path == PDF })
     }

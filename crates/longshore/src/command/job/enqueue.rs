@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use longshore_core::{DurationText, Invalid, JobId, JobSpec, Json, KindName, Priority, QueueName, Timestamp, parse_duration};
+use longshore_core::{
+    DurationText, Invalid, JobId, JobSpec, Json, KindName, Priority, QueueName, Timestamp, parse_duration,
+};
 use longshore_runtime::Control;
 
 use crate::context::Context;
@@ -60,18 +62,30 @@ impl Enqueue {
         let args = read_args(&self.args)?;
         let (bytes, most) = (args.as_str().len(), context.settings.max_args_bytes);
         if bytes > most {
-            return Err(Usage(format!("--args: expected at most {most} bytes (max_args_bytes), got {bytes} bytes")).into());
+            return Err(Usage(format!(
+                "--args: expected at most {most} bytes (max_args_bytes), got {bytes} bytes"
+            ))
+            .into());
         }
         let opened = context.open()?;
         let client = opened.client();
         let id = self.id.clone().unwrap_or_else(|| client.new_id());
         let spec = self.spec(JobSpec::new(id, self.queue.clone(), self.kind.clone(), args), opened.now())?;
-        let receipt = opened.tell(client.insert(vec![Arc::new(spec)])).await?.pop().context("the store gave no receipt")?;
+        let receipt = opened
+            .tell(client.insert(vec![Arc::new(spec)]))
+            .await?
+            .pop()
+            .context("the store gave no receipt")?;
         warn_unknown(&opened.control(), &self.kind).await?;
         if self.json {
             return out::json(&receipt);
         }
-        out::line(format_args!("{} {}{}", receipt.id, receipt.state, if receipt.duplicate { " (known before)" } else { "" }));
+        out::line(format_args!(
+            "{} {}{}",
+            receipt.id,
+            receipt.state,
+            if receipt.duplicate { " (known before)" } else { "" }
+        ));
         Ok(())
     }
 
@@ -97,16 +111,21 @@ fn read_args(given: &str) -> anyhow::Result<Json> {
         Some(path) => std::fs::read_to_string(path).with_context(|| format!("--args: cannot read {path}"))?,
         None => given.to_owned(),
     };
-    Json::parse(&text).map_err(|error| Usage(format!("--args: expected JSON, @FILE or -, got {error}")).into())
+    Json::parse(&text)
+        .map_err(|error| Usage(format!("--args: expected JSON, @FILE or -, got {error}")).into())
 }
 
 /// A kind that no live worker knows is most often a typing mistake. If no worker is alive, nobody can tell.
 async fn warn_unknown(control: &Control, kind: &KindName) -> anyhow::Result<()> {
     let workers = control.workers().await?;
-    let kinds: BTreeSet<&KindName> = workers.iter().filter(|worker| control.is_alive(worker)).flat_map(|worker| &worker.kinds).collect();
+    let kinds: BTreeSet<&KindName> =
+        workers.iter().filter(|worker| control.is_alive(worker)).flat_map(|worker| &worker.kinds).collect();
     if !kinds.is_empty() && !kinds.contains(kind) {
         let known: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
-        out::note(format_args!("longshore: no live worker knows the kind {kind}; the job waits for one. Known kinds: {}", known.join(", ")));
+        out::note(format_args!(
+            "longshore: no live worker knows the kind {kind}; the job waits for one. Known kinds: {}",
+            known.join(", ")
+        ));
     }
     Ok(())
 }

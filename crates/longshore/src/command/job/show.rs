@@ -38,7 +38,10 @@ fn print(job: &Job) {
     say("attempt", &format!("{} of {}", job.attempt, options.max_attempts));
     say("stalls", &job.stalls.to_string());
     say("priority", &spec.priority.get().to_string());
-    say("progress", &format!("{}% {}", job.progress.percent, job.progress.message.as_deref().unwrap_or_default()));
+    say(
+        "progress",
+        &format!("{}% {}", job.progress.percent, job.progress.message.as_deref().unwrap_or_default()),
+    );
     say("timeout", &options.timeout.map_or_else(|| "none".to_owned(), |timeout| format_duration(timeout.0)));
     say("tags", &if options.tags.is_empty() { "-".to_owned() } else { options.tags.join(" ") });
     say("worker", &dash(job.worker.as_ref().map(longshore_core::WorkerId::as_str)));

@@ -54,7 +54,16 @@ impl Queue {
 
 fn shown(reports: &[Report]) -> Table {
     let ratio = |ratio: Option<f64>| ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
-    let mut table = Table::new(["STORE", "ENQUEUE/S", "SINGLE/S", "PROCESS/S", "OF FLOOR", "START P99 MS", "LATE P99 MS", "VALID"]);
+    let mut table = Table::new([
+        "STORE",
+        "ENQUEUE/S",
+        "SINGLE/S",
+        "PROCESS/S",
+        "OF FLOOR",
+        "START P99 MS",
+        "LATE P99 MS",
+        "VALID",
+    ]);
     for report in reports {
         table.row([
             report.store.clone(),

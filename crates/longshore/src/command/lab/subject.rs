@@ -38,7 +38,11 @@ struct Sqlite {
 impl Sqlite {
     fn new(url: &str) -> anyhow::Result<Self> {
         let config = SqliteConfig::from_url(url)?;
-        ensure!(!config.path.exists(), "{} exists; the lab measures in a new file and removes it", config.path.display());
+        ensure!(
+            !config.path.exists(),
+            "{} exists; the lab measures in a new file and removes it",
+            config.path.display()
+        );
         Ok(Self { url: url.to_owned(), config })
     }
 }
@@ -77,7 +81,8 @@ impl Subject for Sqlite {
         config.path = name.into();
         Box::pin(async move {
             let (jobs, args) = (plan.jobs, plan.args());
-            let measured = tokio::task::spawn_blocking(move || floor::run(&config, jobs, &args, &Door::system()));
+            let measured =
+                tokio::task::spawn_blocking(move || floor::run(&config, jobs, &args, &Door::system()));
             let floor = measured.await?.context("the raw floor of SQLite")?;
             let per_s = |time: std::time::Duration| jobs as f64 / time.as_secs_f64();
             Ok(Some(Floor { enqueue_per_s: per_s(floor.enqueue), process_per_s: per_s(floor.process) }))

@@ -33,7 +33,11 @@ pub(crate) struct Render {
 impl Render {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
         if self.output.as_os_str() == "-" {
-            return Err(Usage("--output: expected a file, got -; the layout engine may print to standard output itself".into()).into());
+            return Err(Usage(
+                "--output: expected a file, got -; the layout engine may print to standard output itself"
+                    .into(),
+            )
+            .into());
         }
         let mut config = PdfConfig { threads: 1, ..pdf_config(&context.settings) };
         let request = self.request(&mut config)?;
@@ -42,7 +46,8 @@ impl Render {
         let door = Door::system();
         let files = Files::open(&scratch.path().to_string_lossy(), door.clone())?;
         let rendered = PdfService::open(config, files, door)?.render(&request).await?;
-        std::fs::write(&self.output, &rendered.bytes).with_context(|| format!("cannot write {}", self.output.display()))?;
+        std::fs::write(&self.output, &rendered.bytes)
+            .with_context(|| format!("cannot write {}", self.output.display()))?;
         rendered.warnings.iter().for_each(|warning| out::note(format_args!("longshore: {warning}")));
         let pages = rendered.pages.map_or_else(String::new, |pages| format!("{pages} pages, "));
         let (name, bytes, ms) = (self.output.display(), rendered.bytes.len(), rendered.render_ms);
@@ -55,7 +60,8 @@ impl Render {
         let path = Path::new(&self.template);
         let mut own = None;
         let mut request = if self.html {
-            let html = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            let html =
+                std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
             config.assets.get_or_insert_with(|| folder(path));
             PdfRequest::html(html)
         } else {
@@ -63,18 +69,25 @@ impl Render {
             own = Some(config.templates.join(&name));
             PdfRequest::template(name, self.data()?)
         };
-        let elsewhere: BTreeSet<PathBuf> = self.css.iter().filter(|css| css.components().count() > 1).map(|css| folder(css)).collect();
+        let elsewhere: BTreeSet<PathBuf> =
+            self.css.iter().filter(|css| css.components().count() > 1).map(|css| folder(css)).collect();
         for place in elsewhere {
-            if own.as_ref().is_some_and(|own| same(own, &place)) || config.assets.as_ref().is_some_and(|assets| same(assets, &place)) {
+            if own.as_ref().is_some_and(|own| same(own, &place))
+                || config.assets.as_ref().is_some_and(|assets| same(assets, &place))
+            {
                 continue;
             }
             if config.assets.is_some() {
-                let wrong = format!("--css: expected style sheets of one folder besides the template's own, got {}", place.display());
+                let wrong = format!(
+                    "--css: expected style sheets of one folder besides the template's own, got {}",
+                    place.display()
+                );
                 return Err(Usage(wrong).into());
             }
             config.assets = Some(place);
         }
-        request.css_files = self.css.iter().filter_map(|css| Some(css.file_name()?.to_string_lossy().into_owned())).collect();
+        request.css_files =
+            self.css.iter().filter_map(|css| Some(css.file_name()?.to_string_lossy().into_owned())).collect();
         let is_html = self.output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("html"));
         request.output_format = is_html.then(|| "html".to_owned());
         Ok(request)
@@ -82,15 +95,21 @@ impl Render {
 
     fn data(&self) -> anyhow::Result<Value> {
         let Some(path) = &self.data else { return Ok(Value::Object(serde_json::Map::new())) };
-        let text = std::fs::read_to_string(path).with_context(|| format!("--data: cannot read {}", path.display()))?;
-        serde_json::from_str(&text).map_err(|error| Usage(format!("--data: expected JSON, got {error}")).into())
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("--data: cannot read {}", path.display()))?;
+        serde_json::from_str(&text)
+            .map_err(|error| Usage(format!("--data: expected JSON, got {error}")).into())
     }
 }
 
 /// The name of a template. One given by its path is looked up in its own folder.
 fn locate(path: &Path, config: &mut PdfConfig) -> anyhow::Result<String> {
     if path.components().count() > 1 {
-        let path = if path.file_name().is_some_and(|name| name == "template.html") { folder(path) } else { path.to_owned() };
+        let path = if path.file_name().is_some_and(|name| name == "template.html") {
+            folder(path)
+        } else {
+            path.to_owned()
+        };
         config.templates = folder(&path);
         let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
         return Ok(name.context("the template has no name")?.to_string_lossy().into_owned());

@@ -37,7 +37,12 @@ impl Info {
         let opened = context.open()?;
         let control = opened.control();
         let info = known(&control, &self.queue).await?;
-        let workers: Vec<WorkerInfo> = control.workers().await?.into_iter().filter(|worker| serves(&control, worker, &self.queue)).collect();
+        let workers: Vec<WorkerInfo> = control
+            .workers()
+            .await?
+            .into_iter()
+            .filter(|worker| serves(&control, worker, &self.queue))
+            .collect();
         let age = info.oldest_ready_at.map(|since| opened.now().since(since));
         let shown = Shown {
             kinds_without_worker: orphans(&control, &self.queue, &workers).await?,
@@ -58,7 +63,11 @@ fn serves(control: &Control, worker: &WorkerInfo, queue: &QueueName) -> bool {
 }
 
 /// Among the newest waiting jobs: a queue that is full of one unknown kind shows it soon enough.
-async fn orphans(control: &Control, queue: &QueueName, workers: &[WorkerInfo]) -> anyhow::Result<BTreeSet<String>> {
+async fn orphans(
+    control: &Control,
+    queue: &QueueName,
+    workers: &[WorkerInfo],
+) -> anyhow::Result<BTreeSet<String>> {
     let states = vec![State::Ready, State::Scheduled];
     let filter = JobFilter { queue: Some(queue.clone()), states, ..JobFilter::default() };
     let waiting = control.list(filter, Page { after: None, limit: PAGE_JOBS_MAX }).await?;

@@ -18,8 +18,17 @@ impl List {
         if self.json {
             return out::json(&serde_json::json!({ "queues": queues }));
         }
-        let mut table =
-            Table::new(["QUEUE", "PAUSED", "BLOCKED", "SCHEDULED", "READY", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"]);
+        let mut table = Table::new([
+            "QUEUE",
+            "PAUSED",
+            "BLOCKED",
+            "SCHEDULED",
+            "READY",
+            "RUNNING",
+            "COMPLETED",
+            "FAILED",
+            "CANCELLED",
+        ]);
         for queue in queues {
             let count = |state| queue.counts.get(state).to_string();
             let [a, b, c, d, e, f, g] = State::ALL.map(count);

@@ -47,7 +47,9 @@ impl Queue {
 
 /// The queue, or a failure that names it.
 async fn known(control: &Control, name: &QueueName) -> anyhow::Result<QueueInfo> {
-    let Some(info) = control.queue(name).await? else { bail!("there is no queue {name}; `longshore queue list` shows all") };
+    let Some(info) = control.queue(name).await? else {
+        bail!("there is no queue {name}; `longshore queue list` shows all")
+    };
     Ok(info)
 }
 

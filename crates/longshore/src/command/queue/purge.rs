@@ -20,7 +20,11 @@ pub(crate) struct Purge {
 impl Purge {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
         if self.state == State::Running {
-            return Err(Usage("--state: expected a state other than running, got running; cancel these jobs instead".to_owned()).into());
+            return Err(Usage(
+                "--state: expected a state other than running, got running; cancel these jobs instead"
+                    .to_owned(),
+            )
+            .into());
         }
         let opened = context.open()?;
         let control = opened.control();

@@ -48,8 +48,14 @@ impl Check {
         if self.json {
             out::json(&found)?;
         } else {
-            out::line(format_args!("{url}: {}", if found.ok { "sound, and takes writes" } else { "damaged" }));
-            out::line(format_args!("{} jobs in {} queues; what it answers survives {}", found.jobs, found.queues, found.survives));
+            out::line(format_args!(
+                "{url}: {}",
+                if found.ok { "sound, and takes writes" } else { "damaged" }
+            ));
+            out::line(format_args!(
+                "{} jobs in {} queues; what it answers survives {}",
+                found.jobs, found.queues, found.survives
+            ));
             found.findings.iter().for_each(|finding| out::line(format_args!("  {finding}")));
         }
         if found.ok { Ok(()) } else { Err(Told.into()) }

@@ -41,7 +41,10 @@ impl Inspect {
         say("finished", &info.finished.to_string());
         say("started", &info.started_at.to_string());
         say("seen", &ago(info.seen_at, opened.now()));
-        info.kinds.iter().enumerate().for_each(|(index, kind)| say(if index == 0 { "kinds" } else { "" }, kind.as_str()));
+        info.kinds
+            .iter()
+            .enumerate()
+            .for_each(|(index, kind)| say(if index == 0 { "kinds" } else { "" }, kind.as_str()));
         Ok(())
     }
 }

@@ -17,11 +17,13 @@ impl List {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
         let opened = context.open()?;
         let control = opened.control();
-        let workers: Vec<Shown> = control.workers().await?.into_iter().map(|info| Shown::of(&control, info)).collect();
+        let workers: Vec<Shown> =
+            control.workers().await?.into_iter().map(|info| Shown::of(&control, info)).collect();
         if self.json {
             return out::json(&serde_json::json!({ "workers": workers }));
         }
-        let mut table = Table::new(["ID", "HOST", "PID", "QUEUES", "SLOTS", "RUNNING", "FINISHED", "SEEN", "HEALTH"]);
+        let mut table =
+            Table::new(["ID", "HOST", "PID", "QUEUES", "SLOTS", "RUNNING", "FINISHED", "SEEN", "HEALTH"]);
         for worker in workers {
             let info = &worker.info;
             table.row([

@@ -1,7 +1,7 @@
 use anyhow::Context as _;
 use clap::Args;
 use longshore_core::{EventName, QueueName, WorkerId};
-use longshore_runtime::{Keeper, Stop, Subscription};
+use longshore_runtime::{Stop, Subscription, WorkerConfig};
 
 use crate::command::serve::start_logs;
 use crate::config::Flag;
@@ -30,7 +30,8 @@ pub(crate) struct Start {
 
 impl Start {
     pub(super) fn flags(&self) -> Vec<Flag> {
-        let slots = self.concurrency.iter().map(|text| Flag::new("worker_concurrency", "--concurrency", text));
+        let slots =
+            self.concurrency.iter().map(|text| Flag::new("worker_concurrency", "--concurrency", text));
         let scan = self.scan_interval.iter().map(|text| Flag::new("scan_interval", "--scan-interval", text));
         slots.chain(scan).collect()
     }
@@ -43,22 +44,20 @@ impl Start {
         let stop = Stop::new();
         signals::steer(&stop);
         let queues = if self.queues.is_empty() { &settings.worker_queues } else { &self.queues };
-        let worker = services.worker(settings, engine, queues, services.handlers(self.test_kinds));
+        let config = WorkerConfig { keeps: !self.no_keeper, ..settings.worker() };
+        let worker = services.worker(config, engine, queues, services.handlers(self.test_kinds));
         let announced = tokio::spawn(announce(engine.hub().subscribe(), queues.clone()));
-        let keeper = (!self.no_keeper).then(|| Keeper::new(engine.clone(), settings.keeper()).run(stop.clone()));
-        let kept = retention::apply(opened.store.clone(), engine.door().clock.clone(), settings.retention, stop.clone());
-        let aside = tokio::spawn(async move {
-            let keeper = async {
-                if let Some(keeper) = keeper {
-                    keeper.await;
-                }
-            };
-            tokio::join!(keeper, kept);
-        });
+        let kept = retention::apply(
+            opened.store.clone(),
+            engine.door().clock.clone(),
+            settings.retention,
+            stop.clone(),
+        );
+        let kept = tokio::spawn(kept);
         let ended = worker.run_until(stop.clone()).await.context("the worker");
         announced.abort();
         stop.drain();
-        let _ = aside.await;
+        let _ = kept.await;
         ended
     }
 }
@@ -68,7 +67,9 @@ async fn announce(mut events: Subscription, queues: Vec<QueueName>) {
     let own = format!("-{}-", std::process::id());
     while let Some(told) = events.next().await {
         let worker = told.event.worker.filter(|_| told.event.event == EventName::WorkerUp);
-        if let Some(id) = worker.and_then(|id| WorkerId::new(&*id).ok()).filter(|id| id.as_str().contains(&own)) {
+        if let Some(id) =
+            worker.and_then(|id| WorkerId::new(&*id).ok()).filter(|id| id.as_str().contains(&own))
+        {
             let names: Vec<&str> = queues.iter().map(QueueName::as_str).collect();
             let queues = if names.is_empty() { "all queues".to_owned() } else { names.join(", ") };
             out::line(format_args!("worker {id} serves {queues}"));

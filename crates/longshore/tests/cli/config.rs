@@ -1,0 +1,85 @@
+use crate::support::Site;
+
+#[test]
+fn every_value_is_shown_with_its_origin() {
+    let site = Site::new().with("LONGSHORE_LEASE", "2m");
+    site.write("longshore.toml", "# mine\nscan_interval = 0.5\nworker_queues = [\"mail\", \"pdf\"]\n");
+    let shown = site.json(&["config", "--store", "sqlite:other.db"]);
+    let expected = [
+        ("store", "sqlite:other.db".into(), "--store"),
+        ("lease", "2m".into(), "LONGSHORE_LEASE"),
+        ("scan_interval", "500ms".into(), "longshore.toml:2"),
+        ("worker_queues", serde_json::json!(["mail", "pdf"]), "longshore.toml:3"),
+        ("worker_concurrency", 10.into(), "default"),
+        ("max_body_bytes", (16 << 20).into(), "default"),
+    ];
+    for (key, value, origin) in expected {
+        assert_eq!(shown[key], serde_json::json!({ "value": value, "origin": origin }), "{key}");
+    }
+    let table = site.ok(&["config"]);
+    assert!(
+        table.lines().any(|line| line.split_whitespace().eq(["lease", "2m", "LONGSHORE_LEASE"])),
+        "{table}"
+    );
+}
+
+#[test]
+fn another_file_can_be_named_and_has_to_be_there() {
+    let site = Site::new();
+    site.write("here/own.toml", "lease = \"1m\"");
+    assert_eq!(site.json(&["config", "--config", "here/own.toml"])["lease"]["origin"], "here/own.toml:1");
+    let missing = site.run(&["--config", "gone.toml", "config"]).ends(2);
+    assert!(missing.err.contains("gone.toml"), "{}", missing.err);
+    let site = site.with("LONGSHORE_CONFIG", "here/own.toml");
+    assert_eq!(site.json(&["config"])["lease"]["value"], "1m");
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_by_every_command() {
+    let site = Site::new().with("LONGSHORE_PDF_THREDS", "2").with("LONGSHORE_LOG_FORMAT", "xml");
+    site.write(
+        "longshore.toml",
+        "lease = \"soon\"\nlisten = \"here\"\nstoer = \"memory:\"\n[queues.mail]\nlimit = 3\n",
+    );
+    for args in [&["config"][..], &["queue", "list"], &["serve", "--concurrency", "none"]] {
+        let told = site.run(args).ends(2).err;
+        for part in [
+            "lease (longshore.toml:1): expected a duration",
+            "got soon",
+            "listen (longshore.toml:2): expected an address and a port",
+            "stoer (longshore.toml:3): expected a known key, got stoer; did you mean store?",
+            "queues (longshore.toml:4)",
+            "log_format (LONGSHORE_LOG_FORMAT): expected text or json, got xml",
+            "did you mean LONGSHORE_PDF_THREADS?",
+        ] {
+            assert!(told.contains(part), "{part}\nis not in\n{told}");
+        }
+    }
+    let told = site.run(&["serve", "--concurrency", "none"]).err;
+    assert!(told.contains("worker_concurrency (--concurrency): expected a whole number"), "{told}");
+    assert!(!site.path("longshore.db").exists());
+}
+
+#[test]
+fn the_manual_is_a_configuration_file() {
+    let site = Site::new();
+    let manual = site.ok(&["config", "--manual"]);
+    site.write("longshore.toml", &manual);
+    let shown = site.json(&["config"]);
+    assert!(
+        shown
+            .as_object()
+            .unwrap()
+            .values()
+            .all(|one| one["origin"].as_str().unwrap().starts_with("longshore.toml:"))
+    );
+}
+
+#[test]
+fn an_unknown_store_is_wrong_usage() {
+    let told = Site::new().run(&["queue", "list", "--store", "redis://localhost"]).ends(2).err;
+    assert!(
+        told.contains("store (--store): expected memory: or sqlite:PATH, got redis://localhost"),
+        "{told}"
+    );
+}

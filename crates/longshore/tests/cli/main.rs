@@ -1,0 +1,13 @@
+//! Every command from outside: what it prints, and how it ends.
+
+mod config;
+mod job;
+mod lab;
+mod pdf;
+mod queue;
+mod serve;
+mod store;
+#[path = "../support/mod.rs"]
+mod support;
+mod watch;
+mod worker;

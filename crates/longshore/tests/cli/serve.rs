@@ -1,0 +1,60 @@
+use std::net::TcpListener;
+
+use serde_json::json;
+
+use crate::support::{Site, get};
+
+#[test]
+fn serve_says_where_it_listens_runs_jobs_and_stops_cleanly() {
+    let site = Site::new();
+    let (mut server, url) = site.serve(&["--test-kinds"]);
+    assert!(url.starts_with("http://127.0.0.1:"), "{url}");
+    get(&format!("{url}/health/ready"));
+    let id = site.enqueue(&["test.echo", "--args", "\"hi\""]);
+    assert_eq!(get(&format!("{url}/api/v1/jobs/{id}?wait=25"))["result"], json!("hi"));
+    server.signal("TERM");
+    let (code, rest) = server.rest();
+    assert_eq!((code, rest), (0, Vec::new()), "one line and no more");
+}
+
+#[test]
+fn without_a_worker_jobs_wait() {
+    let site = Site::new();
+    let (server, url) = site.serve(&["--no-worker"]);
+    assert_eq!(get(&format!("{url}/api/v1/workers"))["workers"], json!([]));
+    let id = site.enqueue(&["test.echo"]);
+    assert_eq!(get(&format!("{url}/api/v1/jobs/{id}"))["state"], "ready");
+    drop(server);
+}
+
+#[test]
+fn a_port_in_use_is_named_with_what_to_do() {
+    let site = Site::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let ran = site.run(&["serve", "--listen", &address]).ends(1);
+    assert!(ran.err.contains(&address) && ran.err.contains("--listen 127.0.0.1:0"), "{ran:?}");
+    assert!(ran.out.is_empty());
+    assert!(!site.path("longshore.db").exists(), "a server that cannot be reached touches no store");
+}
+
+#[test]
+fn a_store_in_a_folder_that_is_not_there_is_a_clear_failure() {
+    let ran =
+        Site::new().run(&["serve", "--listen", "127.0.0.1:0", "--store", "sqlite:gone/jobs.db"]).ends(1);
+    assert!(ran.err.contains("cannot open the store sqlite:gone/jobs.db"), "{ran:?}");
+}
+
+#[test]
+fn the_configured_retention_is_given_to_queues() {
+    let site = Site::new().with("LONGSHORE_RETENTION_FAILED", "3d");
+    site.enqueue(&["test.noop", "--queue", "q"]);
+    let (server, _) = site.serve(&["--no-worker"]);
+    // A second server finds it set, whichever of the two was first.
+    let mut left = 1_000;
+    while site.json(&["queue", "info", "q"])["retention"]["failed"] != json!(3 * 86_400) {
+        left -= 1;
+        assert!(left > 0, "the retention was never set");
+    }
+    drop(server);
+}

@@ -1,0 +1,41 @@
+use crate::support::Site;
+
+#[test]
+fn progress_is_told_in_plain_lines_to_a_pipe() {
+    let site = Site::new();
+    let id = site.enqueue(&["test.progress", "--queue", "q", "--args", r#"{"steps": 4, "ms": 60}"#]);
+    let mut watch = site.start(&["job", "watch", &id]);
+    watch.line_with("0% ready");
+    let worker = site.worker(&["q", "--test-kinds"]);
+    watch.line_with("running step 2 of 4");
+    let (code, rest) = watch.rest();
+    assert_eq!((code, rest.last().map(String::as_str)), (0, Some(&*format!("{id} completed"))));
+    drop(worker);
+}
+
+#[test]
+fn a_job_that_fails_makes_the_watch_fail() {
+    let site = Site::new();
+    let worker = site.worker(&["q", "--test-kinds"]);
+    for (kind, said) in [("test.fail", "failed: failed on purpose"), ("test.panic", "panicked on purpose")] {
+        let id = site.enqueue(&[kind, "--queue", "q", "--args", "{}", "--max-attempts", "1"]);
+        let ran = site.run(&["job", "watch", &id]).ends(1);
+        assert!(ran.out.contains(said), "{ran:?}");
+        assert!(site.ok(&["job", "show", &id]).contains("on purpose"));
+    }
+    drop(worker);
+}
+
+#[test]
+fn a_running_job_is_cancelled_and_its_watch_ends_with_one() {
+    let site = Site::new();
+    let worker = site.worker(&["q", "--test-kinds"]);
+    let id = site.enqueue(&["test.sleep", "--queue", "q", "--args", r#"{"ms": 60000}"#]);
+    let mut watch = site.start(&["job", "watch", &id]);
+    watch.line_with("running");
+    assert!(site.run(&["job", "remove", &id]).ends(1).err.contains("force"));
+    assert!(site.ok(&["job", "cancel", &id]).contains("is asked to stop"));
+    let (code, rest) = watch.rest();
+    assert_eq!((code, rest.last().map(String::as_str)), (1, Some(&*format!("{id} cancelled"))));
+    drop(worker);
+}

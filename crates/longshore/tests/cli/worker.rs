@@ -1,0 +1,79 @@
+use serde_json::json;
+
+use crate::support::Site;
+
+#[test]
+fn a_worker_runs_jobs_and_stops_when_asked() {
+    let site = Site::new();
+    let id = site.enqueue(&["test.echo", "--queue", "q", "--args", "[1,{}]"]);
+    let mut worker = site.worker(&["q", "--test-kinds", "--concurrency", "3", "--scan-interval", "200ms"]);
+    site.run(&["job", "watch", &id]).ends(0);
+    assert_eq!(site.json(&["job", "show", &id])["result"], json!([1, {}]));
+
+    let workers = site.json(&["worker", "list"]);
+    let shown = &workers["workers"][0];
+    assert_eq!(
+        (&shown["pid"], &shown["concurrency"], &shown["health"]),
+        (&json!(worker.id()), &json!(3), &json!("healthy"))
+    );
+    assert_eq!(shown["queues"], json!(["q"]));
+    let name = shown["id"].as_str().unwrap();
+    assert!(site.ok(&["worker", "list"]).contains(name));
+    assert_eq!(site.json(&["worker", "inspect", name])["id"], name);
+    assert!(site.ok(&["worker", "inspect", name]).contains("test.echo"));
+    assert_eq!(site.json(&["queue", "info", "q"])["workers"][0]["id"], name);
+
+    worker.signal("TERM");
+    assert_eq!(worker.end(), 0);
+    assert_eq!(site.json(&["worker", "list"]), json!({ "workers": [] }));
+    assert!(site.run(&["worker", "inspect", name]).ends(1).err.contains("there is no worker"));
+}
+
+#[test]
+fn a_kind_that_no_live_worker_knows_is_enqueued_with_a_warning() {
+    let site = Site::new();
+    assert_eq!(site.run(&["job", "enqueue", "tset.echo"]).ends(0).err, "", "without workers nobody can tell");
+    let worker = site.worker(&["q", "--test-kinds"]);
+    let warned = site.run(&["job", "enqueue", "tset.echo"]).ends(0).err;
+    assert!(
+        warned.contains("no live worker knows the kind tset.echo") && warned.contains("test.echo"),
+        "{warned}"
+    );
+    assert_eq!(site.run(&["job", "enqueue", "test.echo"]).ends(0).err, "");
+    drop(worker);
+}
+
+#[test]
+fn due_jobs_start_only_where_a_keeper_is() {
+    let site = Site::new();
+    let id = site.enqueue(&["test.noop", "--queue", "q", "--delay", "50ms"]);
+    let worker = site.worker(&["q", "--test-kinds", "--no-keeper"]);
+    let probe = site.enqueue(&["test.sleep", "--queue", "q", "--args", r#"{"ms": 200}"#]);
+    site.run(&["job", "watch", &probe]).ends(0);
+    assert_eq!(site.json(&["job", "show", &id])["state"], "scheduled");
+    let keeper = site.worker(&["elsewhere", "--test-kinds"]);
+    site.run(&["job", "watch", &id]).ends(0);
+    drop((worker, keeper));
+}
+
+#[test]
+fn a_second_signal_gives_jobs_back_at_once() {
+    let site = Site::new();
+    let id = site.enqueue(&["test.cpu", "--queue", "q", "--args", r#"{"ms": 60000}"#]);
+    let mut worker = site.worker(&["q", "--test-kinds"]);
+    let mut watch = site.start(&["job", "watch", &id]);
+    watch.line_with("running");
+    worker.signal("INT");
+    worker.signal("INT");
+    assert_eq!(worker.end(), 0);
+    let job = site.json(&["job", "show", &id]);
+    assert_eq!((&job["state"], &job["attempt"]), (&json!("ready"), &json!(0)));
+}
+
+#[test]
+fn the_queues_of_the_configuration_are_served() {
+    let site = Site::new().with("LONGSHORE_WORKER_QUEUES", "a,b");
+    let worker = site.worker(&["--test-kinds"]);
+    assert_eq!(site.json(&["worker", "list"])["workers"][0]["queues"], json!(["a", "b"]));
+    drop(worker);
+}

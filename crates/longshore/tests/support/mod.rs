@@ -1,0 +1,217 @@
+//! The binary from outside: run it, start it, wait for what it says.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Longest wait for a line. Only a broken program takes so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A folder of its own, in which commands are run.
+pub struct Site {
+    dir: TempDir,
+    environment: Vec<(String, String)>,
+}
+
+/// What a command left behind.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Ran {
+    /// Fails the test unless the command ended with this code.
+    #[track_caller]
+    pub fn ends(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "out: {}\nerr: {}", self.out, self.err);
+        self
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error} in {}", self.out))
+    }
+}
+
+impl Site {
+    pub fn new() -> Self {
+        Self { dir: TempDir::new().unwrap(), environment: Vec::new() }
+    }
+
+    /// With a variable for all commands.
+    pub fn with(mut self, name: &str, text: &str) -> Self {
+        self.environment.push((name.to_owned(), text.to_owned()));
+        self
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_longshore"));
+        command
+            .current_dir(self.dir.path())
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        for (name, _) in std::env::vars()
+            .filter(|(name, _)| name.starts_with("LONGSHORE_") || name.starts_with("ASYNC_PDF_"))
+        {
+            command.env_remove(name);
+        }
+        command.envs(self.environment.iter().map(|(name, text)| (name, text)));
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Ran {
+        self.feed(args, "")
+    }
+
+    /// Runs a command with something on its standard input.
+    pub fn feed(&self, args: &[&str], input: &str) -> Ran {
+        let mut child = self.command(args).stdin(Stdio::piped()).spawn().unwrap();
+        // A command that does not read its input may have ended already.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let ran = child.wait_with_output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Ran { code: ran.status.code().unwrap_or(-1), out: text(ran.stdout), err: text(ran.stderr) }
+    }
+
+    /// Runs a command that has to succeed, and gives its answer.
+    #[track_caller]
+    pub fn ok(&self, args: &[&str]) -> String {
+        self.run(args).ends(0).out
+    }
+
+    /// The same with `--json`.
+    #[track_caller]
+    pub fn json(&self, args: &[&str]) -> Value {
+        self.run(&[args, &["--json"]].concat()).ends(0).json()
+    }
+
+    /// Enqueues a job and gives its id.
+    #[track_caller]
+    pub fn enqueue(&self, args: &[&str]) -> String {
+        let receipt = self.json(&[&["job", "enqueue"], args].concat());
+        receipt["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Starts a command that goes on.
+    pub fn start(&self, args: &[&str]) -> Running {
+        Running::of(self.command(args))
+    }
+
+    /// Starts a worker, and waits until it is there.
+    pub fn worker(&self, args: &[&str]) -> Running {
+        let mut worker = self.start(&[&["worker", "start"], args].concat());
+        worker.line_with("serves ");
+        worker
+    }
+
+    /// Starts a server on a free port, and gives its URL as well.
+    pub fn serve(&self, args: &[&str]) -> (Running, String) {
+        let mut server = self.start(&[&["serve", "--listen", "127.0.0.1:0"], args].concat());
+        let line = server.line_with("listening on ");
+        let url = line.strip_prefix("listening on ").unwrap().to_owned();
+        (server, url)
+    }
+}
+
+/// A command that runs. Killed when it is dropped.
+pub struct Running {
+    child: Child,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Running {
+    pub fn of(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let (sender, lines) = channel();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        // Somebody has to read it, or the program would wait for room in the pipe.
+        let mut err = child.stderr.take().unwrap();
+        std::thread::spawn(move || std::io::copy(&mut err, &mut std::io::sink()));
+        Self { child, lines, seen: Vec::new() }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for a line of standard output with this text in it.
+    #[track_caller]
+    pub fn line_with(&mut self, text: &str) -> String {
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) if line.contains(text) => return line,
+                Ok(line) => self.seen.push(line),
+                Err(error) => panic!("no line with {text:?} ({error}); so far: {:?}", self.seen),
+            }
+        }
+    }
+
+    /// Sends a signal such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let sent =
+            Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.child.id())).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Waits for the end, and gives the code.
+    pub fn end(&mut self) -> i32 {
+        self.child.wait().unwrap().code().unwrap_or(-1)
+    }
+
+    /// Waits for the end, and gives the rest of what it says.
+    pub fn rest(&mut self) -> (i32, Vec<String>) {
+        let rest = self.lines.iter().collect();
+        (self.end(), rest)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The body of a GET that has to succeed.
+#[track_caller]
+pub fn get(url: &str) -> Value {
+    let config = ureq::Agent::config_builder().proxy(None).build();
+    let mut answer = ureq::Agent::from(config).get(url).call().unwrap();
+    let mut text = String::new();
+    answer.body_mut().as_reader().read_to_string(&mut text).unwrap();
+    serde_json::from_str(&text).unwrap_or(Value::String(text))
+}
+
+/// Whether a file begins as a PDF does.
+pub fn is_pdf(path: &Path) -> bool {
+    std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"%PDF-"))
+}

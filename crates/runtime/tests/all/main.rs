@@ -1,0 +1,22 @@
+//! The runtime from outside: engines, workers and keepers on a store in memory, and on a file where files matter.
+
+mod cancel;
+mod client;
+mod control;
+mod events;
+mod extract;
+mod idle;
+mod keeping;
+mod kit;
+mod lanes;
+mod lease;
+mod nodes;
+mod outage;
+mod outcomes;
+mod panics;
+mod progress;
+mod running;
+mod spy;
+mod stopping;
+mod support;
+mod timeouts;

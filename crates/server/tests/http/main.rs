@@ -1,0 +1,25 @@
+//! The HTTP face as clients meet it: a real server on a loopback socket, with a worker and a keeper behind it.
+
+mod client;
+mod house;
+mod stream;
+
+mod connection;
+mod correlation;
+mod file;
+mod health;
+mod idempotency;
+mod job_events;
+mod life;
+mod list;
+mod metrics;
+mod openapi;
+mod options;
+mod pdf;
+mod places;
+mod queues;
+mod refused;
+mod result;
+mod stop;
+mod submit;
+mod system_events;
