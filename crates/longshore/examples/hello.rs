@@ -26,15 +26,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let engine = longshore::open("memory:").await?;
     let receipt = engine.client().enqueue(Greet { name: "Ada".into() }).tag("example").await?;
 
-    // The keeper makes the second attempt ready.
-    let stop = Stop::new();
-    let keeper = tokio::spawn(Keeper::new(engine.clone(), KeeperConfig::default()).run(stop.clone()));
-
     let control = engine.control();
     let done = async { drop(control.wait(&receipt.id, 10.seconds()).await) };
     Worker::new(engine.clone()).queue(Queue::new("default")).register(greet).run(done).await?;
-    stop.drain();
-    keeper.await?;
 
     let job = control.job(&receipt.id).await?;
     assert_eq!(job.attempt, 2);

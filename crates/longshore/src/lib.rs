@@ -36,7 +36,7 @@
 //! ```
 //!
 //! A [`Keeper`](prelude::Keeper) has to run somewhere on each store: it makes due jobs ready and takes back the leases
-//! of dead workers. `longshore serve` and `longshore worker start` bring one along.
+//! of dead workers. Every worker brings one along.
 //!
 //! Handlers are called at least once per attempt, so they should be safe to repeat;
 //! [`Attempt::idempotency_key`](prelude::Attempt::idempotency_key) helps with that.

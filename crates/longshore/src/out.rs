@@ -1,15 +1,44 @@
 //! The only place that writes to standard output and standard error. A reader that has gone is no failure.
 
 use std::fmt::Display;
-use std::io::{IsTerminal, Write, stderr, stdout};
+use std::fs::File;
+use std::io::{self, IsTerminal, Write, stderr, stdout};
+use std::sync::OnceLock;
 
 use serde::Serialize;
 
+/// Standard output, once nobody else may write to it.
+static OWN: OnceLock<File> = OnceLock::new();
+
+/// Keeps standard output for the answers of this program: what libraries print there themselves goes nowhere.
+#[cfg(unix)]
+pub(crate) fn keep_clean() -> io::Result<()> {
+    use std::os::fd::AsFd;
+    let own = stdout().as_fd().try_clone_to_owned()?;
+    rustix::stdio::dup2_stdout(File::options().write(true).open("/dev/null")?)?;
+    // A second call finds it clean already.
+    let _ = OWN.set(own.into());
+    Ok(())
+}
+
+/// What libraries print goes with the answers on this system.
+#[cfg(not(unix))]
+pub(crate) fn keep_clean() -> io::Result<()> {
+    Ok(())
+}
+
+/// Writes and flushes, because somebody may wait for it through a pipe.
+fn write(bytes: &[u8]) {
+    let put = |out: &mut dyn Write| out.write_all(bytes).and_then(|()| out.flush());
+    let _ = match OWN.get() {
+        Some(mut own) => put(&mut own),
+        None => put(&mut stdout().lock()),
+    };
+}
+
 /// A line of the answer.
 pub(crate) fn line(text: impl Display) {
-    let mut out = stdout().lock();
-    // Flushed, because somebody may wait for this line through a pipe.
-    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    write(format!("{text}\n").as_bytes());
 }
 
 /// The answer for programs.
@@ -20,8 +49,7 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
 
 /// Text as it is, without a line end of its own.
 pub(crate) fn raw(bytes: &[u8]) {
-    let mut out = stdout().lock();
-    let _ = out.write_all(bytes).and_then(|()| out.flush());
+    write(bytes);
 }
 
 /// A line beside the answer: warnings, and what is going on.

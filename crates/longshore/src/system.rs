@@ -54,18 +54,23 @@ impl System {
         if wanted.worker {
             let handlers = services.handlers(wanted.test_kinds);
             let worker = services
-                .worker(settings, &engine, &settings.worker_queues, handlers)
+                .worker(settings.worker(), &engine, &settings.worker_queues, handlers)
                 .handlers(wanted.handlers.clone());
             kinds = services.handlers(wanted.test_kinds).kinds();
             kinds.extend(wanted.handlers.kinds());
             let stop = stop.clone();
             parts.spawn(async move { worker.run_until(stop).await.context("the worker") });
+        } else {
+            let keeper = Keeper::new(engine.clone(), settings.keeper()).run(stop.clone());
+            parts.spawn(async move {
+                keeper.await;
+                Ok(())
+            });
         }
-        let keeper = Keeper::new(engine.clone(), settings.keeper()).run(stop.clone());
         let kept = retention::apply(store, door.clock, settings.retention, stop.clone());
         let swept = sweep_every(services.files.clone(), engine.control(), SWEEP_EVERY, stop.clone());
         parts.spawn(async move {
-            tokio::join!(keeper, kept, swept);
+            tokio::join!(kept, swept);
             Ok(())
         });
         let config = ApiConfig {

@@ -12,8 +12,9 @@ impl Table {
         Self { rows: vec![heads.map(ToOwned::to_owned).to_vec()] }
     }
 
-    pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.to_vec());
+    /// As many cells as there are heads.
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.rows.push(cells.into_iter().collect());
     }
 
     fn width(&self, column: usize) -> usize {

@@ -22,6 +22,9 @@ pub(crate) fn ago(then: Timestamp, now: Timestamp) -> String {
 /// Milliseconds with as many digits as say something.
 pub(crate) fn millis(duration: Duration) -> String {
     let ms = duration.as_secs_f64() * 1_000.0;
+    if ms < 1.0 {
+        return "<1 ms".to_owned();
+    }
     if ms < 10.0 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") }
 }
 

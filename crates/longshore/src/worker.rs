@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use longshore_core::QueueName;
-use longshore_runtime::{Engine, Handlers, Queue, Worker};
+use longshore_runtime::{Engine, Handlers, Queue, Worker, WorkerConfig};
 use longshore_services::{Files, PdfConfig, PdfService};
 
 use crate::config::Settings;
@@ -34,17 +34,18 @@ impl Services {
     /// A worker on these queues, or on all if none is named.
     pub(crate) fn worker(
         &self,
-        settings: &Settings,
+        config: WorkerConfig,
         engine: &Engine,
         queues: &[QueueName],
         handlers: Handlers,
     ) -> Worker {
+        let usual = config.concurrency;
         let slots = |name: &str| match name {
             // Layout keeps a core busy; more documents at once would only wait for each other.
             PdfService::QUEUE => self.pdf.threads(),
-            _ => settings.worker_concurrency,
+            _ => usual,
         };
-        let worker = Worker::new(engine.clone()).config(settings.worker()).handlers(handlers);
+        let worker = Worker::new(engine.clone()).config(config).handlers(handlers);
         if queues.is_empty() {
             return worker
                 .all_queues()

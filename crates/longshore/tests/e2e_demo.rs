@@ -27,9 +27,7 @@ fn the_summary_is_there_for_programs_and_the_folder_is_made_anew() {
     let site = Site::new();
     for _ in 0..2 {
         let ran = site.run(&["demo", "--json", "--dir", "here"]).ends(0);
-        // The layout engine prints lines of its own.
-        let json = &ran.out[ran.out.find("{\n").unwrap()..];
-        let summary: serde_json::Value = serde_json::from_str(json).unwrap();
+        let summary = ran.json();
         assert_eq!((&summary["pages"], &summary["retries"]), (&json!(3), &json!(2)));
         let jobs = summary["jobs"].as_array().unwrap();
         assert_eq!(jobs.len(), 5);

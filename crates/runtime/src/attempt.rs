@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
@@ -96,13 +95,16 @@ impl Running {
     }
 
     pub(crate) fn advance(&self, progress: Progress) {
+        // Held over all of it: a handler may tell from several tasks, and what is told must not fall either.
+        let mut unsaved = self.unsaved.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.percent.fetch_max(progress.percent, Ordering::Relaxed);
         let progress = Progress { percent: progress.percent.max(before), ..progress };
         if self.hub.is_heard() {
             let event = self.event(EventName::Progress, State::Running, self.door.clock.now());
             self.hub.tell(event.times(self.started_at(), None).progress(&progress));
         }
-        *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
+        *unsaved = Some(progress);
+        drop(unsaved);
         self.pulse.notify_one();
     }
 
@@ -118,13 +120,27 @@ impl Running {
 /// How the supervised call of a handler came to its end.
 enum Verdict {
     Called(Called),
-    Panicked(String),
     TimedOut,
     Interrupted(Interrupt),
 }
 
 /// Runs the attempt and says how it ended; nothing if its lease was lost, because then its end is not ours to tell.
 pub(crate) async fn run(running: &Arc<Running>, handlers: &Handlers) -> Option<Fate> {
+    // Around everything: a handler may also panic while it is dropped.
+    let panic = match AssertUnwindSafe(guarded(running, handlers)).catch_unwind().await {
+        Ok(fate) => return fate,
+        Err(panic) => panic,
+    };
+    match running.signal.level() {
+        Interrupt::None => {
+            let text = format!("the handler panicked: {}", panic_text(&*panic));
+            Some(failed(running, JobError::new(&text), Reason::Panic, None))
+        }
+        told => interrupted(told),
+    }
+}
+
+async fn guarded(running: &Arc<Running>, handlers: &Handlers) -> Option<Fate> {
     match running.signal.level() {
         Interrupt::None => {}
         early => return interrupted(early),
@@ -150,12 +166,6 @@ pub(crate) async fn run(running: &Arc<Running>, handlers: &Handlers) -> Option<F
         Verdict::Called(Called::NotCalled(error)) => {
             Some(failed(running, JobError::new(&error.to_string()), Reason::Error, None))
         }
-        Verdict::Panicked(text) => Some(failed(
-            running,
-            JobError::new(&format!("the handler panicked: {text}")),
-            Reason::Panic,
-            None,
-        )),
         Verdict::TimedOut => {
             let limit =
                 running.spec.options.timeout.map(|timeout| longshore_core::format_duration(timeout.0));
@@ -213,20 +223,16 @@ fn failed(running: &Running, error: JobError, reason: Reason, after: Option<Dura
     Fate::Retry { at: running.door.clock.now() + wait, error, reason }
 }
 
-/// Calls the handler and watches over it: panics, its timeout, and interrupts with their grace.
+/// Calls the handler and watches over it: its timeout, and interrupts with their grace.
 async fn supervise(running: &Arc<Running>, registered: &Registered) -> Verdict {
-    let callable = &registered.callable;
-    let call = AssertUnwindSafe(async { callable.call(running.clone()).await }).catch_unwind();
-    let mut call = pin!(call.map(|ended| match ended {
-        Ok(called) => Verdict::Called(called),
-        Err(panic) => Verdict::Panicked(panic_text(&*panic)),
-    }));
+    let mut call = registered.callable.call(running.clone()).map(Verdict::Called);
     // Most short handlers are done at the first poll, and then nothing else needs to be set up.
-    if let Poll::Ready(verdict) = poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await {
+    if let Poll::Ready(verdict) = poll_fn(|context| Poll::Ready(call.poll_unpin(context))).await {
         return verdict;
     }
     let clock = &running.door.clock;
-    let timeout = running.spec.options.timeout.map_or(Timestamp::MAX, |timeout| clock.now() + timeout.0);
+    let started_at = running.started_at().unwrap_or_else(|| clock.now());
+    let timeout = running.spec.options.timeout.map_or(Timestamp::MAX, |timeout| started_at + timeout.0);
     let mut told = Interrupt::None;
     let mut patience = timeout;
     loop {

@@ -74,14 +74,11 @@ impl Client {
         let now = self.engine.now();
         let heard = self.engine.hub().is_heard();
         let told = if heard { jobs.clone() } else { Vec::new() };
-        if let [one] = jobs.as_slice() {
-            crate::observe::count(&self.engine.meters().queue(&one.queue).inserted);
-        } else {
-            for job in &jobs {
-                crate::observe::count(&self.engine.meters().queue(&job.queue).inserted);
-            }
-        }
+        let meters: Vec<_> = jobs.iter().map(|job| self.engine.meters().queue(&job.queue)).collect();
         let inserted = self.engine.store().insert(jobs, now).await?;
+        for (meters, _) in meters.iter().zip(&inserted).filter(|(_, inserted)| !inserted.duplicate) {
+            crate::observe::count(&meters.inserted);
+        }
         for (spec, inserted) in told.iter().zip(&inserted) {
             self.tell(spec, inserted, now);
         }
@@ -115,28 +112,35 @@ impl Client {
         make(&fresh.ids)?;
         let key_name = format!("idempotency/{key}");
         let value = Bytes::from(serde_json::to_vec(&fresh).unwrap_or_default());
-        let ids =
-            match self.engine.store().doc_put(&key_name, value, Expect::Absent, Some(REMEMBERED), now).await?
-            {
-                Put::Written(_) => fresh.ids,
-                Put::Conflict(doc) => {
-                    let kept: Option<Remembered> =
-                        doc.and_then(|doc| serde_json::from_slice(&doc.value).ok());
-                    match kept {
-                        Some(kept) if kept.print == print => kept.ids,
-                        _ => {
-                            let error = Invalid::new(
-                                "Idempotency-Key",
-                                "a key that no other request has used in the last 24 h",
-                                key,
-                            );
-                            return Err(StoreError::Invalid(error.code("idempotency_conflict")));
-                        }
-                    }
-                }
-            };
-        // Ids make the insert itself repeatable, so a crash between the two steps loses nothing.
-        self.insert(make(&ids)?).await
+        let put =
+            self.engine.store().doc_put(&key_name, value, Expect::Absent, Some(REMEMBERED), now).await?;
+        let Put::Conflict(doc) = put else { return self.insert(make(&fresh.ids)?).await };
+        let kept: Option<Remembered> = doc.and_then(|doc| serde_json::from_slice(&doc.value).ok());
+        match kept {
+            // Ids make the insert itself repeatable, so a crash between the two steps loses nothing.
+            Some(kept) if kept.print == print => self.insert_rest(make(&kept.ids)?).await,
+            _ => {
+                let expected = "a key that no other request has used in the last 24 h";
+                let error = Invalid::new("Idempotency-Key", expected, key);
+                Err(StoreError::Invalid(error.code("idempotency_conflict")))
+            }
+        }
+    }
+
+    /// Inserts those jobs that do not exist. A cancelled job does exist here: who repeats a request does not ask for it
+    /// again.
+    async fn insert_rest(&self, jobs: Vec<Arc<JobSpec>>) -> StoreResult<Vec<Receipt>> {
+        let (mut receipts, mut rest) = (Vec::new(), Vec::new());
+        for job in jobs {
+            let standing = self.engine.store().get(job.id.clone()).await?;
+            if standing.is_none() {
+                rest.push(job.clone());
+            }
+            let state = standing.map(|standing| standing.state);
+            receipts.push(state.map(|state| Receipt { id: job.id.clone(), state, duplicate: true }));
+        }
+        let mut inserted = if rest.is_empty() { Vec::new() } else { self.insert(rest).await? }.into_iter();
+        Ok(receipts.into_iter().filter_map(|known| known.or_else(|| inserted.next())).collect())
     }
 }
 

@@ -81,7 +81,7 @@ impl Control {
                 let again = until.min(clock.now() + Duration::from_secs(1));
                 tokio::select! {
                     event = events.next() => match event {
-                        Some(told) if !told.event.event.is_end() && told.event.event != EventName::Gap => {}
+                        Some(told) if !is_news(told.event.event) => {}
                         _ => break,
                     },
                     () = clock.sleep_until(again) => break,
@@ -159,7 +159,8 @@ impl Control {
                         job.attempt,
                         job.created_at,
                     );
-                    self.engine.hub().tell(event.times(job.started_at, job.finished_at));
+                    let event = event.times(job.started_at, job.finished_at);
+                    self.engine.hub().tell(Event { reason: job.reason, ..event });
                 }
             }
         }
@@ -253,7 +254,7 @@ impl Control {
         self.engine.store().can()
     }
 
-    /// Whether the store takes writes now: writes a small document and removes it.
+    /// Whether the store takes writes now: writes a small document, which goes by itself.
     pub async fn check_writable(&self) -> StoreResult<()> {
         let (now, key) = (self.engine.now(), "health/probe");
         let value = bytes::Bytes::from_static(b"1");
@@ -261,4 +262,9 @@ impl Control {
         self.engine.store().doc_put(key, value, longshore_core::Expect::Anything, ttl, now).await?;
         Ok(())
     }
+}
+
+/// Whether somebody who waits for the end of a job has to look at its record after this event.
+fn is_news(name: EventName) -> bool {
+    name.is_end() || matches!(name, EventName::Removed | EventName::Gap)
 }

@@ -21,6 +21,13 @@ pub(crate) struct Shared {
     pub(crate) meters: Meters,
 }
 
+impl Drop for Shared {
+    // What travels in tasks of its own must not outlive the engine.
+    fn drop(&mut self) {
+        self.hub.close();
+    }
+}
+
 impl Engine {
     /// Around a store. Must be called inside a Tokio runtime, because events travel in tasks of their own.
     pub fn start(store: Arc<dyn Store>, door: Door) -> Self {

@@ -14,6 +14,7 @@ use longshore_clock::Door;
 use longshore_core::{Event, EventName, JobId, Store, Wake};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, broadcast};
+use tokio::task::{AbortHandle, JoinHandle};
 
 /// Events that may wait to be numbered.
 const PENDING_MAX: usize = 4_096;
@@ -56,11 +57,14 @@ struct Inner {
     node: u64,
     shared: bool,
     listeners: AtomicUsize,
+    /// Something happened while nobody listened, and was not told.
+    unheard: AtomicBool,
     pending: Mutex<Vec<Event>>,
     full: AtomicBool,
     dropped: AtomicU64,
     rung: Notify,
     out: Mutex<Out>,
+    tasks: Mutex<Vec<AbortHandle>>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -71,6 +75,8 @@ impl std::fmt::Debug for Inner {
 
 struct Out {
     next: u64,
+    /// The first number since which nothing went unheard.
+    whole_from: u64,
     kept: VecDeque<Numbered>,
     all: broadcast::Sender<Arc<Vec<Numbered>>>,
     jobs: HashMap<JobId, broadcast::Sender<Numbered>>,
@@ -94,6 +100,7 @@ impl Hub {
     pub(crate) fn start(store: Arc<dyn Store>, door: Door) -> Self {
         let out = Out {
             next: 1,
+            whole_from: 0,
             kept: VecDeque::new(),
             all: broadcast::Sender::new(UNREAD_MAX),
             jobs: HashMap::new(),
@@ -106,29 +113,44 @@ impl Hub {
             node,
             shared: store.can().shared,
             listeners: AtomicUsize::new(0),
+            unheard: AtomicBool::new(false),
             pending: Mutex::default(),
             full: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
             rung: Notify::new(),
             out: Mutex::new(out),
+            tasks: Mutex::default(),
             door,
         });
-        tokio::spawn(number_events(Arc::downgrade(&inner)));
+        let mut tasks = vec![tokio::spawn(number_events(Arc::downgrade(&inner)))];
         if inner.shared {
-            tokio::spawn(send_letters(Arc::downgrade(&inner), store.clone()));
-            tokio::spawn(read_letters(Arc::downgrade(&inner), store));
+            tasks.push(tokio::spawn(send_letters(Arc::downgrade(&inner), store.clone())));
+            tasks.push(tokio::spawn(read_letters(Arc::downgrade(&inner), store)));
         }
+        lock(&inner.tasks).extend(tasks.iter().map(JoinHandle::abort_handle));
         Self(inner)
+    }
+
+    /// Ends the tasks and every subscription: the engine goes.
+    pub(crate) fn close(&self) {
+        lock(&self.0.tasks).drain(..).for_each(|task| task.abort());
+        let mut out = lock(&self.0.out);
+        // Without their senders the receivers hear the end.
+        out.all = broadcast::Sender::new(1);
+        out.jobs.clear();
     }
 
     /// Whether anybody would hear an event now. Ask before building one.
     pub fn is_heard(&self) -> bool {
         if self.0.listeners.load(Ordering::Relaxed) == 0 && !self.0.shared {
+            if !self.0.unheard.load(Ordering::Relaxed) {
+                self.0.unheard.store(true, Ordering::Relaxed);
+            }
             return false;
         }
         let full = self.0.full.load(Ordering::Relaxed);
         if full {
-            self.0.dropped.fetch_add(1, Ordering::Relaxed);
+            self.0.lose();
         }
         !full
     }
@@ -136,6 +158,9 @@ impl Hub {
     /// Tells of an event. Returns at once.
     pub fn tell(&self, event: Event) {
         let mut pending = lock(&self.0.pending);
+        if pending.len() >= PENDING_MAX {
+            return self.0.lose();
+        }
         pending.push(event);
         let count = pending.len();
         drop(pending);
@@ -159,10 +184,13 @@ impl Hub {
 
     /// Everything after event `number` of this epoch: what is kept of it, then what happens.
     pub fn resume(&self, number: u64) -> (Replay, Subscription) {
-        let out = lock(&self.0.out);
+        let mut out = lock(&self.0.out);
         self.0.listeners.fetch_add(1, Ordering::Relaxed);
+        if self.0.unheard.swap(false, Ordering::Relaxed) {
+            out.whole_from = out.next;
+        }
         let oldest = out.kept.front().map_or(out.next, |numbered| numbered.number);
-        let missed = if number.saturating_add(1) < oldest {
+        let missed = if number.saturating_add(1) < oldest || number < out.whole_from {
             Replay::Lost
         } else {
             Replay::Complete(out.kept.iter().filter(|numbered| numbered.number > number).cloned().collect())
@@ -252,6 +280,12 @@ impl Out {
 }
 
 impl Inner {
+    /// Counts an event that finds no room, and sees to it that listeners are told of a gap.
+    fn lose(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+        self.rung.notify_one();
+    }
+
     fn hand_out(&self, events: Vec<Event>, dropped: u64, outgoing: bool) {
         let mut out = lock(&self.out);
         let gap = (dropped > 0).then(|| Event::new(EventName::Gap, self.door.clock.now()));
@@ -326,6 +360,8 @@ async fn send_letters(inner: Weak<Inner>, store: Arc<dyn Store>) {
         let Ok(bytes) = serde_json::to_vec(&letter) else { continue };
         if let Err(error) = store.log_append(LOG, vec![Bytes::from(bytes)], LETTERS_KEPT).await {
             tracing::debug!(%error, "events did not reach the other nodes");
+            // The next letter tells of the gap.
+            lock(&hub.out).letter_dropped += letter.dropped + letter.events.len() as u64;
         }
     }
 }
@@ -339,8 +375,11 @@ async fn read_letters(inner: Weak<Inner>, store: Arc<dyn Store>) {
         }
         let Some(hub) = inner.upgrade() else { return };
         while let Ok(entries) = store.log_read(LOG, position, 100).await {
-            let Some(last) = entries.last().map(|entry| entry.position) else { break };
-            position = last;
+            let (Some(first), Some(last)) = (entries.first(), entries.last()) else { break };
+            if first.position > position + 1 {
+                hub.hand_out(Vec::new(), first.position - position - 1, false);
+            }
+            position = last.position;
             for letter in
                 entries.iter().filter_map(|entry| serde_json::from_slice::<Letter>(&entry.value).ok())
             {

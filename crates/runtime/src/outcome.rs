@@ -67,7 +67,7 @@ impl<E: Error> From<E> for Outcome {
     }
 }
 
-/// What a handler may return: a value, or a `Result` of a value and anything that becomes an [`Outcome`].
+/// What a handler may return: a `Result` of a value and anything that becomes an [`Outcome`].
 pub trait IntoResult {
     /// The value as JSON (none for `()`), or the fate of the job.
     fn into_result(self) -> Result<Option<Json>, Outcome>;

@@ -7,8 +7,8 @@ use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use bytes::Bytes;
-use longshore_core::{JobId, KindName};
-use longshore_runtime::{Engine, Stop, Subscription};
+use longshore_core::KindName;
+use longshore_runtime::{Engine, Stop};
 use longshore_services::{Files, PdfService};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -70,8 +70,6 @@ pub struct Api {
     pub(crate) streams: Arc<AtomicUsize>,
     pub(crate) patience: Patience,
     pub(crate) stop: Stop,
-    /// Makes the engine tell of events while no stream is open, so that a stream that comes back has missed nothing.
-    pub(crate) ear: Option<Arc<Subscription>>,
     pub(crate) started_at: longshore_core::Timestamp,
 }
 
@@ -93,7 +91,6 @@ impl Api {
             streams: Arc::default(),
             patience: Patience::default(),
             stop: Stop::new(),
-            ear: None,
             started_at: engine.door().clock.now(),
             engine,
         }
@@ -131,8 +128,9 @@ fn routes() -> OpenApiRouter<Face> {
     let mut at_root = api::health::routes();
     // The same routes stand at two places; each operation needs a name of its own.
     for item in at_root.get_openapi_mut().paths.paths.values_mut() {
-        let id = item.get.as_mut().and_then(|operation| operation.operation_id.as_mut());
-        id.into_iter().for_each(|id| id.push_str("_at_root"));
+        if let Some(id) = item.get.as_mut().and_then(|operation| operation.operation_id.as_mut()) {
+            id.push_str("_at_root");
+        }
     }
     OpenApiRouter::with_openapi(Document::openapi())
         .nest("/api/v1", api::routes().merge(api::health::routes()))
@@ -147,8 +145,6 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// All routes. Event streams end when `stop` drains.
 pub fn router(mut api: Api, stop: Stop) -> Router {
     api.stop = stop;
-    // No job has this id, so nothing gathers unread.
-    api.ear = Some(Arc::new(api.engine.hub().watch(&JobId::from_u128(0))));
     let api: Face = Arc::new(api);
     let (routes, document) = routes().split_for_parts();
     let document = Bytes::from(serde_json::to_vec(&document).unwrap_or_default());

@@ -6,6 +6,7 @@ mod api;
 mod app;
 mod error;
 mod extract;
+mod hex;
 mod kinds;
 mod layers;
 mod mistake;

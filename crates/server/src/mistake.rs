@@ -5,7 +5,7 @@ use longshore_core::Invalid;
 /// Turns the error of a deserialiser at `path` (`.` is the top) into a refusal that names the field.
 pub(crate) fn explain(path: &str, error: &str) -> Invalid {
     let error = without_place(error);
-    let at = if path == "." { "" } else { path };
+    let at = known_part(path);
     let inside = |name: &str| match at {
         "" => name.to_owned(),
         at if at == name || at.ends_with(&format!(".{name}")) => at.to_owned(),
@@ -50,10 +50,15 @@ pub(crate) fn not_json(path: &str, error: &serde_json::Error) -> Invalid {
     if without_place(&text) == "number out of range" {
         return explain(path, &text);
     }
-    let field = if path == "." { "body" } else { path };
+    let field = Some(known_part(path)).filter(|path| !path.is_empty()).unwrap_or("body");
     let (line, column) = (error.line(), error.column());
     let got = format!("a mistake in line {line}, column {column}: {}", without_place(&text));
     Invalid::new(field, "one JSON text", got).code("invalid_json")
+}
+
+/// The path as far as it was read; where it is unclear it ends with a question mark.
+fn known_part(path: &str) -> &str {
+    path.trim_end_matches(['.', '?'])
 }
 
 fn without_place(error: &str) -> &str {
@@ -72,8 +77,13 @@ fn plain(words: &str) -> &str {
         "sequence" | "a sequence" => "an array",
         "map" | "a map" => "an object",
         "a string" => "a text",
+        "a boolean" => "true or false",
         "u32" | "u64" | "usize" => "a whole number, not negative",
-        words => words,
+        words => {
+            let of_sort = |sort: &str| words.strip_prefix(sort);
+            let value = ["string ", "integer ", "floating point ", "boolean "].into_iter().find_map(of_sort);
+            value.unwrap_or(words).trim_matches('`')
+        }
     }
 }
 

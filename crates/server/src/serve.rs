@@ -27,6 +27,7 @@ pub async fn serve(listener: TcpListener, api: Api, stop: Stop) -> io::Result<()
     protocol
         .timer(TokioTimer::new())
         .header_read_timeout(patience.head)
+        .max_header_size(HEAD_BYTES_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
         .pipeline_flush(true);
     loop {

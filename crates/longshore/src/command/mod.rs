@@ -38,10 +38,17 @@ pub(crate) struct Cli {
 #[derive(Args, Debug)]
 struct Global {
     /// The store to use: memory: or sqlite:PATH
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL", display_order = 100)]
     store: Vec<String>,
     /// The configuration file, instead of longshore.toml in this folder
-    #[arg(long, global = true, value_name = "FILE", env = "LONGSHORE_CONFIG")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "LONGSHORE_CONFIG",
+        hide_env = true,
+        display_order = 101
+    )]
     config: Option<PathBuf>,
 }
 
@@ -79,7 +86,10 @@ impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let Self { global, command } = self;
         match command {
-            Command::Completions(command) => return command.run(),
+            Command::Completions(command) => {
+                command.run();
+                return Ok(());
+            }
             // The lab measures stores of its own, any number of them.
             Command::Lab(lab::Lab::Queue(command)) => return wait_for(command.run(global.store)),
             Command::Demo(_) if !global.store.is_empty() => {

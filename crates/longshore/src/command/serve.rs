@@ -34,6 +34,7 @@ impl Serve {
 
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
         start_logs(context)?;
+        out::keep_clean()?;
         let stop = Stop::new();
         signals::steer(&stop);
         let wanted = Wanted { worker: !self.no_worker, test_kinds: self.test_kinds, ..Wanted::default() };

@@ -110,10 +110,6 @@ impl Kind {
     }
 
     fn expected(self) -> String {
-        let at_least = |min: Duration| match min.is_zero() {
-            true => String::new(),
-            false => format!(", at least {}", longshore_core::format_duration(min)),
-        };
         match self {
             Self::Store => "memory: or sqlite:PATH".to_owned(),
             Self::Address => "an address and a port such as 127.0.0.1:7070".to_owned(),
@@ -122,7 +118,11 @@ impl Kind {
             Self::Bytes { min, max } => {
                 format!("a size such as 16MiB, from {} to {}", bytes::format(min), bytes::format(max))
             }
-            Self::Duration { min } => format!("a duration such as 300ms, 30s or 5m{}", at_least(min)),
+            Self::Duration { min } if min.is_zero() => "a duration such as 300ms, 30s or 5m".to_owned(),
+            Self::Duration { min } => {
+                let least = longshore_core::format_duration(min);
+                format!("a duration such as 300ms, 30s or 5m, at least {least}")
+            }
             Self::Queues => "a list of queue names such as mail,pdf".to_owned(),
             Self::OneOf(words) => words.join(" or "),
             Self::Level => {

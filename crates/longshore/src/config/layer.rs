@@ -18,13 +18,13 @@ const OTHERS: &[&str] = &["LONGSHORE_CONFIG"];
 #[derive(Clone, Debug)]
 pub(crate) struct Flag {
     key: &'static str,
-    flag: &'static str,
+    name: &'static str,
     text: String,
 }
 
 impl Flag {
-    pub(crate) fn new(key: &'static str, flag: &'static str, text: impl Into<String>) -> Self {
-        Self { key, flag, text: text.into() }
+    pub(crate) fn new(key: &'static str, name: &'static str, text: impl Into<String>) -> Self {
+        Self { key, name, text: text.into() }
     }
 }
 
@@ -57,7 +57,7 @@ pub(super) fn all(sources: &Sources, mistakes: &mut Vec<Mistake>) -> Vec<Said> {
         sources
             .flags
             .iter()
-            .map(|flag| (flag.key.to_owned(), Raw::Text(flag.text.clone()), Origin::Flag(flag.flag))),
+            .map(|flag| (flag.key.to_owned(), Raw::Text(flag.text.clone()), Origin::Flag(flag.name))),
     );
     said
 }

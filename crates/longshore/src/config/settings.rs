@@ -80,8 +80,6 @@ impl Settings {
     /// For a worker of this process.
     pub(crate) fn worker(&self) -> WorkerConfig {
         WorkerConfig {
-            // The commands bring a keeper of their own.
-            keeps: false,
             id: None,
             concurrency: self.worker_concurrency,
             lease: self.lease,

@@ -34,7 +34,8 @@ fn a_running_job_is_cancelled_and_its_watch_ends_with_one() {
     let mut watch = site.start(&["job", "watch", &id]);
     watch.line_with("running");
     assert!(site.run(&["job", "remove", &id]).ends(1).err.contains("force"));
-    assert!(site.ok(&["job", "cancel", &id]).contains("is asked to stop"));
+    let said = site.ok(&["job", "cancel", &id]);
+    assert!(said.contains("is asked to stop") || said.contains("is cancelled"), "it may be quick: {said}");
     let (code, rest) = watch.rest();
     assert_eq!((code, rest.last().map(String::as_str)), (1, Some(&*format!("{id} cancelled"))));
     drop(worker);

@@ -1,6 +1,7 @@
 //! The binary from outside: run it, start it, wait for what it says.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
+#![expect(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -15,55 +16,55 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A folder of its own, in which commands are run.
-pub struct Site {
+pub(crate) struct Site {
     dir: TempDir,
     environment: Vec<(String, String)>,
 }
 
 /// What a command left behind.
 #[derive(Debug)]
-pub struct Ran {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Ran {
     /// Fails the test unless the command ended with this code.
     #[track_caller]
-    pub fn ends(self, code: i32) -> Self {
+    pub(crate) fn ends(self, code: i32) -> Self {
         assert_eq!(self.code, code, "out: {}\nerr: {}", self.out, self.err);
         self
     }
 
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error} in {}", self.out))
     }
 }
 
 impl Site {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { dir: TempDir::new().unwrap(), environment: Vec::new() }
     }
 
     /// With a variable for all commands.
-    pub fn with(mut self, name: &str, text: &str) -> Self {
+    pub(crate) fn with(mut self, name: &str, text: &str) -> Self {
         self.environment.push((name.to_owned(), text.to_owned()));
         self
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
 
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_longshore"));
         command
             .current_dir(self.dir.path())
@@ -80,12 +81,12 @@ impl Site {
         command
     }
 
-    pub fn run(&self, args: &[&str]) -> Ran {
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
         self.feed(args, "")
     }
 
     /// Runs a command with something on its standard input.
-    pub fn feed(&self, args: &[&str], input: &str) -> Ran {
+    pub(crate) fn feed(&self, args: &[&str], input: &str) -> Ran {
         let mut child = self.command(args).stdin(Stdio::piped()).spawn().unwrap();
         // A command that does not read its input may have ended already.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
@@ -96,37 +97,37 @@ impl Site {
 
     /// Runs a command that has to succeed, and gives its answer.
     #[track_caller]
-    pub fn ok(&self, args: &[&str]) -> String {
+    pub(crate) fn ok(&self, args: &[&str]) -> String {
         self.run(args).ends(0).out
     }
 
     /// The same with `--json`.
     #[track_caller]
-    pub fn json(&self, args: &[&str]) -> Value {
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
         self.run(&[args, &["--json"]].concat()).ends(0).json()
     }
 
     /// Enqueues a job and gives its id.
     #[track_caller]
-    pub fn enqueue(&self, args: &[&str]) -> String {
+    pub(crate) fn enqueue(&self, args: &[&str]) -> String {
         let receipt = self.json(&[&["job", "enqueue"], args].concat());
         receipt["id"].as_str().unwrap().to_owned()
     }
 
     /// Starts a command that goes on.
-    pub fn start(&self, args: &[&str]) -> Running {
+    pub(crate) fn start(&self, args: &[&str]) -> Running {
         Running::of(self.command(args))
     }
 
     /// Starts a worker, and waits until it is there.
-    pub fn worker(&self, args: &[&str]) -> Running {
+    pub(crate) fn worker(&self, args: &[&str]) -> Running {
         let mut worker = self.start(&[&["worker", "start"], args].concat());
         worker.line_with("serves ");
         worker
     }
 
     /// Starts a server on a free port, and gives its URL as well.
-    pub fn serve(&self, args: &[&str]) -> (Running, String) {
+    pub(crate) fn serve(&self, args: &[&str]) -> (Running, String) {
         let mut server = self.start(&[&["serve", "--listen", "127.0.0.1:0"], args].concat());
         let line = server.line_with("listening on ");
         let url = line.strip_prefix("listening on ").unwrap().to_owned();
@@ -135,14 +136,14 @@ impl Site {
 }
 
 /// A command that runs. Killed when it is dropped.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     lines: Receiver<String>,
     seen: Vec<String>,
 }
 
 impl Running {
-    pub fn of(mut command: Command) -> Self {
+    pub(crate) fn of(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let (sender, lines) = channel();
         let out = BufReader::new(child.stdout.take().unwrap());
@@ -153,13 +154,13 @@ impl Running {
         Self { child, lines, seen: Vec::new() }
     }
 
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Waits for a line of standard output with this text in it.
     #[track_caller]
-    pub fn line_with(&mut self, text: &str) -> String {
+    pub(crate) fn line_with(&mut self, text: &str) -> String {
         loop {
             match self.lines.recv_timeout(PATIENCE) {
                 Ok(line) if line.contains(text) => return line,
@@ -170,25 +171,25 @@ impl Running {
     }
 
     /// Sends a signal such as `TERM`.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let sent =
             Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.child.id())).status().unwrap();
         assert!(sent.success());
     }
 
     /// `kill -9`.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Waits for the end, and gives the code.
-    pub fn end(&mut self) -> i32 {
+    pub(crate) fn end(&mut self) -> i32 {
         self.child.wait().unwrap().code().unwrap_or(-1)
     }
 
     /// Waits for the end, and gives the rest of what it says.
-    pub fn rest(&mut self) -> (i32, Vec<String>) {
+    pub(crate) fn rest(&mut self) -> (i32, Vec<String>) {
         let rest = self.lines.iter().collect();
         (self.end(), rest)
     }
@@ -203,7 +204,7 @@ impl Drop for Running {
 
 /// The body of a GET that has to succeed.
 #[track_caller]
-pub fn get(url: &str) -> Value {
+pub(crate) fn get(url: &str) -> Value {
     let config = ureq::Agent::config_builder().proxy(None).build();
     let mut answer = ureq::Agent::from(config).get(url).call().unwrap();
     let mut text = String::new();
@@ -212,6 +213,6 @@ pub fn get(url: &str) -> Value {
 }
 
 /// Whether a file begins as a PDF does.
-pub fn is_pdf(path: &Path) -> bool {
+pub(crate) fn is_pdf(path: &Path) -> bool {
     std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"%PDF-"))
 }

@@ -26,6 +26,7 @@ use crate::extract::States;
 use crate::handler::{Handler, Handlers, KindOptions, Kinded};
 use crate::keeper::{Keeper, KeeperConfig};
 use crate::roster;
+use crate::signal::Interrupt;
 use crate::stop::Stop;
 
 /// How a worker works.
@@ -198,6 +199,7 @@ impl Worker {
     /// Runs until `stop` is taken: its first step drains, its second cuts.
     pub async fn run_until(self, stop: Stop) -> Result<(), StoreError> {
         let desk = Arc::new(self.open()?);
+        let _held = Held(desk.clone());
         let store = desk.engine.store();
         // A store that cannot be reached at the start is a mistake to tell, not something to wait for.
         roster::tell(&**store, &desk.info(), desk.engine.now()).await?;
@@ -229,6 +231,9 @@ impl Worker {
             }
             slots.insert(name.clone(), count);
             named.push(name);
+        }
+        if self.all && self.config.concurrency == 0 {
+            return Err(Invalid::new("concurrency", "at least 1 slot", 0).into());
         }
         if named.is_empty() && !self.all {
             return Err(Invalid::new("queues", "at least one queue to serve", "none").into());
@@ -327,6 +332,18 @@ impl Desk {
         drop(ends);
         if first {
             self.news.notify_one();
+        }
+    }
+}
+
+/// What a worker holds. A worker that ends before it could hand everything back, because it was dropped or its store has
+/// gone, must not leave handlers at work behind it.
+struct Held(Arc<Desk>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        for running in lock(&self.0.held).values() {
+            running.signal.raise(Interrupt::Lost);
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use longshore_clock::Timestamp;
-use longshore_core::{Renewal, Renewed, StoreError, Wake, limits::STEP_RECORDS_MAX};
+use longshore_core::{Renewal, Renewed, StoreError, Wake, WakeStream, limits::STEP_RECORDS_MAX};
 
 use super::{Desk, lock};
 use crate::attempt::Running;
@@ -47,15 +47,24 @@ pub(super) fn start(desk: Arc<Desk>) -> Result<Pulse, StoreError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(no_thread)?;
     let stop = Stop::new();
     let until = stop.clone();
-    let beat = move || runtime.block_on(run(&desk, &until));
+    // Listens before the first claim, so that no cancellation falls between the two.
+    let wakes = desk.engine.store().wakeups();
+    let beat = move || {
+        runtime.block_on(async {
+            tokio::select! {
+                // A store that does not answer must not hold up the end of the worker.
+                () = until.draining() => {}
+                () = run(&desk, wakes) => {}
+            }
+        })
+    };
     let thread =
         std::thread::Builder::new().name("worker-pulse".to_owned()).spawn(beat).map_err(no_thread)?;
     Ok(Pulse { stop, thread: Some(thread) })
 }
 
-async fn run(desk: &Desk, stop: &Stop) {
+async fn run(desk: &Desk, mut wakes: WakeStream) {
     let clock = &desk.engine.door().clock;
-    let mut wakes = desk.engine.store().wakeups();
     let tick = (desk.config.lease / 6).min(BEAT);
     let mut tell_at = clock.now() + BEAT;
     let mut save_at = Timestamp::ZERO;
@@ -65,9 +74,8 @@ async fn run(desk: &Desk, stop: &Stop) {
         let save_due = if unsaved { save_at } else { Timestamp::MAX };
         let next = (now + tick).min(tell_at).min(save_due);
         let asked = tokio::select! {
-            () = stop.draining() => return,
-            wake = wakes.next() => matches!(wake, Some(Wake::Cancel | Wake::Missed)),
-            () = desk.pulse.notified() => { unsaved = true; false }
+            Some(wake) = wakes.next() => matches!(wake, Wake::Cancel | Wake::Missed),
+            () = desk.pulse.notified(), if !unsaved => { unsaved = true; false }
             () = clock.sleep_until(next) => false,
         };
         let now = clock.now();
@@ -76,7 +84,9 @@ async fn run(desk: &Desk, stop: &Stop) {
             unsaved = false;
             save_at = now + PROGRESS_EVERY;
         }
-        renew(desk, asked, saves, now).await;
+        if !renew(desk, asked, saves, now).await {
+            unsaved = true;
+        }
         if now >= tell_at {
             tell_at = now + BEAT;
             if let Err(error) = roster::tell(&**desk.engine.store(), &desk.info(), now).await {
@@ -86,8 +96,9 @@ async fn run(desk: &Desk, stop: &Stop) {
     }
 }
 
-/// Renews what is due, or `all`; with `saves` also what has new progress.
-async fn renew(desk: &Desk, all: bool, saves: bool, now: Timestamp) {
+/// Renews what is due, or `all`; with `saves` also what has new progress. Tells whether the store took it.
+async fn renew(desk: &Desk, all: bool, saves: bool, now: Timestamp) -> bool {
+    let mut taken = true;
     let due = now + desk.config.lease * 2 / 3;
     let mut batch: Vec<(Arc<Running>, Renewal)> = Vec::new();
     for running in lock(&desk.held).values() {
@@ -105,6 +116,7 @@ async fn renew(desk: &Desk, all: bool, saves: bool, now: Timestamp) {
             }
             Err(error) => {
                 tracing::warn!(worker = %desk.id, %error, "could not renew leases; trying again");
+                taken = false;
                 for (running, renewal) in part {
                     renewal
                         .progress
@@ -115,6 +127,7 @@ async fn renew(desk: &Desk, all: bool, saves: bool, now: Timestamp) {
             }
         }
     }
+    taken
 }
 
 fn apply(desk: &Desk, running: &Running, answer: Renewed) {

@@ -10,8 +10,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use longshore_clock::Timestamp;
 use longshore_core::{
-    Claim, Claimed, End, Ended, EventName, LaneWant, Outcome as Fate, QueueName, State, StoreError, Turned,
-    Wake, limits::INSERT_JOBS_MAX,
+    Claim, Claimed, End, Ended, EventName, LaneWant, Outcome as Fate, QueueName, Reason, State, StoreError,
+    Turned, Wake, limits::INSERT_JOBS_MAX,
 };
 use longshore_resilience::Retry;
 
@@ -26,7 +26,7 @@ use crate::stop::Stop;
 const PUSHED_FACTOR: u32 = 5;
 /// How often lanes with waiting jobs are looked at, to give back what waits too long.
 const GIVE_BACK_EVERY: Duration = Duration::from_millis(50);
-/// How long the last ends are offered to a store that does not answer while the worker is being cut.
+/// How long the last ends are offered to a store that does not answer, once the worker is cut or out of time.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// What the listener heard since the turn loop last looked.
@@ -184,12 +184,16 @@ impl Turns<'_> {
     }
 
     /// Offers the turn to the store until it takes it. Ends may be repeated; a claim whose answer was lost is taken
-    /// back when its lease runs out.
+    /// back when its lease runs out. A worker that stops claims no more, and does not wait for a store for ever.
     async fn offer(&self, ends: longshore_core::Ends, wants: &[LaneWant]) -> Result<Turned, StoreError> {
         let desk = self.desk;
         let offered = async {
             let mut reconnect = Retry::reconnect(desk.engine.door().clone());
             loop {
+                let wants = if self.stop.is_draining() { &[] } else { wants };
+                if ends.is_empty() && wants.is_empty() {
+                    return Ok(Turned { ended: Vec::new(), claimed: Vec::new() });
+                }
                 match self.offer_once(ends.clone(), wants).await {
                     Ok(turned) => return Ok(turned),
                     Err(error @ (StoreError::Closed | StoreError::Invalid(_))) => return Err(error),
@@ -198,14 +202,33 @@ impl Turns<'_> {
                     }
                     Err(_) => {}
                 }
-                reconnect.wait().await;
+                tokio::select! {
+                    () = reconnect.wait() => {}
+                    () = self.stop.draining(), if !wants.is_empty() => {}
+                }
             }
         };
-        let clock = &desk.engine.door().clock;
         tokio::select! {
             turned = offered => turned,
-            () = async { self.stop.cutting().await; clock.sleep_until(clock.now() + LAST_WORDS).await } => Err(StoreError::Closed),
+            () = self.last_words() => {
+                let text = "it did not take the last ends of this worker, whose leases run out by themselves";
+                Err(StoreError::Unavailable(text.to_owned()))
+            }
         }
+    }
+
+    /// Until a store that does not answer is given up.
+    async fn last_words(&self) {
+        let clock = &self.desk.engine.door().clock;
+        let deadline = async {
+            self.stop.draining().await;
+            clock.sleep_until(clock.now() + self.desk.config.stop_deadline).await;
+        };
+        tokio::select! {
+            () = self.stop.cutting() => {}
+            () = deadline => {}
+        }
+        clock.sleep_until(clock.now() + LAST_WORDS).await;
     }
 
     async fn offer_once(&self, ends: longshore_core::Ends, wants: &[LaneWant]) -> Result<Turned, StoreError> {
@@ -294,7 +317,12 @@ impl Turns<'_> {
                     event.error = Some(error.message.clone());
                 }
                 Fate::Cancel { reason } => event.reason = Some(*reason),
+                Fate::Snooze { reason, .. } => event.reason = *reason,
                 _ => {}
+            }
+            // An operator can cancel a job whose handler knows nothing of it.
+            if state == State::Cancelled && !matches!(fate, Fate::Cancel { .. }) {
+                (event.reason, event.error) = (Some(Reason::ByOperator), None);
             }
             event.progress = (state == State::Completed).then_some(100);
             desk.engine.hub().tell(event);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use longshore_core::{EventName, Reason, State};
+use longshore_core::{EventName, QueueName, Reason, State};
 use longshore_runtime::{Cancel, ControlError, KindOptions, Outcome};
 use tokio::sync::{Notify, mpsc};
 
@@ -130,5 +130,5 @@ async fn forced_removal_of_a_running_job_drops_its_handler_and_nothing_comes_bac
     room.ended(&room.add("calm").await).await;
     shift.drain().await;
     assert!(matches!(room.control.job(&id).await, Err(ControlError::Unknown(_))));
-    assert_eq!(room.control.queue(&Default::default()).await.unwrap().unwrap().counts.total(), 1);
+    assert_eq!(room.control.queue(&QueueName::default()).await.unwrap().unwrap().counts.total(), 1);
 }

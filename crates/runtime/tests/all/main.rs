@@ -1,5 +1,7 @@
 //! The runtime from outside: engines, workers and keepers on a store in memory, and on a file where files matter.
 
+#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
 mod cancel;
 mod client;
 mod control;

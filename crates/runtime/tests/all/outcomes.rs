@@ -14,7 +14,7 @@ use crate::support::{Task, millis};
 /// A kit with one job, whose handler decides as it is told.
 async fn decide(outcome: fn() -> Outcome) -> (TestKit, Record) {
     let mut kit = kit();
-    kit.register(async move |_: Args<Task>| Err::<(), _>(outcome()));
+    kit.register(move |_: Args<Task>| async move { Err::<(), _>(outcome()) });
     kit.client().enqueue(Task { number: 1 }).max_attempts(2).await.unwrap();
     let job = kit.run_one("default").await.unwrap().unwrap();
     (kit, job)
@@ -36,7 +36,7 @@ async fn an_error_is_tried_again_by_the_backoff_and_kept_for_each_attempt() {
         let job = kit.run_one("default").await.unwrap().unwrap();
         assert_eq!((job.state, job.reason), (State::Scheduled, Some(Reason::Error)));
         assert_eq!(job.run_at.unwrap().since(job.started_at.unwrap()), Duration::from_secs(seconds));
-        kit.advance(Duration::from_secs(seconds) - millis(1)).await.unwrap();
+        kit.advance(millis(seconds * 1_000 - 1)).await.unwrap();
         assert!(kit.run_one("default").await.unwrap().is_none(), "it comes back too early");
         kit.advance(millis(1)).await.unwrap();
     }

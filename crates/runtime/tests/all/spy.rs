@@ -51,8 +51,7 @@ impl Spy {
     pub(crate) async fn more(&self, name: &'static str, count: u64) {
         let mut calls = self.calls.subscribe();
         let wanted = calls.borrow_and_update().get(name).copied().unwrap_or(0) + count;
-        let reached =
-            calls.wait_for(|calls| calls.get(name).is_some_and(|so_far| *so_far >= wanted));
+        let reached = calls.wait_for(|calls| calls.get(name).is_some_and(|so_far| *so_far >= wanted));
         soon(reached).await.unwrap();
     }
 
@@ -62,8 +61,7 @@ impl Spy {
         call: impl Future<Output = StoreResult<T>> + Send,
     ) -> StoreResult<T> {
         let fails = self.failing.lock().unwrap().contains(name);
-        let answer =
-            if fails { Err(StoreError::Unavailable(format!("{name} fails"))) } else { call.await };
+        let answer = if fails { Err(StoreError::Unavailable(format!("{name} fails"))) } else { call.await };
         self.calls.send_modify(|calls| *calls.entry(name).or_default() += 1);
         answer
     }

@@ -82,9 +82,9 @@ impl Room {
         (Self::on(Arc::new(MemoryStore::new(&door)), door), manual)
     }
 
-    /// A worker on the queue `default`.
+    /// A worker on the queue `default` that keeps nothing.
     pub(crate) fn worker(&self) -> Worker {
-        Worker::new(self.engine.clone()).queue(Queue::new("default"))
+        Worker::new(self.engine.clone()).config(calm()).queue(Queue::new("default"))
     }
 
     /// A job of a kind, with `null` for args.
@@ -166,9 +166,14 @@ pub(crate) fn keep(engine: &Engine, scan_interval: Duration) {
     tokio::spawn(Keeper::new(engine.clone(), config).run(Stop::new()));
 }
 
-/// Leases that run out soon, and no look that nobody asked for.
+/// No look that nobody asked for, and no keeper: tests that need one have their own.
+pub(crate) fn calm() -> WorkerConfig {
+    WorkerConfig { keeps: false, scan_interval: HOUR, ..WorkerConfig::default() }
+}
+
+/// Leases that run out soon.
 pub(crate) fn short_lease() -> WorkerConfig {
-    WorkerConfig { lease: millis(300), scan_interval: HOUR, ..WorkerConfig::default() }
+    WorkerConfig { lease: millis(300), ..calm() }
 }
 
 /// The next event of this name.

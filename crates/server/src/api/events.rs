@@ -20,7 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Watches one job: `snapshot` (the record), then `progress` and `state` as they happen, then `end` (the record).
 #[utoipa::path(
-    get, path = "/jobs/{id}/events", tag = "events", params(("id" = String, Path)),
+    get, operation_id = "watch_job", path = "/jobs/{id}/events", tag = "events", params(("id" = String, Path)),
     responses(
         (status = 200, description = "text/event-stream; ids resume through Last-Event-ID, always with a snapshot first"),
         (status = 404, body = ErrorBody),
@@ -145,7 +145,7 @@ impl Wanted {
 
 /// Watches the whole system: `snapshot` (queues and workers), then every event under its own name.
 #[utoipa::path(
-    get, path = "/events", tag = "events", params(EventsQuery),
+    get, operation_id = "watch_all", path = "/events", tag = "events", params(EventsQuery),
     responses(
         (status = 200, description = "text/event-stream; with Last-Event-ID it goes on where it was, or starts with a snapshot if that is too long ago"),
         (status = 400, description = "No such event or state", body = ErrorBody),

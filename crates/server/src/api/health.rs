@@ -38,7 +38,7 @@ pub(crate) struct Health {
 
 /// Tells whether the system works: the store answers, and how many workers live.
 #[utoipa::path(
-    get, path = "/health", tag = "health",
+    get, operation_id = "health", path = "/health", tag = "health",
     responses((status = 200, body = Health), (status = 503, description = "The store does not answer", body = Health))
 )]
 pub(crate) async fn health(Shared(api): Shared<Face>) -> Response {
@@ -66,14 +66,14 @@ pub(crate) struct Alive {
 }
 
 /// Tells that the process answers.
-#[utoipa::path(get, path = "/health/live", tag = "health", responses((status = 200, body = Alive)))]
+#[utoipa::path(get, operation_id = "health_live", path = "/health/live", tag = "health", responses((status = 200, body = Alive)))]
 pub(crate) async fn live() -> Json<Alive> {
     Json(Alive { status: "alive" })
 }
 
 /// Tells whether work can be taken now: the store takes writes, and the process is not about to stop.
 #[utoipa::path(
-    get, path = "/health/ready", tag = "health",
+    get, operation_id = "health_ready", path = "/health/ready", tag = "health",
     responses((status = 200, body = Health), (status = 503, description = "Not now", body = Health))
 )]
 pub(crate) async fn ready(Shared(api): Shared<Face>) -> Response {
@@ -93,7 +93,7 @@ pub(crate) async fn ready(Shared(api): Shared<Face>) -> Response {
 }
 
 /// Everything that is measured, as Prometheus reads it.
-#[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, description = "Prometheus text", body = String)))]
+#[utoipa::path(get, operation_id = "metrics", path = "/metrics", tag = "health", responses((status = 200, description = "Prometheus text", body = String)))]
 pub(crate) async fn scrape(Shared(api): Shared<Face>) -> Response {
     ([(header::CONTENT_TYPE, longshore_telemetry::Exposition::CONTENT_TYPE)], metrics::text(&api).await)
         .into_response()

@@ -71,7 +71,7 @@ impl ListQuery {
 
 /// Lists jobs, the newest first.
 #[utoipa::path(
-    get, path = "/jobs", tag = "jobs", params(ListQuery),
+    get, operation_id = "list_jobs", path = "/jobs", tag = "jobs", params(ListQuery),
     responses((status = 200, body = JobList), (status = 400, body = ErrorBody))
 )]
 pub(crate) async fn list(
@@ -93,7 +93,7 @@ pub(crate) struct ShowQuery {
 
 /// Shows a job; with `wait` as soon as it has ended, or as it stands when the time is over.
 #[utoipa::path(
-    get, path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path), ShowQuery),
+    get, operation_id = "show_job", path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path), ShowQuery),
     responses((status = 200, body = JobRecord), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn show(
@@ -120,7 +120,7 @@ pub(crate) async fn show(
 
 /// Cancels a job: at once while it waits (200); a running one is asked to stop (202). Asking again is fine.
 #[utoipa::path(
-    post, path = "/jobs/{id}/cancel", tag = "jobs", params(("id" = String, Path)),
+    post, operation_id = "cancel_job", path = "/jobs/{id}/cancel", tag = "jobs", params(("id" = String, Path)),
     responses(
         (status = 200, description = "Cancelled", body = JobRecord),
         (status = 202, description = "Running, and asked to stop", body = JobRecord),
@@ -140,7 +140,7 @@ pub(crate) async fn cancel(
 
 /// Makes a failed or cancelled job ready again, with all its attempts.
 #[utoipa::path(
-    post, path = "/jobs/{id}/retry", tag = "jobs", params(("id" = String, Path)),
+    post, operation_id = "retry_job", path = "/jobs/{id}/retry", tag = "jobs", params(("id" = String, Path)),
     responses((status = 202, body = JobRecord), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody))
 )]
 pub(crate) async fn retry(
@@ -163,7 +163,7 @@ pub(crate) struct RemoveQuery {
 
 /// Removes the record of a job.
 #[utoipa::path(
-    delete, path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path), RemoveQuery),
+    delete, operation_id = "remove_job", path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path), RemoveQuery),
     responses(
         (status = 204, description = "Gone"),
         (status = 404, body = ErrorBody),

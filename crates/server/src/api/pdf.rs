@@ -39,7 +39,7 @@ pub(crate) struct PdfBody {
 
 /// Submits a report.
 #[utoipa::path(
-    post, path = "/pdf", tag = "pdf", request_body = PdfBody,
+    post, operation_id = "submit_report", path = "/pdf", tag = "pdf", request_body = PdfBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "The same request under the same key gives the same job for 24 h")),
     responses(
         (status = 202, description = "Stored", body = Accepted),

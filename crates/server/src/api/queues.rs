@@ -36,7 +36,7 @@ pub(crate) struct QueueRecord {
 }
 
 /// Lists the queues with their counts.
-#[utoipa::path(get, path = "/queues", tag = "queues", responses((status = 200, body = QueueList)))]
+#[utoipa::path(get, operation_id = "list_queues", path = "/queues", tag = "queues", responses((status = 200, body = QueueList)))]
 pub(crate) async fn list(Shared(api): Shared<Face>) -> Result<Json<QueueList>, ApiError> {
     Ok(Json(QueueList { queues: api.engine.control().queues().await? }))
 }
@@ -47,7 +47,7 @@ async fn find(api: &Api, name: &QueueName) -> Result<QueueInfo, ApiError> {
 
 /// Shows a queue.
 #[utoipa::path(
-    get, path = "/queues/{queue}", tag = "queues", params(("queue" = String, Path)),
+    get, operation_id = "show_queue", path = "/queues/{queue}", tag = "queues", params(("queue" = String, Path)),
     responses((status = 200, body = QueueRecord), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn show(
@@ -59,7 +59,7 @@ pub(crate) async fn show(
 
 /// Stops the queue from handing out jobs, on every node. Running jobs go on.
 #[utoipa::path(
-    post, path = "/queues/{queue}/pause", tag = "queues", params(("queue" = String, Path)),
+    post, operation_id = "pause_queue", path = "/queues/{queue}/pause", tag = "queues", params(("queue" = String, Path)),
     responses((status = 200, body = QueueRecord), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn pause(
@@ -73,7 +73,7 @@ pub(crate) async fn pause(
 
 /// Lets the queue hand out jobs again.
 #[utoipa::path(
-    post, path = "/queues/{queue}/resume", tag = "queues", params(("queue" = String, Path)),
+    post, operation_id = "resume_queue", path = "/queues/{queue}/resume", tag = "queues", params(("queue" = String, Path)),
     responses((status = 200, body = QueueRecord), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn resume(
@@ -111,7 +111,7 @@ impl From<Batch> for Drained {
 
 /// Removes the ready and blocked jobs of the queue. Running jobs go on.
 #[utoipa::path(
-    post, path = "/queues/{queue}/drain", tag = "queues", params(("queue" = String, Path), DrainQuery),
+    post, operation_id = "drain_queue", path = "/queues/{queue}/drain", tag = "queues", params(("queue" = String, Path), DrainQuery),
     responses((status = 200, body = Drained), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn drain(

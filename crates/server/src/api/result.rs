@@ -12,10 +12,11 @@ use super::record::ErrorBody;
 use crate::app::Face;
 use crate::error::ApiError;
 use crate::extract::{PathId, has_version};
+use crate::hex::hex;
 
 /// Downloads the result of a completed job: its JSON value, or the file it produced (ranges and ETags work).
 #[utoipa::path(
-    get, path = "/jobs/{id}/result", tag = "jobs", params(("id" = String, Path)),
+    get, operation_id = "download_result", path = "/jobs/{id}/result", tag = "jobs", params(("id" = String, Path)),
     responses(
         (status = 200, description = "The JSON value or the file"),
         (status = 204, description = "The job returned nothing"),
@@ -55,7 +56,7 @@ pub(crate) async fn download(
 
 /// The head of the same answer.
 #[utoipa::path(
-    head, path = "/jobs/{id}/result", tag = "jobs", params(("id" = String, Path)),
+    head, operation_id = "head_of_result", path = "/jobs/{id}/result", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, description = "Length, type and ETag of the result"))
 )]
 pub(crate) async fn head(
@@ -95,8 +96,7 @@ fn decoded(segment: &str) -> Vec<u8> {
 
 fn value(result: &Json, headers: &HeaderMap) -> Response {
     let digest = Sha256::digest(result.as_str().as_bytes());
-    let etag =
-        format!("\"{}\"", digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>());
+    let etag = format!("\"{}\"", hex(&digest[..16]));
     if has_version(headers, &etag) {
         return unchanged(&etag);
     }

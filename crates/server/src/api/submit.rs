@@ -16,6 +16,7 @@ use super::record::{Accepted, ErrorBody};
 use crate::app::{Api, Face};
 use crate::error::ApiError;
 use crate::extract::{Body, Idempotency, Nothing, Object, Query, read_json};
+use crate::hex::hex;
 use crate::layers::correlation;
 
 /// Jobs in one request.
@@ -62,6 +63,7 @@ pub(crate) struct JobRequest {
     /// Longest one attempt may take; an hour if not given, null for no limit.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
+    #[expect(clippy::option_option, reason = "three cases: not given, null, a value")]
     timeout: Option<Option<DurationText>>,
     /// Words to find the job by, at most 20.
     #[serde(default)]
@@ -119,7 +121,7 @@ impl JobRequest {
 
 /// Submits one job, or an array of up to 1000, all or none.
 #[utoipa::path(
-    post, path = "/jobs", tag = "jobs",
+    post, operation_id = "submit_jobs", path = "/jobs", tag = "jobs",
     request_body(content = JobRequest, description = "One job, or an array of jobs"),
     params(("Idempotency-Key" = Option<String>, Header, description = "The same request under the same key gives the same jobs for 24 h")),
     responses(
@@ -190,7 +192,7 @@ pub(crate) async fn insert(
             client.insert(make(&ids)?).await?
         }
         Some(key) => {
-            let print: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
+            let print = hex(&Sha256::digest(body));
             client.insert_once(key, &print, count, make).await?
         }
     };

@@ -27,7 +27,7 @@ pub(crate) struct WorkerRecord {
 }
 
 /// Lists the workers.
-#[utoipa::path(get, path = "/workers", tag = "queues", responses((status = 200, body = WorkerList)))]
+#[utoipa::path(get, operation_id = "list_workers", path = "/workers", tag = "queues", responses((status = 200, body = WorkerList)))]
 pub(crate) async fn list(Shared(api): Shared<Face>) -> Result<Json<WorkerList>, ApiError> {
     let control = api.engine.control();
     let workers = control.workers().await?;

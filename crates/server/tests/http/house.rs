@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use longshore_clock::Door;
-use longshore_core::{EventName, Json, KindName, Store};
+use longshore_core::{EventName, Json, Store};
 use longshore_memory::MemoryStore;
 use longshore_runtime::{
     Args, Cancel, Engine, Handlers, Keeper, KeeperConfig, Outcome, Progress, State, Stop, Worker,
@@ -32,7 +32,6 @@ pub(crate) struct Plan {
 }
 
 /// Holds handlers until the test lets them go.
-#[derive(Default)]
 pub(crate) struct Gate {
     passes: Semaphore,
     arrived: Semaphore,
@@ -69,6 +68,10 @@ impl Drop for House {
 }
 
 impl Gate {
+    fn new() -> Self {
+        Self { passes: Semaphore::new(0), arrived: Semaphore::new(0) }
+    }
+
     /// Waits until a handler has come here.
     pub(crate) async fn arrived(&self) {
         soon(self.arrived.acquire()).await.unwrap().forget();
@@ -143,7 +146,7 @@ impl House {
             Arc::new(MemoryStore::new(&door))
         };
         let engine = Engine::start(store.clone(), door.clone());
-        let (mut handlers, gate, stop) = (handlers(), Arc::new(Gate::default()), Stop::new());
+        let (mut handlers, gate, stop) = (handlers(), Arc::new(Gate::new()), Stop::new());
         let (mut files, mut pdf) = (None, None);
         if plan.pdf {
             let root = folder.path().join("files");
@@ -179,21 +182,10 @@ impl House {
 }
 
 /// A worker for every queue, at work when this returns.
-async fn work(
-    engine: &Engine,
-    handlers: Handlers,
-    gate: &Arc<Gate>,
-    stop: &Stop,
-    parts: &mut JoinSet<()>,
-) {
+async fn work(engine: &Engine, handlers: Handlers, gate: &Arc<Gate>, stop: &Stop, parts: &mut JoinSet<()>) {
     let mut events = engine.hub().subscribe();
     let worker = Worker::new(engine.clone()).all_queues().handlers(handlers).shared_state(gate.clone());
     let stop = stop.clone();
     parts.spawn(async move { worker.run_until(stop).await.unwrap() });
     while soon(events.next()).await.unwrap().event.event != EventName::WorkerUp {}
-}
-
-/// A name of a kind.
-pub(crate) fn kind(name: &str) -> KindName {
-    KindName::new(name).unwrap()
 }

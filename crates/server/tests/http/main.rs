@@ -1,5 +1,7 @@
 //! The HTTP face as clients meet it: a real server on a loopback socket, with a worker and a keeper behind it.
 
+#![expect(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
+
 mod client;
 mod house;
 mod stream;

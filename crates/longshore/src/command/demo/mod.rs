@@ -41,6 +41,7 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
+        out::keep_clean()?;
         folder::prepare(&self.dir)?;
         let settings = settings(&self.dir)?;
         let mut handlers = Handlers::new();

@@ -33,7 +33,7 @@ pub(super) fn register(handlers: &mut Handlers) -> anyhow::Result<()> {
 
 /// Primes from `from` up to, and not with, `to`; by trial division, because it should take some time.
 fn count(from: u64, to: u64) -> u64 {
-    let is_prime = |n: &u64| *n >= 2 && (2..).take_while(|d| d * d <= *n).all(|d| !n.is_multiple_of(d));
+    let is_prime = |n: &u64| *n >= 2 && (2..=n.isqrt()).all(|d| !n.is_multiple_of(d));
     (from..to).filter(is_prime).count() as u64
 }
 

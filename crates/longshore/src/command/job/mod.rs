@@ -19,7 +19,7 @@ pub(crate) enum Job {
     /// Enqueue a job, and print its id and its state
     Enqueue(Box<enqueue::Enqueue>),
     /// List jobs, the newest first
-    List(list::List),
+    List(Box<list::List>),
     /// Show everything about a job
     #[command(alias = "inspect")]
     Show(show::Show),

@@ -34,11 +34,11 @@ impl Render {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
         if self.output.as_os_str() == "-" {
             return Err(Usage(
-                "--output: expected a file, got -; the layout engine may print to standard output itself"
-                    .into(),
+                "--output: expected a file, got -; standard output is for messages".to_owned(),
             )
             .into());
         }
+        out::keep_clean()?;
         let mut config = PdfConfig { threads: 1, ..pdf_config(&context.settings) };
         let request = self.request(&mut config)?;
         // Nothing is kept, but the service wants a place where it could be.

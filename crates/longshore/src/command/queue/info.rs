@@ -53,7 +53,7 @@ impl Info {
         if self.json {
             return out::json(&shown);
         }
-        print(&shown, age.map(rough));
+        print(&shown, age.map(rough).as_deref());
         Ok(())
     }
 }
@@ -76,7 +76,7 @@ async fn orphans(
     Ok(unknown.map(ToString::to_string).collect())
 }
 
-fn print(shown: &Shown, age: Option<String>) {
+fn print(shown: &Shown, age: Option<&str>) {
     let Shown { info, workers, .. } = shown;
     let say = |name: &str, text: &str| out::line(format_args!("{name:<22}{text}"));
     say("queue", info.name.as_str());
@@ -84,14 +84,16 @@ fn print(shown: &Shown, age: Option<String>) {
     for state in State::ALL {
         say(state.as_str(), &info.counts.get(state).to_string());
     }
-    say("oldest ready", age.as_deref().unwrap_or("-"));
+    say("oldest ready", age.unwrap_or("-"));
     let kept = |state| format_duration(info.retention.of(state));
     let [completed, failed, cancelled] = [State::Completed, State::Failed, State::Cancelled].map(kept);
     say("ended jobs stay", &format!("completed {completed}, failed {failed}, cancelled {cancelled}"));
-    let names: Vec<&str> = workers.iter().map(|worker| worker.id.as_str()).collect();
-    say("workers", if names.is_empty() { "none" } else { "" }.trim());
-    names.iter().for_each(|name| say("", name));
-    let orphans: Vec<&str> = shown.kinds_without_worker.iter().map(String::as_str).collect();
-    say("kinds without worker", if orphans.is_empty() { "none" } else { "" });
-    orphans.iter().for_each(|kind| say("", kind));
+    let workers = workers.iter().map(|worker| worker.id.as_str()).collect::<Vec<_>>();
+    let orphans = shown.kinds_without_worker.iter().map(String::as_str).collect::<Vec<_>>();
+    for (name, list) in [("workers", workers), ("kinds without worker", orphans)] {
+        say(name, list.first().unwrap_or(&"none"));
+        for more in list.iter().skip(1) {
+            say("", more);
+        }
+    }
 }

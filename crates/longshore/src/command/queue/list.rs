@@ -30,10 +30,9 @@ impl List {
             "CANCELLED",
         ]);
         for queue in queues {
-            let count = |state| queue.counts.get(state).to_string();
-            let [a, b, c, d, e, f, g] = State::ALL.map(count);
+            let counts = State::ALL.map(|state| queue.counts.get(state).to_string());
             let paused = if queue.paused { "yes" } else { "no" }.to_owned();
-            table.row([queue.name.to_string(), paused, a, b, c, d, e, f, g]);
+            table.row([queue.name.to_string(), paused].into_iter().chain(counts));
         }
         out::line(table);
         Ok(())

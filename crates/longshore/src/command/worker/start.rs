@@ -38,6 +38,7 @@ impl Start {
 
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
         start_logs(context)?;
+        out::keep_clean()?;
         let (settings, opened) = (&context.settings, context.open()?);
         let engine = &opened.engine;
         let services = Services::open(settings, engine)?;

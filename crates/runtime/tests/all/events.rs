@@ -1,0 +1,194 @@
+//! Events tell what happens, in this process.
+
+use std::sync::Arc;
+
+use longshore_core::{EventName, State};
+use longshore_runtime::{Outcome, Replay};
+
+use crate::support::{Endless, Room, Shift, hear, settle, soon};
+
+#[tokio::test]
+async fn a_job_tells_its_life_with_its_times() {
+    let room = Room::new();
+    let shift = Shift::start(room.worker().handle("calm", async || Ok::<_, Outcome>(())));
+    let spec = room.spec("calm");
+    let mut events = room.engine.hub().watch(&spec.id);
+    let id = room.insert(spec).await;
+    let mut life = Vec::new();
+    while life.last() != Some(&EventName::Completed) {
+        let told = soon(events.next()).await.unwrap().event;
+        let times = told.timestamps.unwrap();
+        let created_at = times.created_at.unwrap();
+        assert_eq!(told.id.as_ref(), Some(&id));
+        assert_eq!(times.started_at.is_some(), told.event != EventName::Added);
+        assert!(times.started_at.is_none_or(|started_at| started_at >= created_at));
+        assert_eq!(times.finished_at.is_some(), told.event == EventName::Completed);
+        assert!(times.finished_at.is_none_or(|finished_at| finished_at - created_at >= 0.0));
+        life.push(told.event);
+    }
+    // The worker may have begun before the insert was told.
+    life.sort_by_key(|name| name.as_str());
+    assert_eq!(life, [EventName::Added, EventName::Completed, EventName::Started]);
+    shift.drain().await;
+}
+
+#[tokio::test]
+async fn numbers_rise_by_one() {
+    let room = Room::new();
+    let mut events = room.engine.hub().subscribe();
+    let mut last = None;
+    for _ in 0..50 {
+        room.add("calm").await;
+        let number = soon(events.next()).await.unwrap().number;
+        assert!(last.is_none_or(|last| number == last + 1));
+        last = Some(number);
+    }
+}
+
+#[tokio::test]
+async fn a_listener_that_is_slow_gets_a_gap_and_holds_nobody_up() {
+    let room = Room::new();
+    let (mut slow, mut quick) = (room.engine.hub().subscribe(), room.engine.hub().subscribe());
+    for _ in 0..10_000 {
+        room.add("calm").await;
+        soon(quick.next()).await.unwrap();
+    }
+    assert_eq!(soon(slow.next()).await.unwrap().event.event, EventName::Gap);
+    let after = soon(slow.next()).await.unwrap();
+    assert_eq!(after.event.event, EventName::Added);
+    assert!(after.number > 5_000, "it goes on with what is still there, not with {}", after.number);
+}
+
+#[tokio::test]
+async fn a_watcher_that_is_slow_gets_a_gap() {
+    let room = Room::new();
+    let id = room.client.new_id();
+    let (mut slow, mut quick) = (room.engine.hub().watch(&id), room.engine.hub().watch(&id));
+    for _ in 0..1_000 {
+        room.insert(longshore_core::JobSpec { id: id.clone(), ..room.spec("calm") }).await;
+        soon(quick.next()).await.unwrap();
+    }
+    assert_eq!(soon(slow.next()).await.unwrap().event.event, EventName::Gap);
+    assert_eq!(soon(slow.next()).await.unwrap().event.event, EventName::Duplicated);
+}
+
+#[tokio::test]
+async fn a_flood_ends_in_a_gap_and_not_in_memory() {
+    let room = Room::new();
+    let mut events = room.engine.hub().subscribe();
+    let mut watcher = room.engine.hub().watch(&room.client.new_id());
+    room.client.insert((0..10_000).map(|_| Arc::new(room.spec("calm"))).collect()).await.unwrap();
+    let mut heard = 0;
+    while soon(events.next()).await.unwrap().event.event != EventName::Gap {
+        heard += 1;
+    }
+    assert!((1_000..10_000).contains(&heard), "{heard} were kept");
+    assert_eq!(soon(watcher.next()).await.unwrap().event.event, EventName::Gap, "its job may be among them");
+    room.add("calm").await;
+    assert_eq!(soon(events.next()).await.unwrap().event.event, EventName::Added);
+}
+
+#[tokio::test]
+async fn a_listener_that_comes_back_gets_what_it_missed() {
+    let room = Room::new();
+    let mut other = room.engine.hub().subscribe();
+    let mut ids = Vec::new();
+    for _ in 0..10 {
+        ids.push(room.add("calm").await);
+        soon(other.next()).await.unwrap();
+    }
+    let (replay, mut events) = room.engine.hub().resume(4);
+    let Replay::Complete(missed) = replay else { panic!("{replay:?}") };
+    let numbers: Vec<u64> = missed.iter().map(|told| told.number).collect();
+    assert_eq!(numbers, [5, 6, 7, 8, 9, 10]);
+    assert!(missed.iter().zip(&ids[4..]).all(|(told, id)| told.event.id.as_ref() == Some(id)));
+    room.add("calm").await;
+    assert_eq!(soon(events.next()).await.unwrap().number, 11);
+}
+
+#[tokio::test]
+async fn a_listener_that_was_away_too_long_is_told_so() {
+    let room = Room::new();
+    let mut other = room.engine.hub().subscribe();
+    for _ in 0..2_100 {
+        room.add("calm").await;
+        soon(other.next()).await.unwrap();
+    }
+    assert_eq!(room.engine.hub().resume(50).0, Replay::Lost);
+    assert!(matches!(room.engine.hub().resume(150).0, Replay::Complete(missed) if missed.len() == 1_950));
+}
+
+#[tokio::test]
+async fn what_happened_while_nobody_listened_is_lost_and_said_to_be() {
+    let room = Room::new();
+    let mut events = room.engine.hub().subscribe();
+    room.add("calm").await;
+    let last = soon(events.next()).await.unwrap().number;
+    drop(events);
+    assert!(matches!(room.engine.hub().resume(last).0, Replay::Complete(missed) if missed.is_empty()));
+    room.add("calm").await;
+    let (replay, mut events) = room.engine.hub().resume(last);
+    assert_eq!(replay, Replay::Lost);
+    room.add("calm").await;
+    let last = soon(events.next()).await.unwrap().number;
+    assert!(matches!(room.engine.hub().resume(last).0, Replay::Complete(missed) if missed.is_empty()));
+}
+
+#[tokio::test]
+async fn a_watcher_hears_of_its_own_job_only() {
+    let room = Room::new();
+    let (own, other) = (room.spec("calm"), room.spec("calm"));
+    let mut events = room.engine.hub().watch(&own.id);
+    room.insert(other).await;
+    let id = room.insert(own).await;
+    assert_eq!(soon(events.next()).await.unwrap().event.id, Some(id.clone()));
+    room.add("calm").await;
+    room.control.cancel(&id).await.unwrap();
+    assert_eq!(soon(events.next()).await.unwrap().event.event, EventName::Cancelled);
+}
+
+#[tokio::test]
+async fn listeners_are_counted_and_let_go() {
+    let room = Room::new();
+    let hub = room.engine.hub();
+    let id = room.client.new_id();
+    let (all, first, second) = (hub.subscribe(), hub.watch(&id), hub.watch(&id));
+    assert_eq!(hub.listeners(), 3);
+    drop((all, first));
+    assert_eq!(hub.listeners(), 1);
+    drop(second);
+    assert_eq!(hub.listeners(), 0);
+}
+
+#[tokio::test]
+async fn events_end_with_their_engine() {
+    let room = Room::new();
+    let mut all = room.engine.hub().subscribe();
+    let mut one = room.engine.hub().watch(&room.client.new_id());
+    let store = Arc::downgrade(&room.store);
+    drop(room);
+    assert_eq!(soon(all.next()).await, None);
+    assert_eq!(soon(one.next()).await, None);
+    settle().await;
+    assert!(store.upgrade().is_none(), "a task holds the store for ever");
+}
+
+#[tokio::test]
+async fn an_operator_hears_what_operators_do() {
+    let room = Room::new();
+    let mut endless = Endless::new();
+    let mut events = room.engine.hub().subscribe();
+    let queue = crate::support::queue("default");
+    room.control.pause(&queue).await.unwrap();
+    assert_eq!(hear(&mut events, EventName::QueuePaused).await.event.queue, Some(queue.clone()));
+    room.control.resume(&queue).await.unwrap();
+    assert_eq!(hear(&mut events, EventName::QueueResumed).await.event.queue, Some(queue));
+    let shift = Shift::start(room.worker().handle("endless", endless.handler()));
+    let id = room.add("endless").await;
+    endless.begun().await;
+    room.control.remove(&id, true).await.unwrap();
+    let told = hear(&mut events, EventName::Removed).await.event;
+    assert_eq!((told.id, told.state), (Some(id), Some(State::Running)));
+    endless.dropped().await;
+    shift.drain().await;
+}

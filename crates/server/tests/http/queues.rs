@@ -1,0 +1,110 @@
+//! Queues and workers.
+
+use hyper::StatusCode;
+use longshore_core::EventName;
+use serde_json::json;
+
+use crate::client::soon;
+use crate::house::{House, Plan};
+
+#[tokio::test]
+async fn queues_are_listed_with_their_counts() {
+    let house = House::asleep().await;
+    let nothing = house.client.get("/api/v1/queues").await.json(StatusCode::OK);
+    assert_eq!(nothing, json!({ "queues": [] }));
+    for job in [
+        json!({ "kind": "test.echo", "queue": "mail" }),
+        json!({ "kind": "test.echo", "queue": "mail", "delay": "1h" }),
+        json!({ "kind": "test.echo", "queue": "a/b c" }),
+    ] {
+        house.client.submit(job).await;
+    }
+    let all = house.client.get("/api/v1/queues").await.json(StatusCode::OK);
+    let names: Vec<_> = all["queues"].as_array().unwrap().iter().map(|queue| &queue["name"]).collect();
+    assert_eq!(names, ["a/b c", "mail"]);
+    let mail = house.client.get("/api/v1/queues/mail").await.json(StatusCode::OK);
+    assert_eq!(mail, all["queues"][1]);
+    let counts = json!({
+        "blocked": 0, "scheduled": 1, "ready": 1, "running": 0, "completed": 0, "failed": 0, "cancelled": 0
+    });
+    assert_eq!((&mail["counts"], &mail["paused"]), (&counts, &json!(false)));
+    assert!(mail["oldest_ready_at"].is_string());
+    let odd = house.client.get("/api/v1/queues/a%2Fb%20c").await.json(StatusCode::OK);
+    assert_eq!(odd["name"], "a/b c");
+}
+
+#[tokio::test]
+async fn a_paused_queue_hands_out_nothing_until_it_is_resumed() {
+    for sqlite in [false, true] {
+        let house = House::build(Plan { sqlite, ..Plan::default() }).await;
+        let client = house.client;
+        client.submit(json!({ "kind": "test.echo", "queue": "mail", "delay": "1h" })).await;
+        let paused = client.post("/api/v1/queues/mail/pause", "").await.json(StatusCode::OK);
+        assert_eq!((&paused["name"], &paused["paused"]), (&json!("mail"), &json!(true)));
+        let held = client.submit(json!({ "kind": "test.echo", "queue": "mail" })).await;
+        // The same worker comes by for others, again and again.
+        for _ in 0..3 {
+            let other = client.submit(json!({ "kind": "test.echo", "queue": "post" })).await;
+            assert_eq!(client.ended(&other).await["state"], "completed");
+        }
+        let job = client.job(&held).await;
+        assert_eq!((&job["state"], &job["attempt"]), (&json!("ready"), &json!(0)));
+        let resumed = client.post("/api/v1/queues/mail/resume", "").await.json(StatusCode::OK);
+        assert_eq!(resumed["paused"], false);
+        assert_eq!(client.ended(&held).await["state"], "completed");
+    }
+}
+
+#[tokio::test]
+async fn pausing_twice_is_fine() {
+    let house = House::asleep().await;
+    house.client.submit(json!({ "kind": "test.echo", "queue": "mail" })).await;
+    for (what, paused) in [("pause", true), ("pause", true), ("resume", false), ("resume", false)] {
+        let queue = house.client.post(&format!("/api/v1/queues/mail/{what}"), "").await.json(StatusCode::OK);
+        assert_eq!(queue["paused"], paused);
+    }
+}
+
+#[tokio::test]
+async fn a_drain_removes_what_is_ready_and_only_if_asked_what_waits_for_a_time() {
+    let house = House::asleep().await;
+    for (id, delay) in [("a", 0), ("b", 0), ("later", 3_600)] {
+        house.client.submit(json!({ "kind": "test.echo", "queue": "mail", "id": id, "delay": delay })).await;
+    }
+    house.client.submit(json!({ "kind": "test.echo", "queue": "post", "id": "other" })).await;
+    let mut drained = house.client.post("/api/v1/queues/mail/drain", "").await.json(StatusCode::OK);
+    drained["ids"].as_array_mut().unwrap().sort_by_key(ToString::to_string);
+    assert_eq!(drained, json!({ "removed": 2, "ids": ["a", "b"] }));
+    let path = "/api/v1/queues/mail/drain?include_scheduled=true";
+    let drained = house.client.post(path, "").await.json(StatusCode::OK);
+    assert_eq!(drained, json!({ "removed": 1, "ids": ["later"] }));
+    let drained = house.client.post(path, "").await.json(StatusCode::OK);
+    assert_eq!(drained, json!({ "removed": 0, "ids": [] }));
+    assert_eq!(house.client.job("other").await["state"], "ready");
+}
+
+#[tokio::test]
+async fn workers_are_listed_and_alive() {
+    let house = House::open().await;
+    let workers = house.client.get("/api/v1/workers").await.json(StatusCode::OK);
+    let [worker] = workers["workers"].as_array().unwrap().as_slice() else { panic!("{workers}") };
+    assert_eq!((&worker["alive"], &worker["stopping"]), (&json!(true), &json!(false)));
+    assert_eq!((&worker["queues"], &worker["concurrency"]), (&json!([]), &json!(10)));
+    let kinds = json!(["test.echo", "test.fail", "test.hold", "test.nothing", "test.steps"]);
+    assert_eq!(worker["kinds"], kinds);
+}
+
+#[tokio::test]
+async fn kinds_of_workers_elsewhere_are_found_by_asking() {
+    let house = House::asleep().await;
+    let mut events = house.engine.hub().subscribe();
+    let worker = longshore_runtime::Worker::new(house.engine.clone()).all_queues();
+    let worker = worker.handle("elsewhere.work", async || Ok::<(), longshore_runtime::Outcome>(()));
+    let (stop, running) = (house.stop.clone(), worker);
+    let running = tokio::spawn(async move { running.run_until(stop).await });
+    while soon(events.next()).await.unwrap().event.event != EventName::WorkerUp {}
+    let id = house.client.submit(json!({ "kind": "elsewhere.work" })).await;
+    assert_eq!(house.client.ended(&id).await["state"], "completed");
+    house.stop.drain();
+    soon(running).await.unwrap().unwrap();
+}
