@@ -65,7 +65,7 @@ mod tests {
         let mut retry = Retry::new(backoff, door);
         for seconds in [1, 2, 3, 3] {
             let mut wait = std::pin::pin!(retry.wait());
-            let early = Duration::from_secs(seconds) - Duration::from_millis(1);
+            let early = Duration::from_millis(seconds * 1_000 - 1);
             assert!(poll_once(&mut wait).await.is_none());
             manual.advance(early);
             assert!(poll_once(&mut wait).await.is_none(), "{seconds} s must not end early");

@@ -19,13 +19,14 @@ pub(crate) struct Spy {
     inner: Arc<dyn Store>,
     calls: watch::Sender<BTreeMap<&'static str, u64>>,
     failing: Mutex<BTreeSet<&'static str>>,
+    stuck: Mutex<BTreeSet<&'static str>>,
     page_jobs_max: usize,
 }
 
 impl Spy {
     pub(crate) fn on(inner: Arc<dyn Store>) -> Self {
-        let (calls, failing) = (watch::Sender::default(), Mutex::default());
-        Self { inner, calls, failing, page_jobs_max: usize::MAX }
+        let (calls, failing, stuck) = (watch::Sender::default(), Mutex::default(), Mutex::default());
+        Self { inner, calls, failing, stuck, page_jobs_max: usize::MAX }
     }
 
     /// With pages that hold so few jobs.
@@ -36,6 +37,11 @@ impl Spy {
     /// Calls of this name fail from now on, before they reach the store.
     pub(crate) fn fail(&self, name: &'static str) {
         self.failing.lock().unwrap().insert(name);
+    }
+
+    /// Calls of this name are counted from now on, and never answered.
+    pub(crate) fn hold(&self, name: &'static str) {
+        self.stuck.lock().unwrap().insert(name);
     }
 
     /// No call fails any more.
@@ -62,7 +68,11 @@ impl Spy {
     ) -> StoreResult<T> {
         let fails = self.failing.lock().unwrap().contains(name);
         let answer = if fails { Err(StoreError::Unavailable(format!("{name} fails"))) } else { call.await };
+        let stuck = self.stuck.lock().unwrap().contains(name);
         self.calls.send_modify(|calls| *calls.entry(name).or_default() += 1);
+        if stuck {
+            std::future::pending::<()>().await;
+        }
         answer
     }
 }

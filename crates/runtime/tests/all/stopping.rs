@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use longshore_clock::{Chance, Door};
-use longshore_core::{EventName, State};
+use longshore_core::{EventName, State, StoreError};
 use longshore_memory::MemoryStore;
-use longshore_runtime::{Cancel, KindOptions, Outcome, Queue, Worker, WorkerConfig};
+use longshore_runtime::testing::TestKit;
+use longshore_runtime::{Cancel, KindOptions, Outcome, Progress, Queue, Worker, WorkerConfig};
 use longshore_storetest::{Faulty, Odds, assert_sound};
 use tokio::sync::{Notify, mpsc};
 
-use crate::support::{Endless, HOUR, Room, Shift, calm, file, hear, millis, soon};
+use crate::spy::Spy;
+use crate::support::{Endless, HOUR, Room, Shift, calm, file, hear, millis, settle, soon};
 
 fn deadline(stop_deadline: Duration) -> WorkerConfig {
     WorkerConfig { stop_deadline, ..calm() }
@@ -186,20 +188,70 @@ async fn a_worker_runs_until_its_shutdown_comes() {
 }
 
 #[tokio::test]
-async fn a_worker_stops_although_its_store_is_down() {
+async fn a_worker_without_work_stops_although_its_store_is_down() {
     let door = Door::system();
-    let store = Arc::new(Faulty::new(Arc::new(MemoryStore::new(&door)), Chance::seeded(1), Odds::CALM));
-    let room = Room::on(store.clone(), door);
-    let mut events = room.engine.hub().subscribe();
+    let faulty = Arc::new(Faulty::new(Arc::new(MemoryStore::new(&door)), Chance::seeded(1), Odds::CALM));
+    let spy = Arc::new(Spy::on(faulty.clone()));
+    let room = Room::on(spy.clone(), door);
     let worker = room.worker().config(deadline(HOUR));
     let shift = Shift::start(worker.handle("calm", async || Ok::<_, Outcome>(())));
-    hear(&mut events, EventName::WorkerUp).await;
     room.ended(&room.add("calm").await).await;
-    store.set(Odds::DOWN);
-    // Rings, so that it asks the store in vain.
-    store.inner().insert(vec![Arc::new(room.spec("calm"))], room.engine.door().clock.now()).await.unwrap();
+    faulty.set(Odds::DOWN);
+    // Rings, so that the worker asks in vain.
+    let now = room.engine.door().clock.now();
+    faulty.inner().insert(vec![Arc::new(room.spec("calm"))], now).await.unwrap();
+    spy.more("turn", 1).await;
+    shift.drain().await;
+}
+
+#[tokio::test]
+async fn a_worker_with_work_gives_up_a_store_that_stays_down() {
+    let (door, manual) = TestKit::door();
+    let faulty = Arc::new(Faulty::new(Arc::new(MemoryStore::new(&door)), Chance::seeded(1), Odds::CALM));
+    let spy = Arc::new(Spy::on(faulty.clone()));
+    let room = Room::on(spy.clone(), door);
+    let (mut endless, down) = (Endless::new(), faulty.clone());
+    let worker = room.worker().config(deadline(HOUR)).handle("endless", endless.handler());
+    let shift = Shift::start(worker.handle("last", move || {
+        down.set(Odds::DOWN);
+        async { Ok::<_, Outcome>(()) }
+    }));
+    room.add("endless").await;
+    endless.begun().await;
+    room.add("last").await;
+    spy.more("finish", 1).await;
     shift.stop.drain();
-    shift.end().await.unwrap();
+    settle().await;
+    manual.advance(HOUR);
+    settle().await;
+    manual.advance(millis(5_000));
+    assert!(matches!(shift.end().await, Err(StoreError::Unavailable(_))));
+    endless.dropped().await;
+}
+
+#[tokio::test]
+async fn a_worker_stops_although_its_store_does_not_answer_a_renewal() {
+    let door = Door::system();
+    let spy = Arc::new(Spy::on(Arc::new(MemoryStore::new(&door))));
+    let room = Room::on(spy.clone(), door);
+    let go = Arc::new(Notify::new());
+    let shift = Shift::start(room.worker().handle("telling", {
+        let go = go.clone();
+        move |progress: Progress| {
+            let go = go.clone();
+            async move {
+                progress.at(50, "half way").await;
+                go.notified().await;
+                Ok::<_, Outcome>(())
+            }
+        }
+    }));
+    spy.hold("renew");
+    let id = room.add("telling").await;
+    spy.more("renew", 1).await;
+    go.notify_one();
+    room.ended(&id).await;
+    shift.drain().await;
 }
 
 #[tokio::test]

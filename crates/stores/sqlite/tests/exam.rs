@@ -1,4 +1,5 @@
 //! The exam, against the memory store.
+#![expect(clippy::unwrap_used, reason = "an exam fails by panicking")]
 
 use std::sync::Arc;
 
