@@ -56,6 +56,7 @@ pub use longshore_core::{
     Priority, QueueInfo, QueueName, Retention, State as JobState, Store, StoreError, StoreResult, Timestamp,
     WorkerInfo, format_duration, parse_duration,
 };
+pub use longshore_pool::{CpuPool, CpuPoolConfig};
 pub use longshore_runtime as runtime;
 pub use shutdown::shutdown_signal;
 pub use store::open_store;
@@ -69,4 +70,13 @@ use longshore_runtime::Engine;
 pub async fn open(url: &str) -> StoreResult<Engine> {
     let door = Door::system();
     Ok(Engine::start(open_store(url, &door)?, door))
+}
+
+/// The examples of the README and the guides are compiled and run as tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../../docs/guides/handlers.md")]
+    struct Handlers;
 }
