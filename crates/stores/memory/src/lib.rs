@@ -1,7 +1,7 @@
 //! The store in memory. It keeps nothing beyond the process, and it is the clearest statement of what every store
 //! must do: `storetest` compares the others with it, history by history.
 //!
-//! One lock around one table; each method of the contract is one function on [`table::Table`].
+//! One lock around one table; each method of the contract is one function on `table::Table`.
 
 mod amend;
 mod keep;

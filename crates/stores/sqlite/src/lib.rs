@@ -1,7 +1,7 @@
 //! The embedded store: one SQLite file.
 //!
 //! One thread writes, and one commit carries everything that waits: inserts, claims, renewals, ends
-//! ([`writer`](crate)). Looks run beside it on connections of their own. Several processes may use one file; they take
+//! (the module `writer`). Looks run beside it on connections of their own. Several processes may use one file; they take
 //! turns at a gate and ring each other's bell.
 
 mod amend;
