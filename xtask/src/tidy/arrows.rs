@@ -95,12 +95,12 @@ mod tests {
 
     #[test]
     fn an_arrow_that_is_not_in_the_table_is_named_with_the_rule() {
-        let house = sample("longshore-server", "crates/server", &["longshore-core", "serde"]);
+        let house = sample("longshore-server", "crates/server", &["longshore-memory", "serde"]);
         let complaints = check(&house);
         assert_eq!(complaints.len(), 1);
         assert_eq!(complaints[0].place, "crates/server/Cargo.toml");
-        assert!(complaints[0].found.contains("server ─▶ core"));
-        assert!(complaints[0].mend.contains("clock, runtime, services, resilience, telemetry"));
+        assert!(complaints[0].found.contains("server ─▶ stores"));
+        assert!(complaints[0].mend.contains("clock, core, runtime, services, resilience, telemetry"));
     }
 
     #[test]
