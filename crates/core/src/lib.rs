@@ -40,6 +40,6 @@ pub use queue::{Counts, QueueChange, QueueInfo, Retention};
 pub use records::{Doc, Expect, LogEntry, Put, Records};
 pub use store::{
     Amended, Can, Change, Claim, Claimed, Cursor, Durability, Inserted, JobPage, Kept, LaneWant, Moved, Page,
-    Renewal, Renewed, Selection, Store, Turned, Wake, WakeStream,
+    Renewal, Renewed, Store, Turned, Wake, WakeStream,
 };
 pub use worker::WorkerInfo;

@@ -341,15 +341,6 @@ pub struct JobPage {
     pub next: Option<Cursor>,
 }
 
-/// Which jobs, for operators that act on many.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Selection {
-    /// These.
-    Ids(Vec<JobId>),
-    /// All that match.
-    Matching(JobFilter),
-}
-
 /// A ring of the door bell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wake {
