@@ -53,7 +53,7 @@ impl JobSpec {
     pub fn check(&self) -> Result<(), Invalid> {
         let bytes = self.args.as_str().len();
         if bytes > ARGS_BYTES_MAX {
-            let expected = format!("at most {ARGS_BYTES_MAX} bytes of JSON (max_args_bytes)");
+            let expected = format!("at most {ARGS_BYTES_MAX} bytes of JSON");
             return Err(Invalid::new("args", expected, format!("{bytes} bytes")).code("payload_too_large"));
         }
         self.options.check()
@@ -238,6 +238,11 @@ pub struct Job {
 }
 
 impl Job {
+    /// Bytes of its args and its result.
+    pub fn bytes(&self) -> usize {
+        self.spec.args.as_str().len() + self.result.as_ref().map_or(0, |result| result.as_str().len())
+    }
+
     /// A job as it is born.
     pub fn new(spec: Arc<JobSpec>, now: Timestamp) -> Self {
         let state = crate::life::born(spec.run_at, now);

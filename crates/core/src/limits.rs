@@ -6,8 +6,10 @@ use std::time::Duration;
 pub const NAME_BYTES_MAX: usize = 128;
 /// Longest id that a caller may choose, in bytes.
 pub const CUSTOM_ID_BYTES_MAX: usize = 200;
-/// Largest args of one job, in bytes of JSON (setting `max_args_bytes`).
-pub const ARGS_BYTES_MAX: usize = 1_048_576;
+/// Largest args that a job can carry, in bytes of JSON: a whole document fits.
+pub const ARGS_BYTES_MAX: usize = 8 * 1_048_576;
+/// Largest args that the faces take for a job unless they are told otherwise (setting `max_args_bytes`).
+pub const ARGS_BYTES_USUAL: usize = 1_048_576;
 /// Largest inline result, in bytes of JSON; larger ones belong into a produced file.
 pub const RESULT_BYTES_MAX: usize = 1_048_576;
 /// Most jobs in one insert.
@@ -16,6 +18,8 @@ pub const INSERT_JOBS_MAX: usize = 10_000;
 pub const STEP_RECORDS_MAX: usize = 1_000;
 /// Most jobs on one page of a listing.
 pub const PAGE_JOBS_MAX: usize = 1_000;
+/// A page of a listing ends with the job whose args and result bring it to so many bytes.
+pub const PAGE_BYTES_MAX: usize = 16 * 1_048_576;
 /// Most tags on a job.
 pub const TAGS_MAX: usize = 20;
 /// Longest tag, in bytes.
@@ -38,3 +42,7 @@ pub const DURATION_MAX: Duration = Duration::from_secs(10 * 366 * 86_400);
 pub const STALLS_MAX: u32 = 3;
 /// Default length of a lease.
 pub const LEASE: Duration = Duration::from_secs(30);
+/// Shortest lease of a worker: it has to be renewed several times before it ends.
+pub const LEASE_MIN: Duration = Duration::from_millis(100);
+/// Shortest time between two looks that nobody asked for.
+pub const SCAN_INTERVAL_MIN: Duration = Duration::from_millis(10);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_core::Stream;
 
-use crate::limits::{INSERT_JOBS_MAX, PAGE_JOBS_MAX};
+use crate::limits::{INSERT_JOBS_MAX, PAGE_BYTES_MAX, PAGE_JOBS_MAX};
 use crate::{
     Ended, Ends, Invalid, Job, JobFilter, JobId, JobSpec, Lease, LeaseToken, Progress, QueueChange,
     QueueInfo, QueueName, Reason, Records, State, StoreResult, Timestamp, WorkerId,
@@ -90,7 +90,8 @@ pub trait Store: Records + 'static {
     /// [`crate::limits::STEP_RECORDS_MAX`] ids.
     async fn amend(&self, ids: Vec<JobId>, change: Change, now: Timestamp) -> StoreResult<Vec<Amended>>;
 
-    /// Changes the settings of a queue, creating it if need be, and returns it as it stands.
+    /// Changes the settings of a queue, creating it if need be, and returns it as it stands. Rings [`Wake::Paused`] or
+    /// [`Wake::Ready`] for a queue that was paused or resumed.
     async fn set_queue(
         &self,
         queue: QueueName,
@@ -107,7 +108,8 @@ pub trait Store: Records + 'static {
     async fn get(&self, id: JobId) -> StoreResult<Option<Job>>;
 
     /// A page of the jobs that match, the newest insert first. A page may hold fewer jobs than asked for although
-    /// more follow, because one call looks at a bounded number of records; only a page without `next` is the last.
+    /// more follow, because one call looks at a bounded number of records, and a page ends with the job that brings
+    /// it to [`crate::limits::PAGE_BYTES_MAX`]; only a page without `next` is the last.
     async fn list(&self, filter: JobFilter, page: Page) -> StoreResult<JobPage>;
 
     /// Every queue that was ever named and not removed, by name, with its counts.
@@ -326,6 +328,11 @@ impl Page {
         }
         Err(Invalid::new("limit", format!("a whole number from 1 to {PAGE_JOBS_MAX}"), self.limit))
     }
+
+    /// Whether nothing more goes on a page with so many jobs of so many [bytes](Job::bytes).
+    pub fn is_full(&self, jobs: usize, bytes: usize) -> bool {
+        jobs >= self.limit || bytes >= PAGE_BYTES_MAX
+    }
 }
 
 /// A place in a listing. Only the store that made it can read it.
@@ -346,6 +353,8 @@ pub struct JobPage {
 pub enum Wake {
     /// This queue may have ready jobs, or was resumed.
     Ready(QueueName),
+    /// This queue was paused; jobs of it that were claimed and have not started should go back.
+    Paused(QueueName),
     /// A job was scheduled; it may be due before what the keeper waits for.
     Due,
     /// A running job was asked to stop, or lost its lease.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use longshore_core::limits::{STALLS_MAX, STEP_RECORDS_MAX};
+use longshore_core::limits::{SCAN_INTERVAL_MIN, STALLS_MAX, STEP_RECORDS_MAX};
 use longshore_core::{Event, EventName, Kept, Moved, State, StoreResult, Timestamp, Wake};
 use longshore_resilience::Retry;
 use tokio::sync::watch;
@@ -15,7 +15,7 @@ use crate::stop::Stop;
 /// How the keeper keeps.
 #[derive(Clone, Debug)]
 pub struct KeeperConfig {
-    /// Longest time between two scans that nobody asked for; five times as long on a store that rings. Lost leases are
+    /// Longest time between two scans that nobody asked for, at least 10 ms; five times as long on a store that rings. Lost leases are
     /// looked for every few seconds all the same, because nobody rings when a worker dies.
     pub scan_interval: Duration,
     /// Lost leases after which a job fails instead of being tried again.
@@ -81,9 +81,10 @@ impl Keeper {
     async fn duty(&self, duty: Duty, mut rings: Option<watch::Receiver<u64>>) {
         let clock = &self.engine.door().clock;
         let pushed = if self.engine.store().can().push { PUSHED_FACTOR } else { 1 };
+        let scan = self.config.scan_interval.max(SCAN_INTERVAL_MIN) * pushed;
         let (pause, breath) = match duty {
-            Duty::Promote => (self.config.scan_interval * pushed, Duration::ZERO),
-            Duty::Reclaim => ((self.config.scan_interval * pushed).min(RECLAIM_EVERY), BREATH),
+            Duty::Promote => (scan, Duration::ZERO),
+            Duty::Reclaim => (scan.min(RECLAIM_EVERY), BREATH),
             Duty::Prune => (PRUNE_EVERY, BREATH),
         };
         let mut reconnect = Retry::reconnect(self.engine.door().clone());

@@ -23,7 +23,7 @@ use crate::layers::correlation;
 pub struct ApiConfig {
     /// Largest body of a request, in bytes.
     pub max_body_bytes: usize,
-    /// Largest args of one job, in bytes of JSON.
+    /// Largest args of one job, in bytes of JSON; documents of reports have limits of their own.
     pub max_args_bytes: usize,
     /// Event streams open at the same time.
     pub sse_streams_max: usize,
@@ -34,7 +34,7 @@ impl Default for ApiConfig {
     fn default() -> Self {
         Self {
             max_body_bytes: 16 << 20,
-            max_args_bytes: longshore_core::limits::ARGS_BYTES_MAX,
+            max_args_bytes: longshore_core::limits::ARGS_BYTES_USUAL,
             sse_streams_max: 1_000,
         }
     }

@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use longshore_core::limits::PAGE_JOBS_MAX;
+use longshore_core::limits::{PAGE_BYTES_MAX, PAGE_JOBS_MAX};
 use longshore_core::{Change, Job, JobFilter, Page, Reason, State};
 
 use crate::desk::{Desk, every};
@@ -71,6 +71,18 @@ pub(crate) async fn a_page_beyond_the_limit_is_refused(desk: &Desk) {
     let before = desk.whole().await;
     let page = Page { after: None, limit: PAGE_JOBS_MAX + 1 };
     desk.assert_refused(&before, desk.store.list(JobFilter::default(), page).await).await;
+}
+
+pub(crate) async fn a_page_ends_with_the_job_that_brings_it_to_its_bytes(desk: &Desk) {
+    let large = format!("\"{}\"", "x".repeat(PAGE_BYTES_MAX / 4));
+    for index in 0..6 {
+        desk.insert([job(&format!("j{index}")).args(&large)], START).await;
+    }
+    let page = Page { after: None, limit: 100 };
+    let first = desk.store.list(JobFilter::default(), page).await.unwrap();
+    assert_eq!(names(&first.jobs), ["j5", "j4", "j3", "j2"]);
+    let second = desk.store.list(JobFilter::default(), Page { after: first.next, ..page }).await.unwrap();
+    assert_eq!((names(&second.jobs), second.next), (vec!["j1".to_owned(), "j0".to_owned()], None));
 }
 
 /// Jobs that differ in everything a filter can ask for.

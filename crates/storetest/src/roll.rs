@@ -156,6 +156,7 @@ macro_rules! __roll {
                 pages_of_any_size_hold_every_job_once
                 a_listing_goes_on_where_it_was_although_jobs_come_and_go
                 a_page_beyond_the_limit_is_refused
+                a_page_ends_with_the_job_that_brings_it_to_its_bytes
                 a_listing_holds_the_jobs_that_match_and_no_other
             }
             records {
@@ -183,7 +184,7 @@ macro_rules! __roll {
                 a_scheduled_job_rings_as_due
                 a_job_that_is_ready_again_rings_for_its_queue
                 a_following_job_rings_for_its_queue
-                a_resumed_queue_rings
+                a_paused_and_a_resumed_queue_ring
                 a_running_job_that_shall_stop_rings
                 a_running_job_that_lost_its_lease_rings
                 new_entries_ring_for_their_log

@@ -90,13 +90,14 @@ pub(crate) async fn a_following_job_rings_for_its_queue(desk: &Desk) {
     hear(&mut bell, &ready("next")).await;
 }
 
-pub(crate) async fn a_resumed_queue_rings(desk: &Desk) {
+pub(crate) async fn a_paused_and_a_resumed_queue_ring(desk: &Desk) {
     desk.insert([job("a")], START).await;
     let set = |paused| {
         desk.store.set_queue(queue("default"), QueueChange { paused: Some(paused), retention: None }, at(1))
     };
-    set(true).await.unwrap();
     let mut bell = desk.store.wakeups();
+    set(true).await.unwrap();
+    hear(&mut bell, &Wake::Paused(queue("default"))).await;
     set(false).await.unwrap();
     hear(&mut bell, &ready("default")).await;
 }
@@ -152,6 +153,9 @@ pub(crate) async fn the_bell_rings_for_what_others_changed(desk: &Desk) {
     hear_of(&mut bell, &Wake::Due).await;
     there.log_append("events", vec![Bytes::from_static(b"x")], 9).await.unwrap();
     hear_of(&mut bell, &Wake::Log("events".to_owned())).await;
+    let pause = QueueChange { paused: Some(true), retention: None };
+    there.set_queue(queue("other"), pause, at(1)).await.unwrap();
+    hear_of(&mut bell, &Wake::Paused(queue("other"))).await;
     let claimed = there.claim(claim_of(&[("mail", 1)]), at(1)).await.unwrap();
     there.amend(vec![claimed[0].spec.id.clone()], Change::Cancel, at(2)).await.unwrap();
     hear_of(&mut bell, &Wake::Cancel).await;

@@ -53,7 +53,7 @@ pub(super) const KEYS: &[Key] = &[
     key("worker_concurrency", Kind::Count { min: 1, max: 10_000 }),
     key("worker_queues", Kind::Queues),
     key("lease", duration(1_000)),
-    key("scan_interval", duration(10)),
+    key("scan_interval", Kind::Duration { min: longshore_core::limits::SCAN_INTERVAL_MIN }),
     key("stop_deadline", duration(0)),
     key("templates", Kind::Path { optional: false }),
     key("files", Kind::Path { optional: false }),

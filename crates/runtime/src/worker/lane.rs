@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use longshore_clock::Stopwatch;
+use longshore_clock::{Stopwatch, Timestamp};
 use longshore_core::QueueName;
 
 use super::{Desk, lock};
@@ -31,7 +31,8 @@ struct Line {
     waiting: VecDeque<Arc<Running>>,
     /// Runners at work; each is one slot.
     runners: usize,
-    filled: Option<Stopwatch>,
+    /// When jobs were last put in line.
+    filled_at: Timestamp,
 }
 
 /// What only the turn loop knows of a lane.
@@ -64,21 +65,25 @@ impl Lane {
         (self.slots + ahead).saturating_sub(line.runners + line.waiting.len())
     }
 
-    /// Takes note of what ended since the last turn.
+    /// Takes note of what ended. Turns that follow on each other closely are measured together, because a handful of
+    /// ends in a few microseconds says nothing about the next milliseconds.
     pub(super) fn measure(&self, tempo: &mut Tempo) {
+        let elapsed = tempo.since.elapsed();
+        if elapsed < READ_AHEAD / 5 {
+            return;
+        }
         let ended = self.ended.swap(0, Ordering::Relaxed) as f64;
-        let seconds = tempo.since.elapsed().as_secs_f64().max(1e-6);
+        let weight = (elapsed.as_secs_f64() / READ_AHEAD.as_secs_f64()).min(1.0);
         tempo.since = Stopwatch::start();
-        let weight = (seconds / READ_AHEAD.as_secs_f64()).clamp(0.2, 1.0);
-        tempo.pace += (ended / seconds - tempo.pace) * weight;
+        tempo.pace += (ended / elapsed.as_secs_f64() - tempo.pace) * weight;
     }
 
     /// Puts claimed jobs in line and sets runners to work on them.
-    pub(super) fn fill(self: &Arc<Self>, desk: &Arc<Desk>, jobs: Vec<Arc<Running>>) {
+    pub(super) fn fill(self: &Arc<Self>, desk: &Arc<Desk>, jobs: Vec<Arc<Running>>, now: Timestamp) {
         let new_runners = {
             let mut line = lock(&self.line);
             line.waiting.extend(jobs);
-            line.filled = Some(Stopwatch::start());
+            line.filled_at = now;
             let new_runners = line.waiting.len().min(self.slots - line.runners.min(self.slots));
             line.runners += new_runners;
             new_runners
@@ -117,10 +122,14 @@ impl Lane {
         !lock(&self.line).waiting.is_empty()
     }
 
-    /// Takes out the jobs that wait, if they have waited too long or `all` is set.
-    pub(super) fn give_back(&self, all: bool) -> Vec<Arc<Running>> {
-        let mut line = lock(&self.line);
-        let stale = line.filled.is_some_and(|filled| filled.elapsed() > STALE);
-        if all || stale { line.waiting.drain(..).collect() } else { Vec::new() }
+    /// Takes out the jobs that wait.
+    pub(super) fn take_waiting(&self) -> Vec<Arc<Running>> {
+        lock(&self.line).waiting.drain(..).collect()
+    }
+
+    /// The same if they have waited too long.
+    pub(super) fn take_stale(&self, now: Timestamp) -> Vec<Arc<Running>> {
+        let filled_at = lock(&self.line).filled_at;
+        if now.since(filled_at) > STALE { self.take_waiting() } else { Vec::new() }
     }
 }

@@ -16,7 +16,8 @@ use std::time::Duration;
 use longshore_clock::Timestamp;
 use longshore_core::{
     Event, EventName, Invalid, LeaseToken, Outcome as Fate, QueueName, StoreError, WorkerId, WorkerInfo,
-    limits::LEASE,
+    format_duration,
+    limits::{LEASE, LEASE_MIN, SCAN_INTERVAL_MIN},
 };
 use tokio::sync::Notify;
 
@@ -29,6 +30,9 @@ use crate::roster;
 use crate::signal::Interrupt;
 use crate::stop::Stop;
 
+/// A store that hangs must not hold up the end of a worker.
+const LEAVE_WITHIN: Duration = Duration::from_secs(2);
+
 /// How a worker works.
 #[derive(Clone, Debug)]
 pub struct WorkerConfig {
@@ -36,11 +40,11 @@ pub struct WorkerConfig {
     pub id: Option<WorkerId>,
     /// Slots per queue, unless a queue says otherwise.
     pub concurrency: usize,
-    /// How long a lease lasts without renewal.
+    /// How long a lease lasts without renewal; at least 100 ms.
     pub lease: Duration,
     /// How long running attempts may go on after the first step of a stop.
     pub stop_deadline: Duration,
-    /// Longest time between two looks that nobody asked for.
+    /// Longest time between two looks that nobody asked for; at least 10 ms.
     pub scan_interval: Duration,
     /// Whether the worker also keeps: makes due jobs ready, takes back lost leases, prunes. Some process on a store has
     /// to; any number of them may.
@@ -212,7 +216,12 @@ impl Worker {
             () = keep(keeper) => Ok(()),
         };
         pulse.stop();
-        let _ = roster::leave(&**store, &desk.id, desk.engine.now()).await;
+        let clock = &desk.engine.door().clock;
+        tokio::select! {
+            _ = roster::leave(&**store, &desk.id, clock.now()) => {}
+            // Its entry goes away by itself.
+            () = clock.sleep_until(clock.now() + LEAVE_WITHIN) => {}
+        }
         desk.tell(EventName::WorkerDown);
         ended
     }
@@ -238,9 +247,15 @@ impl Worker {
         if named.is_empty() && !self.all {
             return Err(Invalid::new("queues", "at least one queue to serve", "none").into());
         }
-        if self.config.lease < Duration::from_millis(100) {
-            let got = longshore_core::format_duration(self.config.lease);
-            return Err(Invalid::new("lease", "at least 100ms", got).into());
+        let least = [
+            ("lease", self.config.lease, LEASE_MIN),
+            ("scan_interval", self.config.scan_interval, SCAN_INTERVAL_MIN),
+        ];
+        for (field, got, least) in least {
+            if got < least {
+                let expected = format!("at least {}", format_duration(least));
+                return Err(Invalid::new(field, expected, format_duration(got)).into());
+            }
         }
         let id = match self.config.id.clone() {
             Some(id) => id,

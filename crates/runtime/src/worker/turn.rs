@@ -24,15 +24,16 @@ use crate::stop::Stop;
 
 /// A store that pushes its wake-ups is still looked at unasked, though more rarely.
 const PUSHED_FACTOR: u32 = 5;
-/// How often lanes with waiting jobs are looked at, to give back what waits too long.
-const GIVE_BACK_EVERY: Duration = Duration::from_millis(50);
+/// How often lanes with waiting jobs are looked at, to hand back what waits too long.
+const HAND_BACK_EVERY: Duration = Duration::from_millis(50);
 /// How long the last ends are offered to a store that does not answer, once the worker is cut or out of time.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// What the listener heard since the turn loop last looked.
 #[derive(Default)]
 struct Heard {
-    queues: HashSet<QueueName>,
+    ready: HashSet<QueueName>,
+    paused: HashSet<QueueName>,
     missed: bool,
 }
 
@@ -52,7 +53,8 @@ pub(super) async fn run(desk: &Arc<Desk>, stop: &Stop) -> Result<(), StoreError>
         while let Some(wake) = wakes.next().await {
             let mut heard = lock(&heard);
             match wake {
-                Wake::Ready(queue) => drop(heard.queues.insert(queue)),
+                Wake::Ready(queue) => drop(heard.ready.insert(queue)),
+                Wake::Paused(queue) => drop(heard.paused.insert(queue)),
                 Wake::Missed => heard.missed = true,
                 _ => continue,
             }
@@ -72,7 +74,7 @@ impl Turns<'_> {
     async fn run(mut self) -> Result<(), StoreError> {
         while !self.stop.is_draining() {
             self.listen().await;
-            self.give_back(false);
+            self.hand_back_stale();
             if !self.turn(true).await? {
                 self.wait().await;
             }
@@ -82,19 +84,18 @@ impl Turns<'_> {
 
     /// Takes note of what was heard, and opens lanes for queues that are new.
     async fn listen(&mut self) {
-        let (queues, missed) = {
-            let mut heard = lock(self.heard);
-            (std::mem::take(&mut heard.queues), std::mem::take(&mut heard.missed))
-        };
+        let Heard { ready, paused, missed } = std::mem::take(&mut *lock(self.heard));
         let now = self.desk.engine.now();
         if missed || now >= self.scan_at {
             let pushed = if self.desk.engine.store().can().push { PUSHED_FACTOR } else { 1 };
             self.scan_at = now + self.desk.config.scan_interval * pushed;
             self.look_at_all().await;
         }
-        for queue in queues {
+        for queue in ready {
             self.wake(queue);
         }
+        let paused = paused.iter().filter_map(|queue| self.lanes.get(queue));
+        paused.for_each(|(lane, _)| self.hand_back(lane.take_waiting()));
     }
 
     async fn look_at_all(&mut self) {
@@ -122,12 +123,16 @@ impl Turns<'_> {
         }
     }
 
-    /// Returns jobs that wait here for too long (or all of them) without spending their attempt.
-    fn give_back(&self, all: bool) {
-        for (lane, _) in self.lanes.values() {
-            for running in lane.give_back(all) {
-                self.desk.ended(running, Some(Fate::HandBack));
-            }
+    /// Returns the jobs that wait too long in front of their slots.
+    fn hand_back_stale(&self) {
+        let now = self.desk.engine.now();
+        self.lanes.values().for_each(|(lane, _)| self.hand_back(lane.take_stale(now)));
+    }
+
+    /// Returns jobs that have not started, without spending their attempt.
+    fn hand_back(&self, waiting: Vec<Arc<Running>>) {
+        for running in waiting {
+            self.desk.ended(running, Some(Fate::HandBack));
         }
     }
 
@@ -135,7 +140,7 @@ impl Turns<'_> {
     async fn wait(&self) {
         let clock = &self.desk.engine.door().clock;
         let waiting = self.lanes.values().any(|(lane, _)| lane.has_waiting());
-        let until = if waiting { self.scan_at.min(clock.now() + GIVE_BACK_EVERY) } else { self.scan_at };
+        let until = if waiting { self.scan_at.min(clock.now() + HAND_BACK_EVERY) } else { self.scan_at };
         tokio::select! {
             () = self.desk.news.notified() => {}
             () = self.stop.draining() => {}
@@ -269,7 +274,7 @@ impl Turns<'_> {
             let jobs = by_queue.remove(&want.queue).unwrap_or_default();
             tempo.dry = jobs.len() < want.limit;
             if !jobs.is_empty() {
-                lane.fill(desk, jobs);
+                lane.fill(desk, jobs, now);
             }
         }
     }
@@ -332,7 +337,7 @@ impl Turns<'_> {
     /// Stops in two steps: lets attempts end, then asks them to, then lets go of them.
     async fn wind_down(mut self) -> Result<(), StoreError> {
         self.desk.stopping.store(true, std::sync::atomic::Ordering::Relaxed);
-        self.give_back(true);
+        self.lanes.values().for_each(|(lane, _)| self.hand_back(lane.take_waiting()));
         let clock = &self.desk.engine.door().clock;
         let deadline = clock.now() + self.desk.config.stop_deadline;
         let mut asked = Interrupt::None;

@@ -7,7 +7,7 @@ use longshore_core::{JobSpec, State, StoreError};
 use longshore_runtime::{Outcome, Queue, Worker, WorkerConfig};
 use tokio::sync::Barrier;
 
-use crate::support::{Endless, Room, Shift, millis, queue};
+use crate::support::{Endless, Room, Shift, millis, queue, settle, soon};
 
 impl Room {
     async fn add_to(&self, name: &str, kind: &str) -> longshore_core::JobId {
@@ -67,6 +67,31 @@ async fn a_queue_whose_slots_are_taken_does_not_hold_up_another() {
 }
 
 #[tokio::test]
+async fn a_pause_calls_back_what_was_read_ahead() {
+    // Time stands still, so that nothing goes back for having waited too long.
+    let (room, _clock) = Room::manual();
+    let mut endless = Endless::new();
+    let worker = Worker::new(room.engine.clone()).queue(Queue::new("default").concurrency(1));
+    let worker = worker.handle("endless", endless.handler());
+    let shift = Shift::start(worker.handle("calm", async || Ok::<_, Outcome>(())));
+    let kinds = (0..2_000).map(|index| if index == 1_000 { "endless" } else { "calm" });
+    let specs = kinds.map(|kind| Arc::new(room.spec(kind))).collect();
+    room.client.insert(specs).await.unwrap();
+    endless.begun().await;
+    assert!(room.count("default", State::Running).await > 1, "nothing was read ahead");
+    room.control.pause(&queue("default")).await.unwrap();
+    soon(async {
+        while room.count("default", State::Running).await > 1 {
+            settle().await;
+        }
+    })
+    .await;
+    assert_eq!(room.count("default", State::Ready).await, 999);
+    shift.stop.cut();
+    shift.end().await.unwrap();
+}
+
+#[tokio::test]
 async fn two_busy_queues_go_forward_side_by_side() {
     let room = Room::new();
     for name in ["left", "right"] {
@@ -117,6 +142,7 @@ async fn a_worker_that_cannot_work_says_why_at_once() {
     let room = Room::new();
     let new = || Worker::new(room.engine.clone());
     let short = WorkerConfig { lease: millis(99), ..WorkerConfig::default() };
+    let restless = WorkerConfig { scan_interval: millis(9), ..WorkerConfig::default() };
     let nothing = WorkerConfig { concurrency: 0, ..WorkerConfig::default() };
     for (worker, field) in [
         (new(), "queues"),
@@ -124,6 +150,7 @@ async fn a_worker_that_cannot_work_says_why_at_once() {
         (new().queue(Queue::new("default").concurrency(0)), "concurrency"),
         (new().all_queues().config(nothing), "concurrency"),
         (room.worker().config(short), "lease"),
+        (room.worker().config(restless), "scan_interval"),
         (room.worker().handle(" blank", async || Ok::<_, Outcome>(())), "kind"),
     ] {
         match Shift::start(worker).end().await {

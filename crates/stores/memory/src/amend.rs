@@ -82,8 +82,9 @@ impl Table {
         let queue = self.orders.queues.entry(name.clone()).or_default();
         queue.paused = change.paused.unwrap_or(queue.paused);
         queue.retention = change.retention.unwrap_or(queue.retention);
-        if change.paused == Some(false) {
-            self.orders.wake(Wake::Ready(name.clone()));
+        if let Some(paused) = change.paused {
+            let wake = if paused { Wake::Paused(name.clone()) } else { Wake::Ready(name.clone()) };
+            self.orders.wake(wake);
         }
         let (paused, retention) =
             self.orders.queues.get(&name).map(|queue| (queue.paused, queue.retention)).unwrap_or_default();

@@ -14,12 +14,13 @@ impl Table {
 
     pub(crate) fn list(&self, filter: &JobFilter, page: Page) -> JobPage {
         let before = page.after.map_or(Bound::Unbounded, |cursor| Bound::Excluded(cursor.0));
-        let mut found = JobPage::default();
+        let (mut found, mut bytes) = (JobPage::default(), 0);
         for (looked_at, (place, entry)) in self.jobs.range((Bound::Unbounded, before)).rev().enumerate() {
             if filter.matches(&entry.job) {
+                bytes += entry.job.bytes();
                 found.jobs.push(entry.job.clone());
             }
-            if found.jobs.len() == page.limit || looked_at + 1 == LOOKED_AT_MAX {
+            if page.is_full(found.jobs.len(), bytes) || looked_at + 1 == LOOKED_AT_MAX {
                 found.next = Some(Cursor(*place))
                     .filter(|_| self.jobs.first_key_value().is_some_and(|(first, _)| first < place));
                 break;

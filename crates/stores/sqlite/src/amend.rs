@@ -150,8 +150,8 @@ impl Tx<'_> {
         queue.paused = change.paused.unwrap_or(queue.paused);
         queue.retention = change.retention.unwrap_or(queue.retention);
         self.set_queue(number, queue)?;
-        if change.paused == Some(false) {
-            self.wake(Wake::Ready(name.clone()));
+        if let Some(paused) = change.paused {
+            self.wake(if paused { Wake::Paused(name.clone()) } else { Wake::Ready(name.clone()) });
         }
         self.write_counts()?;
         Ok(look::queue_info(self.conn, number, name.clone())?)

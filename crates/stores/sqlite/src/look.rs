@@ -144,11 +144,14 @@ fn candidates(conn: &Connection, filter: &JobFilter, before: i64) -> rusqlite::R
 pub(crate) fn list(conn: &Connection, filter: &JobFilter, page: Page) -> rusqlite::Result<JobPage> {
     let before = page.after.map_or(i64::MAX, |cursor| cursor.0 as i64);
     let places = candidates(conn, filter, before)?;
-    let mut found = JobPage::default();
+    let (mut found, mut bytes) = (JobPage::default(), 0);
     for (index, place) in places.iter().enumerate() {
-        found.jobs.extend(job_at(conn, *place)?.filter(|job| filter.matches(job)));
+        if let Some(job) = job_at(conn, *place)?.filter(|job| filter.matches(job)) {
+            bytes += job.bytes();
+            found.jobs.push(job);
+        }
         let looked_at_all = index + 1 == places.len();
-        if found.jobs.len() == page.limit || looked_at_all {
+        if page.is_full(found.jobs.len(), bytes) || looked_at_all {
             let more = !looked_at_all || places.len() as i64 == LOOKED_AT_MAX;
             found.next = more.then_some(Cursor(*place as u64));
             break;

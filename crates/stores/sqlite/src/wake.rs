@@ -193,6 +193,7 @@ fn write(wakes: &[Wake]) -> Vec<u8> {
     for wake in wakes {
         let (sort, name) = match wake {
             Wake::Ready(queue) => ('r', queue.as_str()),
+            Wake::Paused(queue) => ('p', queue.as_str()),
             Wake::Due => ('d', ""),
             Wake::Cancel => ('c', ""),
             Wake::Log(log) => ('l', log.as_str()),
@@ -208,6 +209,7 @@ fn read(letter: &[u8]) -> Vec<Wake> {
     lines
         .filter_map(|line| match line.split_at_checked(1)? {
             ("r", queue) => QueueName::new(queue).ok().map(Wake::Ready),
+            ("p", queue) => QueueName::new(queue).ok().map(Wake::Paused),
             ("d", _) => Some(Wake::Due),
             ("c", _) => Some(Wake::Cancel),
             ("l", log) => Some(Wake::Log(log.to_owned())),
@@ -237,6 +239,7 @@ mod tests {
     fn rings_are_read_as_they_were_written() {
         let wakes = vec![
             Wake::Ready(QueueName::new("mail:eu").unwrap()),
+            Wake::Paused(QueueName::new("pdf").unwrap()),
             Wake::Due,
             Wake::Cancel,
             Wake::Log("events".to_owned()),
