@@ -12,6 +12,8 @@ use crate::{Closet, Exam};
 pub(crate) struct Desk {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) exam: Exam,
+    /// The question that is asked here.
+    pub(crate) question: &'static str,
     closet: Box<dyn Closet>,
 }
 
@@ -19,16 +21,26 @@ pub(crate) struct Desk {
 pub(crate) type Whole = (Vec<QueueInfo>, Vec<Job>);
 
 impl Desk {
-    pub(crate) async fn new(exam: Exam) -> Self {
+    pub(crate) async fn new(exam: Exam, question: &'static str) -> Self {
         let closet = (exam.subject)();
-        Self { store: closet.open().await, exam, closet }
+        Self { store: closet.open(&closet.place()).await, exam, question, closet }
+    }
+
+    /// Where the data of this question are.
+    pub(crate) fn place(&self) -> String {
+        self.closet.place()
+    }
+
+    /// One more handle, on the data at this place.
+    pub(crate) async fn open(&self, place: &str) -> Arc<dyn Store> {
+        self.closet.open(place).await
     }
 
     /// The store, and a second handle on the same data if the store can be shared.
     pub(crate) async fn handles(&self) -> Vec<Arc<dyn Store>> {
         let mut handles = vec![self.store.clone()];
         if self.store.can().shared {
-            handles.push(self.closet.open().await);
+            handles.push(self.open(&self.place()).await);
         }
         handles
     }
@@ -37,7 +49,7 @@ impl Desk {
     pub(crate) async fn reopen(&self) -> Option<Arc<dyn Store>> {
         let lasting = self.store.can().durability != Durability::Process;
         self.store.close().await.unwrap();
-        if lasting { Some(self.closet.open().await) } else { None }
+        if lasting { Some(self.open(&self.place()).await) } else { None }
     }
 
     pub(crate) async fn insert(

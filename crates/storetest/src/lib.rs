@@ -1,7 +1,7 @@
 //! The exam that every store passes.
 //!
 //! One test for each sentence of the contract on [`Store`] and [`Records`](longshore_core::Records), named by the
-//! sentence, in files by subject. Beside them: races, random histories against a reference store, and faults.
+//! sentence, in files by subject. Beside them: races of tasks and of processes, random histories against a reference store, and faults.
 //! No question names a store; what a store can do beyond the contract is asked from [`Store::can`]. Nothing here
 //! sleeps or reads a clock.
 //!
@@ -35,6 +35,7 @@ mod follow;
 mod history;
 mod insert;
 mod look;
+mod processes;
 mod promote;
 mod prune;
 mod queue;

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use longshore_clock::Chance;
 use longshore_core::limiter::Rule;
 use longshore_core::{
-    Amended, Change, Claim, End, Ended, Ends, Expect, JobFilter, Put, Refusal, State, Store, Timestamp,
+    Amended, Change, Claim, End, Ended, Ends, Expect, JobFilter, JobId, Put, Refusal, State, Store, Timestamp,
 };
 
 use crate::desk::{Desk, every};
@@ -32,37 +32,43 @@ where
     answers
 }
 
+/// Leases jobs until none is left; with their ids.
+pub(crate) async fn lease_all(_: usize, store: Arc<dyn Store>) -> Vec<JobId> {
+    let mut ids = Vec::new();
+    loop {
+        let claimed = store.claim(claim_of(&[("default", 7)]), at(1)).await.unwrap();
+        if claimed.is_empty() {
+            return ids;
+        }
+        ids.extend(claimed.iter().map(|claimed| claimed.spec.id.clone()));
+    }
+}
+
 pub(crate) async fn no_job_is_leased_twice(desk: &Desk) {
     desk.insert((0..400).map(|index| job(&format!("j{index}"))), START).await;
-    let given = together(desk, async |_, store| {
-        let mut ids = Vec::new();
-        loop {
-            let claimed = store.claim(claim_of(&[("default", 7)]), at(1)).await.unwrap();
-            if claimed.is_empty() {
-                return ids;
-            }
-            ids.extend(claimed.iter().map(|claimed| claimed.spec.id.clone()));
-        }
-    })
-    .await;
+    let given = together(desk, lease_all).await;
     let ids: Vec<_> = given.into_iter().flatten().collect();
     assert_eq!((ids.len(), ids.iter().collect::<HashSet<_>>().len()), (400, 400));
     assert_eq!(desk.count("default", State::Running).await, 400);
 }
 
+pub(crate) const INSERTED: usize = 40;
+
+/// Inserts jobs that others insert too, each beside one of its own; with the ids that were created.
+pub(crate) async fn insert_shared(task: usize, store: Arc<dyn Store>) -> Vec<JobId> {
+    let mut created = Vec::new();
+    for index in 0..INSERTED {
+        let batch = specs([job(&format!("shared{index}")), job(&format!("own{task}-{index}"))]);
+        let answers = store.insert(batch, at(task as i64)).await.unwrap();
+        created.extend(answers.into_iter().filter(|answer| !answer.duplicate).map(|answer| answer.id));
+    }
+    created
+}
+
 pub(crate) async fn inserts_of_one_id_at_once_give_one_job(desk: &Desk) {
-    let created = together(desk, async |task, store| {
-        let mut created = Vec::new();
-        for index in 0..40 {
-            let batch = specs([job(&format!("shared{index}")), job(&format!("own{task}-{index}"))]);
-            let answers = store.insert(batch, at(task as i64)).await.unwrap();
-            created.extend(answers.into_iter().filter(|answer| !answer.duplicate).map(|answer| answer.id));
-        }
-        created
-    })
-    .await;
+    let created = together(desk, insert_shared).await;
     let created: Vec<_> = created.into_iter().flatten().collect();
-    assert_eq!(created.len(), 40 + 40 * TASKS);
+    assert_eq!(created.len(), INSERTED * (1 + TASKS));
     assert_eq!(created.iter().collect::<HashSet<_>>().len(), created.len());
     assert_eq!(desk.count("default", State::Ready).await, created.len() as u64);
 }
@@ -169,29 +175,39 @@ pub(crate) async fn jobs_that_are_claimed_lost_and_taken_back_at_once_end_exactl
     assert!(desk.list(&JobFilter::default()).await.iter().all(|job| job.attempt == 1));
 }
 
-pub(crate) async fn counts_are_right_whoever_wrote(desk: &Desk) {
-    together(desk, async |task, store| {
-        let chance = Chance::seeded(100 + task as u64);
-        for step in 0..40_i64 {
-            let name = format!("j{}", chance.below(30));
-            match chance.below(7) {
-                0..=1 => drop(store.insert(specs([job(&name)]), at(step)).await.unwrap()),
-                2 => drop(store.insert(specs([job(&name).run_at(at(step + 5))]), at(step)).await.unwrap()),
-                3 => {
-                    let claimed = store.claim(claim_of(&[("default", 2)]), at(step)).await.unwrap();
-                    let ends: Vec<End> =
-                        claimed.into_iter().map(|claimed| End::new(claimed.lease, done())).collect();
-                    store.finish(Ends::new(ends), at(step)).await.unwrap();
-                }
-                4 => drop(store.promote(3, at(step)).await.unwrap()),
-                5 => drop(store.amend(vec![id(&name)], Change::Cancel, at(step)).await.unwrap()),
-                _ => drop(
-                    store.amend(vec![id(&name)], Change::Remove { force: true }, at(step)).await.unwrap(),
-                ),
+pub(crate) const LIVED: i64 = 40;
+
+/// Takes so many steps of every sort, by chance; tells how many it took.
+pub(crate) async fn live(task: usize, store: Arc<dyn Store>) -> i64 {
+    let chance = Chance::seeded(100 + task as u64);
+    for step in 0..LIVED {
+        let name = format!("j{}", chance.below(30));
+        match chance.below(8) {
+            0..=1 => drop(store.insert(specs([job(&name)]), at(step)).await.unwrap()),
+            2 => drop(store.insert(specs([job(&name).run_at(at(step + 5))]), at(step)).await.unwrap()),
+            3 => {
+                let claimed = store.claim(claim_of(&[("default", 2)]), at(step)).await.unwrap();
+                let ends: Vec<End> =
+                    claimed.into_iter().map(|claimed| End::new(claimed.lease, done())).collect();
+                store.finish(Ends::new(ends), at(step)).await.unwrap();
+            }
+            4 => drop(store.promote(3, at(step)).await.unwrap()),
+            5 => drop(store.amend(vec![id(&name)], Change::Cancel, at(step)).await.unwrap()),
+            6 => {
+                let claim = Claim { lease: ms(1), ..claim_of(&[("default", 1)]) };
+                store.claim(claim, at(step)).await.unwrap();
+                store.reclaim(9, 1, at(step + 2)).await.unwrap();
+            }
+            _ => {
+                drop(store.amend(vec![id(&name)], Change::Remove { force: true }, at(step)).await.unwrap());
             }
         }
-    })
-    .await;
+    }
+    LIVED
+}
+
+pub(crate) async fn counts_are_right_whoever_wrote(desk: &Desk) {
+    together(desk, live).await;
     // The audit at the end of each question counts.
     assert_eq!(
         every(&*desk.store, &JobFilter::default(), 7).await.unwrap().len(),
@@ -199,26 +215,29 @@ pub(crate) async fn counts_are_right_whoever_wrote(desk: &Desk) {
     );
 }
 
-pub(crate) async fn compare_and_set_loses_no_write(desk: &Desk) {
+/// Counts up a number in a document; tells how often.
+pub(crate) async fn count_up(_: usize, store: Arc<dyn Store>) -> u64 {
     const EACH: u64 = 20;
-    together(desk, async |_, store| {
-        for _ in 0..EACH {
-            loop {
-                let standing = store.doc_get("count", START).await.unwrap();
-                let count =
-                    standing.as_ref().map_or(0, |doc| u64::from_be_bytes(doc.value[..].try_into().unwrap()));
-                let expect = standing.map_or(Expect::Absent, |doc| Expect::Version(doc.version));
-                let value = Bytes::copy_from_slice(&(count + 1).to_be_bytes());
-                if let Put::Written(_) = store.doc_put("count", value, expect, None, START).await.unwrap() {
-                    break;
-                }
-                tokio::task::yield_now().await;
+    for _ in 0..EACH {
+        loop {
+            let standing = store.doc_get("count", START).await.unwrap();
+            let count =
+                standing.as_ref().map_or(0, |doc| u64::from_be_bytes(doc.value[..].try_into().unwrap()));
+            let expect = standing.map_or(Expect::Absent, |doc| Expect::Version(doc.version));
+            let value = Bytes::copy_from_slice(&(count + 1).to_be_bytes());
+            if let Put::Written(_) = store.doc_put("count", value, expect, None, START).await.unwrap() {
+                break;
             }
+            tokio::task::yield_now().await;
         }
-    })
-    .await;
+    }
+    EACH
+}
+
+pub(crate) async fn compare_and_set_loses_no_write(desk: &Desk) {
+    let counted = together(desk, count_up).await;
     let value = desk.store.doc_get("count", START).await.unwrap().unwrap().value;
-    assert_eq!(value[..], (EACH * TASKS as u64).to_be_bytes());
+    assert_eq!(value[..], counted.iter().sum::<u64>().to_be_bytes());
 }
 
 pub(crate) async fn entries_appended_at_once_have_places_of_their_own(desk: &Desk) {
@@ -238,15 +257,19 @@ pub(crate) async fn entries_appended_at_once_have_places_of_their_own(desk: &Des
     }
 }
 
+pub(crate) const ALLOWED: u32 = 25;
+
+/// Asks a limiter more often than all together may; tells how often it was allowed.
+pub(crate) async fn ask_limiter(_: usize, store: Arc<dyn Store>) -> u32 {
+    let rule = Rule::Sliding { max: ALLOWED, interval: ms(1_000) };
+    let mut allowed = 0;
+    for _ in 0..10 {
+        allowed += u32::from(store.limit("key", rule, 1, at(1)).await.unwrap().allowed);
+    }
+    allowed
+}
+
 pub(crate) async fn all_share_the_count_of_a_limiter(desk: &Desk) {
-    let rule = Rule::Sliding { max: 25, interval: ms(1_000) };
-    let allowed = together(desk, move |_, store| async move {
-        let mut allowed = 0;
-        for _ in 0..10 {
-            allowed += u32::from(store.limit("key", rule, 1, at(1)).await.unwrap().allowed);
-        }
-        allowed
-    })
-    .await;
-    assert_eq!(allowed.iter().sum::<u32>(), 25);
+    let allowed = together(desk, ask_limiter).await;
+    assert_eq!(allowed.iter().sum::<u32>(), ALLOWED);
 }

@@ -222,6 +222,13 @@ macro_rules! __roll {
                 entries_appended_at_once_have_places_of_their_own
                 all_share_the_count_of_a_limiter
             }
+            processes {
+                processes_lease_every_job_once
+                processes_that_insert_one_id_at_once_make_one_job
+                processes_leave_counts_that_are_right
+                processes_lose_no_write_to_a_document
+                processes_share_the_count_of_a_limiter
+            }
             faults {
                 a_request_that_did_not_arrive_changed_nothing
                 an_insert_with_ids_of_ones_own_can_be_repeated
@@ -255,6 +262,7 @@ macro_rules! exam {
             $crate::Exam {
                 subject: || ::std::boxed::Box::new($closet),
                 reference: || ::std::boxed::Box::new($reference),
+                module: ::std::module_path!(),
             }
         }
         $crate::__roll!($crate::__sheet);
@@ -286,7 +294,8 @@ macro_rules! enlist {
                 pub mod $subject {
                     $(
                         pub fn $name(exam: $crate::Exam) {
-                            $crate::sit::sit(exam, |desk| Box::pin($crate::$subject::$name(desk)));
+                            let question = concat!(stringify!($subject), "::", stringify!($name));
+                            $crate::sit::sit(exam, question, |desk| Box::pin($crate::$subject::$name(desk)));
                         }
                     )*
                 }

@@ -12,10 +12,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) type Answering<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 /// Asks one question of a fresh store, then audits what the question left behind.
-pub(crate) fn sit(exam: Exam, question: for<'a> fn(&'a Desk) -> Answering<'a>) {
+pub(crate) fn sit(exam: Exam, name: &'static str, question: for<'a> fn(&'a Desk) -> Answering<'a>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
     runtime.block_on(async {
-        let desk = Desk::new(exam).await;
+        let desk = Desk::new(exam, name).await;
         tokio::time::timeout(PATIENCE, question(&desk)).await.expect("the store hangs");
         match audit(&*desk.store).await {
             Ok(findings) => assert!(findings.is_empty(), "the audit found:\n{}", findings.join("\n")),

@@ -12,7 +12,11 @@ struct Right;
 
 #[async_trait]
 impl Closet for Right {
-    async fn open(&self) -> Arc<dyn Store> {
+    fn place(&self) -> String {
+        "here".to_owned()
+    }
+
+    async fn open(&self, _place: &str) -> Arc<dyn Store> {
         Arc::new(MemoryStore::new(&Door::system()))
     }
 }
@@ -22,14 +26,18 @@ struct Wrong;
 
 #[async_trait]
 impl Closet for Wrong {
-    async fn open(&self) -> Arc<dyn Store> {
-        Arc::new(Faulty::new(Right.open().await, Chance::seeded(1), Odds { before: 0.01, after: 0.0 }))
+    fn place(&self) -> String {
+        Right.place()
+    }
+
+    async fn open(&self, place: &str) -> Arc<dyn Store> {
+        Arc::new(Faulty::new(Right.open(place).await, Chance::seeded(1), Odds { before: 0.01, after: 0.0 }))
     }
 }
 
 #[test]
 #[should_panic(expected = "disagree")]
 fn histories_find_a_store_that_differs() {
-    let exam = Exam { subject: || Box::new(Wrong), reference: || Box::new(Right) };
+    let exam = Exam { subject: || Box::new(Wrong), reference: || Box::new(Right), module: module_path!() };
     questions::history::random_histories_agree_with_the_reference(exam);
 }

@@ -12,7 +12,11 @@ struct Memory;
 
 #[async_trait]
 impl Closet for Memory {
-    async fn open(&self) -> Arc<dyn Store> {
+    fn place(&self) -> String {
+        "here".to_owned()
+    }
+
+    async fn open(&self, _place: &str) -> Arc<dyn Store> {
         Arc::new(MemoryStore::new(&Door::system()))
     }
 }

@@ -1,9 +1,9 @@
-//! The exam, against the memory store.
+//! The SQLite store sits the exam, compared with the memory store.
 #![expect(clippy::unwrap_used, reason = "an exam fails by panicking")]
 
 use std::sync::Arc;
 
-use longshore_clock::{Door, Timestamp};
+use longshore_clock::Door;
 use longshore_core::Store;
 use longshore_memory::MemoryStore;
 use longshore_sqlite::{SqliteConfig, SqliteStore};
@@ -20,24 +20,25 @@ impl Sqlite {
 
 #[async_trait::async_trait]
 impl Closet for Sqlite {
-    async fn open(&self) -> Arc<dyn Store> {
-        let (door, _) = Door::manual(Timestamp::ZERO, self.0.path().as_os_str().len() as u64 + nonce());
-        Arc::new(SqliteStore::open(&SqliteConfig::new(self.0.path().join("exam.db")), &door).unwrap())
+    fn place(&self) -> String {
+        self.0.path().join("exam.db").into_os_string().into_string().unwrap()
     }
-}
 
-/// Two handles must not draw the same tokens, as two processes would not.
-fn nonce() -> u64 {
-    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+    async fn open(&self, place: &str) -> Arc<dyn Store> {
+        Arc::new(SqliteStore::open(&SqliteConfig::new(place), &Door::system()).unwrap())
+    }
 }
 
 struct Memory;
 
 #[async_trait::async_trait]
 impl Closet for Memory {
-    async fn open(&self) -> Arc<dyn Store> {
-        Arc::new(MemoryStore::new(&Door::manual(Timestamp::ZERO, 1).0))
+    fn place(&self) -> String {
+        "here".to_owned()
+    }
+
+    async fn open(&self, _place: &str) -> Arc<dyn Store> {
+        Arc::new(MemoryStore::new(&Door::system()))
     }
 }
 

@@ -70,7 +70,7 @@ fn ended(ended: &Ended) -> String {
 
 impl Side {
     pub(super) async fn new(closet: &dyn Closet) -> Self {
-        Self { store: closet.open().await, tokens: Vec::new(), versions: Vec::new() }
+        Self { store: closet.open(&closet.place()).await, tokens: Vec::new(), versions: Vec::new() }
     }
 
     fn token(&self, back: u8) -> LeaseToken {
