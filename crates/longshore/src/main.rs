@@ -3,6 +3,7 @@
 mod command;
 mod config;
 mod context;
+mod descriptors;
 mod exit;
 mod follow;
 mod out;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use longshore_clock::Door;
 use longshore_runtime::{Engine, Handlers, Keeper, Stop};
-use longshore_server::{Api, ApiConfig};
+use longshore_server::Api;
 use longshore_services::sweep_every;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -73,12 +73,7 @@ impl System {
             tokio::join!(kept, swept);
             Ok(())
         });
-        let config = ApiConfig {
-            max_body_bytes: settings.max_body_bytes,
-            max_args_bytes: settings.max_args_bytes,
-            sse_streams_max: settings.sse_streams_max,
-        };
-        let api = Api::new(engine.clone(), Some(services.files), Some(services.pdf), &kinds, config);
+        let api = Api::new(engine.clone(), Some(services.files), Some(services.pdf), &kinds, settings.api());
         let serving = longshore_server::serve(listener, api, stop.clone());
         parts.spawn(async move { serving.await.context("the HTTP server") });
         Ok(Self { engine, address, parts, stop })
@@ -103,7 +98,8 @@ impl System {
     }
 }
 
-async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+/// Listens at an address; an error says what to do.
+pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => anyhow!(
             "cannot listen on {address}: another program does. Stop it, or choose another address, such as --listen {}:0 for any free port",

@@ -27,15 +27,18 @@ pub struct ApiConfig {
     pub max_args_bytes: usize,
     /// Event streams open at the same time.
     pub sse_streams_max: usize,
+    /// Connections open at the same time; further ones wait until one ends.
+    pub connections_max: usize,
 }
 
 impl Default for ApiConfig {
-    /// 16 MiB, 1 MiB, 1000 streams.
+    /// 16 MiB, 1 MiB, 1000 streams, 10 000 connections.
     fn default() -> Self {
         Self {
             max_body_bytes: 16 << 20,
             max_args_bytes: longshore_core::limits::ARGS_BYTES_USUAL,
             sse_streams_max: 1_000,
+            connections_max: 10_000,
         }
     }
 }
@@ -45,6 +48,8 @@ impl Default for ApiConfig {
 pub struct Patience {
     /// A client must send its head within this time, the first one and each that follows on its connection.
     pub head: Duration,
+    /// A client must send the whole body of a request within this time.
+    pub body: Duration,
     /// A silent event stream sends a comment so often.
     pub heartbeat: Duration,
     /// Open requests may go on so long after the first step of a stop.
@@ -52,10 +57,14 @@ pub struct Patience {
 }
 
 impl Default for Patience {
-    /// 15 s, 15 s, 10 s.
+    /// 15 s, 60 s, 15 s, 10 s.
     fn default() -> Self {
-        let quarter = Duration::from_secs(15);
-        Self { head: quarter, heartbeat: quarter, last_requests: Duration::from_secs(10) }
+        Self {
+            head: Duration::from_secs(15),
+            body: Duration::from_secs(60),
+            heartbeat: Duration::from_secs(15),
+            last_requests: Duration::from_secs(10),
+        }
     }
 }
 
@@ -143,15 +152,24 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 }
 
 /// All routes. Event streams end when `stop` drains.
-pub fn router(mut api: Api, stop: Stop) -> Router {
-    api.stop = stop;
-    let api: Face = Arc::new(api);
+pub fn router(api: Api, stop: Stop) -> Router {
     let (routes, document) = routes().split_for_parts();
     let document = Bytes::from(serde_json::to_vec(&document).unwrap_or_default());
     let kind = HeaderValue::from_static("application/json");
     let document = async move || ([(header::CONTENT_TYPE, kind)], document);
+    finish(routes.route("/api/v1/openapi.json", get(document)), api, stop)
+}
+
+/// Only what watches a process: health and metrics.
+pub fn probes(api: Api, stop: Stop) -> Router {
+    let routes = OpenApiRouter::new().nest("/api/v1", api::health::routes()).merge(api::health::routes());
+    finish(routes.into(), api, stop)
+}
+
+fn finish(routes: Router<Face>, mut api: Api, stop: Stop) -> Router {
+    api.stop = stop;
+    let api: Face = Arc::new(api);
     routes
-        .route("/api/v1/openapi.json", get(document))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(from_fn_with_state(api.clone(), correlation::layer))
@@ -159,7 +177,8 @@ pub fn router(mut api: Api, stop: Stop) -> Router {
 }
 
 async fn no_route(method: Method, uri: Uri) -> ApiError {
-    let route = format!("route {method} {}; /api/v1/openapi.json lists them", shown(&uri));
+    let route =
+        format!("route {method} {} here; /api/v1/openapi.json of a server lists them all", shown(&uri));
     ApiError::not_found(&route)
 }
 

@@ -4,11 +4,11 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
-use axum::http::header;
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use longshore_core::{Invalid, JobId, QueueName};
+use longshore_core::{Invalid, JobId, QueueName, format_duration};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -24,8 +24,16 @@ impl FromRequest<Face> for Body {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, api: &Face) -> Result<Self, ApiError> {
-        let limit = api.config.max_body_bytes;
-        let collected = Limited::new(request.into_body(), limit).collect().await;
+        let (limit, patience) = (api.config.max_body_bytes, api.patience.body);
+        let clock = &api.engine.door().clock;
+        let collected = tokio::select! {
+            collected = Limited::new(request.into_body(), limit).collect() => collected,
+            () = clock.sleep_until(clock.now() + patience) => {
+                let message = format!("the body did not come within {}", format_duration(patience));
+                let error = ApiError::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message);
+                return Err(error.header(header::CONNECTION, HeaderValue::from_static("close")));
+            }
+        };
         collected.map(|body| Self(body.to_bytes())).map_err(|error| {
             if error.downcast_ref::<LengthLimitError>().is_some() {
                 let expected = format!("at most {limit} bytes (max_body_bytes)");

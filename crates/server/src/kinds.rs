@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use longshore_core::{Invalid, KindName, Timestamp};
+use longshore_core::{Invalid, KindName, StoreResult, Timestamp};
 use longshore_runtime::Engine;
 use serde_json::json;
 use tokio::sync::Mutex;
@@ -30,8 +30,24 @@ impl Kinds {
 
     /// Refuses a kind that nobody can run; `field` says where the caller wrote it.
     pub(crate) async fn check(&self, engine: &Engine, kind: &KindName, field: &str) -> Result<(), ApiError> {
-        if self.knows(kind) {
+        if self.finds(engine, kind).await? {
             return Ok(());
+        }
+        let mut known: Vec<KindName> =
+            self.known.read().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
+        known.sort_unstable();
+        let names = known.iter().map(KindName::as_str).collect::<Vec<_>>().join(", ");
+        let expected = format!("a kind that a live worker knows ({names})");
+        let invalid = Invalid::new(field, expected, format!("{:?}", kind.as_str())).code("unknown_kind");
+        let details =
+            json!({ "field": field, "expected": invalid.expected, "got": invalid.got, "known": known });
+        Err(ApiError::from(invalid).details(details))
+    }
+
+    /// Whether somebody can run it, by asking if need be.
+    pub(crate) async fn finds(&self, engine: &Engine, kind: &KindName) -> StoreResult<bool> {
+        if self.knows(kind) {
+            return Ok(true);
         }
         let mut looked_at = self.looked_at.lock().await;
         let now = engine.door().clock.now();
@@ -44,17 +60,6 @@ impl Kinds {
             *looked_at = now;
         }
         drop(looked_at);
-        if self.knows(kind) {
-            return Ok(());
-        }
-        let mut known: Vec<KindName> =
-            self.known.read().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
-        known.sort_unstable();
-        let names = known.iter().map(KindName::as_str).collect::<Vec<_>>().join(", ");
-        let expected = format!("a kind that a live worker knows ({names})");
-        let invalid = Invalid::new(field, expected, format!("{:?}", kind.as_str())).code("unknown_kind");
-        let details =
-            json!({ "field": field, "expected": invalid.expected, "got": invalid.got, "known": known });
-        Err(ApiError::from(invalid).details(details))
+        Ok(self.knows(kind))
     }
 }

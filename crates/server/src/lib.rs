@@ -13,6 +13,6 @@ mod mistake;
 mod serve;
 mod sse;
 
-pub use app::{Api, ApiConfig, Patience, openapi, router};
+pub use app::{Api, ApiConfig, Patience, openapi, probes, router};
 pub use error::ApiError;
-pub use serve::serve;
+pub use serve::{serve, serve_probes};

@@ -36,12 +36,21 @@ pub(crate) fn explain(path: &str, error: &str) -> Invalid {
     // Our own words, told through the deserialiser.
     let ours = error.strip_prefix("expected ").or_else(|| Some(error.split_once(": expected ")?.1));
     if let Some((expected, got)) = ours.and_then(|words| words.split_once(", got ")) {
-        return Invalid::new(here(), expected, got);
+        return Invalid::new(here(), expected, got).code(code_of(at));
     }
     if error == "number out of range" {
         return Invalid::new(here(), "a number that 64 bits can hold", "a larger one");
     }
     Invalid::new(here(), "something else", error)
+}
+
+/// What is wrong with a value whose words are ours, by the field it stands in. The deserialiser keeps only the words.
+fn code_of(path: &str) -> &'static str {
+    match path.rsplit('.').next() {
+        Some("id") => "invalid_id",
+        Some("queue" | "kind") => "invalid_name",
+        _ => "invalid",
+    }
 }
 
 /// Text that is no JSON at all.

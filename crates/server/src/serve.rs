@@ -1,4 +1,5 @@
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -8,18 +9,29 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use longshore_runtime::Stop;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::app::{Api, router};
+use crate::app::{Api, probes, router};
 
 /// Bytes of the head of a request.
 const HEAD_BYTES_MAX: usize = 64 * 1_024;
 
-/// Serves until `stop`: its first step lets open requests end, its second cuts them.
+/// Serves everything until `stop`: its first step lets open requests end, its second cuts them.
 pub async fn serve(listener: TcpListener, api: Api, stop: Stop) -> io::Result<()> {
-    let clock = api.engine.door().clock.clone();
-    let patience = api.patience.clone();
-    let routes: Router = router(api, stop.clone());
+    let routes = router(api.clone(), stop.clone());
+    answer(listener, &api, routes, stop).await
+}
+
+/// Serves health and metrics, and nothing else, until `stop`.
+pub async fn serve_probes(listener: TcpListener, api: Api, stop: Stop) -> io::Result<()> {
+    let routes = probes(api.clone(), stop.clone());
+    answer(listener, &api, routes, stop).await
+}
+
+async fn answer(listener: TcpListener, api: &Api, routes: Router, stop: Stop) -> io::Result<()> {
+    let (clock, patience) = (&api.engine.door().clock, &api.patience);
+    let places = Arc::new(Semaphore::new(api.config.connections_max.min(Semaphore::MAX_PERMITS)));
     let connections = GracefulShutdown::new();
     // Dropping them cuts the connections, also when this future is dropped.
     let mut tasks = JoinSet::new();
@@ -30,13 +42,18 @@ pub async fn serve(listener: TcpListener, api: Api, stop: Stop) -> io::Result<()
         .max_header_size(HEAD_BYTES_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
         .pipeline_flush(true);
+    // A connection beyond the limit waits in the listener's line.
+    let accept = async || {
+        let place = places.clone().acquire_owned().await;
+        listener.accept().await.map(|(socket, _)| (socket, place))
+    };
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = accept() => accepted,
             Some(_) = tasks.join_next() => continue,
             () = stop.draining() => break,
         };
-        let (socket, _) = match accepted {
+        let (socket, place) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of descriptors, most likely: those in use will be given back.
@@ -49,6 +66,7 @@ pub async fn serve(listener: TcpListener, api: Api, stop: Stop) -> io::Result<()
         let service = TowerToHyperService::new(routes.clone());
         let connection = connections.watch(protocol.serve_connection(TokioIo::new(socket), service));
         tasks.spawn(async move {
+            let _place = place;
             // A client that hangs up is not our error.
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended early");

@@ -6,7 +6,7 @@ use crate::config::Flag;
 use crate::context::Context;
 use crate::exit::Usage;
 use crate::system::{System, Wanted};
-use crate::{out, signals};
+use crate::{descriptors, out, signals};
 
 #[derive(Args, Debug)]
 pub(crate) struct Serve {
@@ -35,6 +35,7 @@ impl Serve {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
         start_logs(context)?;
         out::keep_clean()?;
+        descriptors::allow_many();
         let stop = Stop::new();
         signals::steer(&stop);
         let wanted = Wanted { worker: !self.no_worker, test_kinds: self.test_kinds, ..Wanted::default() };

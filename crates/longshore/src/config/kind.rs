@@ -13,8 +13,8 @@ use super::value::{Raw, Value};
 pub(super) enum Kind {
     /// The URL of a store.
     Store,
-    /// An address and a port.
-    Address,
+    /// An address and a port; `optional` allows none.
+    Address { optional: bool },
     /// A path; `optional` allows an empty one.
     Path { optional: bool },
     /// A whole number in a range.
@@ -49,7 +49,7 @@ const fn duration(min_ms: u64) -> Kind {
 /// All keys, in the order of the manual.
 pub(super) const KEYS: &[Key] = &[
     key("store", Kind::Store),
-    key("listen", Kind::Address),
+    key("listen", Kind::Address { optional: false }),
     key("worker_concurrency", Kind::Count { min: 1, max: 10_000 }),
     key("worker_queues", Kind::Queues),
     key("lease", duration(1_000)),
@@ -64,6 +64,8 @@ pub(super) const KEYS: &[Key] = &[
     key("max_body_bytes", Kind::Bytes { min: 1_024, max: 1 << 30 }),
     key("max_args_bytes", Kind::Bytes { min: 2, max: longshore_core::limits::ARGS_BYTES_MAX as u64 }),
     key("sse_streams_max", Kind::Count { min: 0, max: 1_000_000 }),
+    key("connections_max", Kind::Count { min: 1, max: 1_000_000 }),
+    key("metrics_listen", Kind::Address { optional: true }),
     key("log_level", Kind::Level),
     key("log_format", Kind::OneOf(&["text", "json"])),
     key("retention_completed", duration(0)),
@@ -88,7 +90,10 @@ impl Kind {
             Self::Store => (text == "memory:"
                 || text.strip_prefix("sqlite:").is_some_and(|path| !path.is_empty()))
             .then(plain),
-            Self::Address => text.parse::<SocketAddr>().ok().map(|address| Value::Text(address.to_string())),
+            Self::Address { optional: true } if text.is_empty() => Some(plain()),
+            Self::Address { .. } => {
+                text.parse::<SocketAddr>().ok().map(|address| Value::Text(address.to_string()))
+            }
             Self::Path { optional } => (optional || !text.is_empty()).then(plain),
             Self::Count { min, max } => {
                 text.parse().ok().filter(|count| (min..=max).contains(count)).map(Value::Count)
@@ -112,7 +117,7 @@ impl Kind {
     fn expected(self) -> String {
         match self {
             Self::Store => "memory: or sqlite:PATH".to_owned(),
-            Self::Address => "an address and a port such as 127.0.0.1:7070".to_owned(),
+            Self::Address { .. } => "an address and a port such as 127.0.0.1:7070".to_owned(),
             Self::Path { .. } => "a path".to_owned(),
             Self::Count { min, max } => format!("a whole number from {min} to {max}"),
             Self::Bytes { min, max } => {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use longshore_core::{DurationText, QueueName, Retention};
 use longshore_runtime::{KeeperConfig, WorkerConfig};
+use longshore_server::ApiConfig;
 use longshore_telemetry::logs::Format as LogFormat;
 
 use super::Effective;
@@ -28,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) max_body_bytes: usize,
     pub(crate) max_args_bytes: usize,
     pub(crate) sse_streams_max: usize,
+    pub(crate) connections_max: usize,
+    pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) log_level: String,
     pub(crate) log_format: LogFormat,
     pub(crate) retention: Retention,
@@ -67,6 +70,8 @@ impl Settings {
             max_body_bytes: count("max_body_bytes"),
             max_args_bytes: count("max_args_bytes"),
             sse_streams_max: count("sse_streams_max"),
+            connections_max: count("connections_max"),
+            metrics_listen: text("metrics_listen").parse().ok(),
             log_level: text("log_level"),
             log_format: if text("log_format") == "json" { LogFormat::Json } else { LogFormat::Text },
             retention: Retention {
@@ -74,6 +79,16 @@ impl Settings {
                 failed: DurationText(duration("retention_failed")),
                 cancelled: DurationText(duration("retention_cancelled")),
             },
+        }
+    }
+
+    /// For the HTTP face.
+    pub(crate) fn api(&self) -> ApiConfig {
+        ApiConfig {
+            max_body_bytes: self.max_body_bytes,
+            max_args_bytes: self.max_args_bytes,
+            sse_streams_max: self.sse_streams_max,
+            connections_max: self.connections_max,
         }
     }
 

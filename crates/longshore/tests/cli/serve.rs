@@ -2,7 +2,7 @@ use std::net::TcpListener;
 
 use serde_json::json;
 
-use crate::support::{Site, get};
+use crate::support::{Site, get, post};
 
 #[test]
 fn serve_says_where_it_listens_runs_jobs_and_stops_cleanly() {
@@ -25,6 +25,26 @@ fn without_a_worker_jobs_wait() {
     let id = site.enqueue(&["test.echo"]);
     assert_eq!(get(&format!("{url}/api/v1/jobs/{id}"))["state"], "ready");
     drop(server);
+}
+
+#[test]
+fn a_report_is_refused_until_a_worker_that_renders_is_there() {
+    let site = Site::new();
+    let (server, url) = site.serve(&["--no-worker"]);
+    let submit = || post(&format!("{url}/api/v1/pdf"), r#"{"html": "<p>hello</p>"}"#);
+    let (status, body) = submit();
+    assert_eq!((status, &body["error"]["code"]), (503, &json!("renderer_unavailable")), "{body}");
+    assert_eq!(body["error"]["details"]["install"], "longshore worker start pdf");
+    assert_eq!(site.json(&["queue", "list"])["queues"], json!([]), "nothing was stored");
+    let worker = site.worker(&["pdf"]);
+    // The server asks for workers at most once a second.
+    let id = loop {
+        if let (202, accepted) = submit() {
+            break accepted["id"].as_str().unwrap().to_owned();
+        }
+    };
+    assert_eq!(get(&format!("{url}/api/v1/jobs/{id}?wait=60"))["state"], "completed");
+    drop((server, worker));
 }
 
 #[test]

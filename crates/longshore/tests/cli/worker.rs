@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use crate::support::Site;
+use crate::support::{Site, get, status};
 
 #[test]
 fn a_worker_runs_jobs_and_stops_when_asked() {
@@ -68,6 +68,24 @@ fn a_second_signal_gives_jobs_back_at_once() {
     assert_eq!(worker.end(), 0);
     let job = site.json(&["job", "show", &id]);
     assert_eq!((&job["state"], &job["attempt"]), (&json!("ready"), &json!(0)));
+}
+
+#[test]
+fn a_worker_alone_answers_with_health_and_metrics() {
+    let site = Site::new();
+    let mut worker = site.start(&["worker", "start", "q", "--test-kinds", "--metrics-listen", "127.0.0.1:0"]);
+    let line = worker.line_with("metrics on ");
+    let url = line.strip_prefix("metrics on ").unwrap();
+    worker.line_with("serves ");
+    assert_eq!(get(&format!("{url}/health"))["workers"], 1);
+    assert_eq!(get(&format!("{url}/api/v1/health/ready"))["status"], "healthy");
+    site.run(&["job", "watch", &site.enqueue(&["test.noop", "--queue", "q"])]).ends(0);
+    let metrics = get(&format!("{url}/metrics"));
+    let ended = r#"longshore_job_finished_total{queue="q",outcome="completed"} 1"#;
+    assert!(metrics.as_str().unwrap().lines().any(|line| line == ended), "{metrics}");
+    assert_eq!(status(&format!("{url}/api/v1/jobs")), 404, "it takes no jobs");
+    worker.signal("TERM");
+    assert_eq!(worker.end(), 0);
 }
 
 #[test]

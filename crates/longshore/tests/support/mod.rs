@@ -202,14 +202,32 @@ impl Drop for Running {
     }
 }
 
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().proxy(None).http_status_as_error(false).build().into()
+}
+
+fn read(mut answer: ureq::http::Response<ureq::Body>) -> (u16, Value) {
+    let mut text = String::new();
+    answer.body_mut().as_reader().read_to_string(&mut text).unwrap();
+    (answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text)))
+}
+
 /// The body of a GET that has to succeed.
 #[track_caller]
 pub(crate) fn get(url: &str) -> Value {
-    let config = ureq::Agent::config_builder().proxy(None).build();
-    let mut answer = ureq::Agent::from(config).get(url).call().unwrap();
-    let mut text = String::new();
-    answer.body_mut().as_reader().read_to_string(&mut text).unwrap();
-    serde_json::from_str(&text).unwrap_or(Value::String(text))
+    let (status, body) = read(agent().get(url).call().unwrap());
+    assert_eq!(status, 200, "{url}: {body}");
+    body
+}
+
+/// The status of a GET.
+pub(crate) fn status(url: &str) -> u16 {
+    read(agent().get(url).call().unwrap()).0
+}
+
+/// The status and the body of a POST.
+pub(crate) fn post(url: &str, body: &str) -> (u16, Value) {
+    read(agent().post(url).send(body).unwrap())
 }
 
 /// Whether a file begins as a PDF does.

@@ -4,9 +4,10 @@ use axum::extract::State as Shared;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use longshore_core::{Event, EventName, Invalid, JobId, KindName, QueueName, State};
-use longshore_runtime::{Numbered, Replay, Subscription};
+use longshore_runtime::{ControlError, Numbered, Replay, Subscription};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
+use serde_json::json;
 use utoipa::IntoParams;
 
 use super::record::ErrorBody;
@@ -18,7 +19,8 @@ use crate::sse::{self, Gone, Sender};
 /// A watched job is looked at so often as well, in case an event of another node was lost.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// Watches one job: `snapshot` (the record), then `progress` and `state` as they happen, then `end` (the record).
+/// Watches one job: `snapshot` (the record), then `progress` and `state` as they happen, then `end`: the record, or
+/// `{"id", "removed": true}` if it has none any more.
 #[utoipa::path(
     get, operation_id = "watch_job", path = "/jobs/{id}/events", tag = "events", params(("id" = String, Path)),
     responses(
@@ -81,10 +83,14 @@ async fn follow(
             },
         }
     }
-    if let Ok(job) = api.engine.control().job(id).await {
-        sender.send("end", None, &job).await?;
+    match api.engine.control().job(id).await {
+        Ok(job) => sender.send("end", None, &job).await,
+        Err(ControlError::Unknown(_)) => {
+            sender.send("end", None, &json!({ "id": id, "removed": true })).await
+        }
+        // The client comes back and asks again.
+        Err(_) => Ok(()),
     }
-    Ok(())
 }
 
 #[derive(Deserialize, IntoParams)]

@@ -71,7 +71,7 @@ pub(crate) async fn live() -> Json<Alive> {
     Json(Alive { status: "alive" })
 }
 
-/// Tells whether work can be taken now: the store takes writes, and the process is not about to stop.
+/// Tells whether work can be taken now: the store takes writes, a thread can render, and the process is not about to stop.
 #[utoipa::path(
     get, operation_id = "health_ready", path = "/health/ready", tag = "health",
     responses((status = 200, body = Health), (status = 503, description = "Not now", body = Health))
@@ -83,6 +83,10 @@ pub(crate) async fn ready(Shared(api): Shared<Face>) -> Response {
     let control = api.engine.control();
     if control.check_writable().await.is_err() {
         return answer(&api, Some("the store takes no writes".to_owned()), None);
+    }
+    if api.pdf.as_ref().is_some_and(|pdf| pdf.overdue() >= pdf.threads()) {
+        let text = "every render thread is held by a document that nobody waits for any more";
+        return answer(&api, Some(text.to_owned()), None);
     }
     let workers = control.workers().await.ok();
     answer(

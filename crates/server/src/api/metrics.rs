@@ -96,6 +96,12 @@ pub(crate) async fn text(api: &Api) -> String {
     if let Some(pdf) = &api.pdf {
         out.gauge("longshore_pdf_threads", "Threads for rendering.", &[], pdf.threads() as f64);
         out.gauge("longshore_pdf_threads_busy", "Threads that render now.", &[], pdf.busy() as f64);
+        out.gauge(
+            "longshore_pdf_threads_overdue",
+            "Threads at work on a document that nobody waits for any more.",
+            &[],
+            pdf.overdue() as f64,
+        );
     }
     out.finish()
 }

@@ -4,8 +4,9 @@ use axum::Json;
 use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use longshore_core::{JobId, JobSpec, StoreError, StoreResult};
-use longshore_services::PdfRequest;
+use longshore_core::{JobId, JobSpec, KindName, StoreError, StoreResult};
+use longshore_services::{PdfRequest, PdfService};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::record::{Accepted, ErrorBody};
@@ -44,7 +45,7 @@ pub(crate) struct PdfBody {
     responses(
         (status = 202, description = "Stored", body = Accepted),
         (status = 400, description = "Nothing was stored", body = ErrorBody),
-        (status = 503, description = "No such renderer here, or the store does not take it now", body = ErrorBody)
+        (status = 503, description = "No live worker has such a renderer, or the store does not take it now", body = ErrorBody)
     )
 )]
 pub(crate) async fn submit(
@@ -64,6 +65,17 @@ pub(crate) async fn submit(
         "" => error.below("body"),
         _ => error,
     })?;
+    pdf.check(&request)?;
+    if !api.kinds.finds(&api.engine, &KindName::new(PdfService::KIND)?).await? {
+        let message = "no live worker renders reports; start one with: longshore worker start pdf";
+        let details = json!({
+            "renderer": request.renderer.as_deref().unwrap_or("embedded"),
+            "missing": "a live worker that knows the kind pdf.render",
+            "install": "longshore worker start pdf",
+        });
+        let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "renderer_unavailable", message);
+        return Err(error.details(details).retry_after(10));
+    }
     let make = |ids: &[JobId]| -> StoreResult<Vec<Arc<JobSpec>>> {
         let specs = ids.iter().map(|id| {
             let mut spec = pdf.spec(id.clone(), request.clone()).map_err(StoreError::Invalid)?;

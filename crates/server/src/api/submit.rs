@@ -8,6 +8,7 @@ use longshore_core::{
     Backoff, DurationText, Invalid, JobId, JobSpec, Json as RawJson, KindName, Options, Priority, QueueName,
     StoreError, StoreResult, Timestamp,
 };
+use longshore_services::{PdfRequest, PdfService};
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
@@ -83,8 +84,14 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Dur
 impl JobRequest {
     fn spec(&self, id: JobId, api: &Api, now: Timestamp) -> Result<JobSpec, Invalid> {
         let args = self.args.clone().unwrap_or_default();
+        let report = api.pdf.as_ref().filter(|_| self.kind.as_str() == PdfService::KIND);
         let (bytes, limit) = (args.as_str().len(), api.config.max_args_bytes);
-        if bytes > limit {
+        // Reports have limits of their own, which a whole document fits.
+        if let Some(pdf) = report {
+            let request = args.to().map_err(|error| Invalid::new("", "plain JSON", error));
+            let checked = request.and_then(PdfRequest::from_value).and_then(|request| pdf.check(&request));
+            checked.map_err(|error| error.below("args"))?;
+        } else if bytes > limit {
             let expected = format!("at most {limit} bytes of JSON (max_args_bytes)");
             return Err(Invalid::new("args", expected, format!("{bytes} bytes")).code("payload_too_large"));
         }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use http_body_util::Full;
 use hyper::{Request, StatusCode};
-use longshore_server::Patience;
+use longshore_server::{ApiConfig, Patience};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -87,6 +88,43 @@ async fn a_client_that_never_ends_its_head_is_cut() {
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408 "), "{answer}");
     }
     assert_eq!(house.client.get("/health/live").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_client_that_never_ends_its_body_is_told_and_cut() {
+    let patience = Patience { body: Duration::from_millis(50), ..Patience::default() };
+    let house = House::build(Plan { patience, worker: false, ..Plan::default() }).await;
+    for path in ["/api/v1/jobs", "/api/v1/pdf"] {
+        let mut raw = Raw::open(house.client).await;
+        raw.send(format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\n{{").as_bytes()).await;
+        let answer = raw.rest().await;
+        assert!(
+            answer.starts_with("HTTP/1.1 408 ") && answer.contains(r#""code":"request_timeout""#),
+            "{answer}"
+        );
+        assert!(answer.contains("within 50ms"), "{answer}");
+    }
+    assert_eq!(house.jobs().await, 0);
+}
+
+#[tokio::test]
+async fn a_connection_beyond_the_limit_waits_for_one_to_end() {
+    let config = ApiConfig { connections_max: 1, ..ApiConfig::default() };
+    let house = House::build(Plan { config, worker: false, ..Plan::default() }).await;
+    let ask = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n";
+    let mut first = Raw::open(house.client).await;
+    first.send(ask).await;
+    first.until("alive").await;
+    let mut second = Raw::open(house.client).await;
+    second.send(ask).await;
+    let mut answer = std::pin::pin!(second.until("alive"));
+    for _ in 0..20 {
+        first.send(ask).await;
+        first.until("alive").await;
+        assert!(answer.as_mut().now_or_never().is_none(), "two connections were served at once");
+    }
+    drop(first);
+    answer.await;
 }
 
 #[tokio::test]

@@ -96,6 +96,7 @@ async fn a_job_that_is_removed_ends_its_stream() {
     stream.expect("snapshot").await;
     house.client.delete(&format!("/api/v1/jobs/{id}")).await;
     assert_eq!(stream.expect("state").await.json()["event"], "job:removed");
+    assert_eq!(stream.expect("end").await.json(), json!({ "id": id, "removed": true }));
     assert!(stream.next().await.is_none());
 }
 

@@ -49,6 +49,41 @@ async fn bad_reports_are_refused_by_field_and_nothing_is_stored() {
 }
 
 #[tokio::test]
+async fn a_document_may_be_larger_than_the_args_of_other_jobs() {
+    let house = House::build(Plan { worker: false, pdf: true, ..Plan::default() }).await;
+    let html = |bytes: usize| json!({ "html": format!("<p>{}</p>", "x".repeat(bytes - 7)) });
+    let (largest, larger) = (html(5 << 20), html((5 << 20) + 1));
+    let job =
+        |args: &serde_json::Value| json!({ "kind": "pdf.render", "queue": "pdf", "args": args }).to_string();
+    house.client.post("/api/v1/pdf", largest.to_string()).await.json(StatusCode::ACCEPTED);
+    house.client.post("/api/v1/jobs", job(&largest)).await.json(StatusCode::ACCEPTED);
+    let refusal =
+        house.client.post("/api/v1/pdf", larger.to_string()).await.refused(413, "payload_too_large");
+    assert_eq!(refusal.details["field"], "html");
+    let refusal = house.client.post("/api/v1/jobs", job(&larger)).await.refused(413, "payload_too_large");
+    assert_eq!(refusal.details["field"], "args.html");
+    assert_eq!(house.jobs().await, 2);
+}
+
+#[tokio::test]
+async fn a_report_among_other_jobs_is_checked_as_well() {
+    let house = House::build(Plan { worker: false, pdf: true, ..Plan::default() }).await;
+    for (args, code, field) in [
+        (json!(null), "invalid", "args"),
+        (json!({}), "missing_field", "args.template_name"),
+        (json!({ "template_name": "none", "context_data": {} }), "unknown_template", "args.template_name"),
+        (json!({ "html": "x", "colour": "red" }), "unknown_field", "args.colour"),
+    ] {
+        let body = json!({ "kind": "pdf.render", "args": args }).to_string();
+        let refusal = house.client.post("/api/v1/jobs", body.clone()).await.refused(400, code);
+        assert_eq!(refusal.details["field"], field, "{body}: {refusal:?}");
+        let refusal = house.client.post("/api/v1/jobs", format!("[{body}]")).await.refused(400, code);
+        assert_eq!(refusal.details["field"], format!("[0].{field}"), "{body}: {refusal:?}");
+    }
+    assert_eq!(house.jobs().await, 0);
+}
+
+#[tokio::test]
 async fn a_server_without_a_renderer_says_so() {
     let house = House::asleep().await;
     let refusal =

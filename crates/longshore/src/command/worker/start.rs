@@ -2,12 +2,14 @@ use anyhow::Context as _;
 use clap::Args;
 use longshore_core::{EventName, QueueName, WorkerId};
 use longshore_runtime::{Stop, Subscription, WorkerConfig};
+use longshore_server::{Api, serve_probes};
 
 use crate::command::serve::start_logs;
 use crate::config::Flag;
 use crate::context::Context;
+use crate::system::listen;
 use crate::worker::Services;
-use crate::{out, retention, signals};
+use crate::{descriptors, out, retention, signals};
 
 #[derive(Args, Debug)]
 pub(crate) struct Start {
@@ -20,6 +22,9 @@ pub(crate) struct Start {
     /// The longest time between two looks at the store that nobody asked for
     #[arg(long, value_name = "DURATION")]
     scan_interval: Option<String>,
+    /// Answer on this address with health and metrics; port 0 picks a free one
+    #[arg(long, value_name = "ADDRESS")]
+    metrics_listen: Option<String>,
     /// Do not look after due jobs and lost leases; somebody else has to
     #[arg(long)]
     no_keeper: bool,
@@ -33,17 +38,29 @@ impl Start {
         let slots =
             self.concurrency.iter().map(|text| Flag::new("worker_concurrency", "--concurrency", text));
         let scan = self.scan_interval.iter().map(|text| Flag::new("scan_interval", "--scan-interval", text));
-        slots.chain(scan).collect()
+        let probes =
+            self.metrics_listen.iter().map(|text| Flag::new("metrics_listen", "--metrics-listen", text));
+        slots.chain(scan).chain(probes).collect()
     }
 
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
         start_logs(context)?;
         out::keep_clean()?;
-        let (settings, opened) = (&context.settings, context.open()?);
+        descriptors::allow_many();
+        let settings = &context.settings;
+        // Before anything else, so that a worker that cannot be watched touches no store.
+        let probed = match settings.metrics_listen {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        let opened = context.open()?;
         let engine = &opened.engine;
         let services = Services::open(settings, engine)?;
         let stop = Stop::new();
         signals::steer(&stop);
+        if let Some(listener) = &probed {
+            out::line(format_args!("metrics on http://{}", listener.local_addr()?));
+        }
         let queues = if self.queues.is_empty() { &settings.worker_queues } else { &self.queues };
         let config = WorkerConfig { keeps: !self.no_keeper, ..settings.worker() };
         let worker = services.worker(config, engine, queues, services.handlers(self.test_kinds));
@@ -55,10 +72,15 @@ impl Start {
             stop.clone(),
         );
         let kept = tokio::spawn(kept);
+        let api = Api::new(engine.clone(), None, Some(services.pdf.clone()), &[], settings.api());
+        let probes = probed.map(|listener| tokio::spawn(serve_probes(listener, api, stop.clone())));
         let ended = worker.run_until(stop.clone()).await.context("the worker");
         announced.abort();
         stop.drain();
         let _ = kept.await;
+        if let Some(probes) = probes {
+            let _ = probes.await;
+        }
         ended
     }
 }
