@@ -17,7 +17,7 @@ mod ids;
 #[cfg(feature = "door")]
 pub use {
     chance::Chance,
-    clock::{Clock, ManualClock, Stopwatch},
+    clock::{Clock, Deadline, ManualClock, Stopwatch},
     ids::Ids,
 };
 

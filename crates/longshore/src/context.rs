@@ -66,7 +66,7 @@ impl Opened {
             };
             tokio::select! {
                 () = sent => {}
-                () = clock.sleep_until(clock.now() + SENT_WITHIN) => {}
+                () = clock.sleep(SENT_WITHIN) => {}
             }
         }
         Ok(done)

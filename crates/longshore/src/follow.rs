@@ -79,7 +79,7 @@ pub(crate) async fn follow(engine: &Engine, id: &JobId, line: &Line) -> Result<J
         if job.state.is_end() {
             return Ok(job);
         }
-        let look_at = clock.now() + LOOK_EVERY;
+        let look_at = clock.after(LOOK_EVERY);
         loop {
             tokio::select! {
                 told = events.next() => match told.map(|told| told.event) {
@@ -88,7 +88,7 @@ pub(crate) async fn follow(engine: &Engine, id: &JobId, line: &Line) -> Result<J
                     }
                     _ => break,
                 },
-                () = clock.sleep_until(look_at) => break,
+                () = look_at.wait() => break,
             }
         }
     }

@@ -20,7 +20,7 @@ pub(crate) async fn apply(store: Arc<dyn Store>, clock: Clock, retention: Retent
             if let Err(error) = round(&*store, &clock, retention).await {
                 tracing::warn!(%error, "the retention was not set; it is tried again later");
             }
-            clock.sleep_until(clock.now() + EVERY).await;
+            clock.sleep(EVERY).await;
         }
     };
     tokio::select! {

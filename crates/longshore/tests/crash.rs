@@ -62,17 +62,17 @@ impl Yard {
     /// Looks until the queue is as it should be.
     async fn until(&self, is_so: impl Fn(&QueueInfo) -> bool) -> QueueInfo {
         let clock = Clock::system();
-        let deadline = clock.now() + PATIENCE;
+        let deadline = clock.after(PATIENCE);
         let mut events = self.engine.hub().subscribe();
         loop {
             let info = self.engine.control().queue(&self.queue).await.unwrap().unwrap();
             if is_so(&info) {
                 return info;
             }
-            assert!(clock.now() < deadline, "it never came to that: {info:?}");
+            assert!(!deadline.is_over(), "it never came to that: {info:?}");
             tokio::select! {
                 _ = events.next() => {}
-                () = clock.sleep_until(clock.now() + Duration::from_millis(5)) => {}
+                () = clock.sleep(Duration::from_millis(5)) => {}
             }
         }
     }

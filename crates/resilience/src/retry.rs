@@ -45,7 +45,7 @@ impl Retry {
     pub async fn wait(&mut self) {
         self.failures += 1;
         let wait = self.backoff.delay(self.failures, self.door.chance.unit());
-        self.door.clock.sleep_until(self.door.clock.now() + wait).await;
+        self.door.clock.sleep(wait).await;
     }
 }
 

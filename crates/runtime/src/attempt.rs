@@ -2,17 +2,17 @@
 
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use longshore_clock::{Door, Timestamp};
+use longshore_clock::{Deadline, Door, Timestamp};
 use longshore_core::limits::RESULT_BYTES_MAX;
 use longshore_core::{
-    Claimed, End, Event, EventName, JobError, JobSpec, Json, Lease, LeaseToken, Outcome as Fate, Progress,
-    Reason, State,
+    Claimed, DurationText, End, Event, EventName, JobError, JobSpec, Json, Lease, LeaseToken,
+    Outcome as Fate, Progress, Reason, State,
 };
 
 use crate::events::Hub;
@@ -23,6 +23,9 @@ use crate::signal::{Interrupt, Signal};
 
 /// Jobs of a kind that no handler here knows wait so long before somebody looks again.
 const UNKNOWN_KIND_SNOOZE: Duration = Duration::from_secs(30);
+
+/// A handler that has not come to its end so long after it should have been stopped blocks its thread.
+const STUBBORN: Duration = Duration::from_secs(5);
 
 /// A lease held by this process, and what its handler and its watchers need.
 #[derive(Debug)]
@@ -36,6 +39,11 @@ pub struct Running {
     pub(crate) lease_until: AtomicI64,
     pub(crate) signal: Signal,
     pub(crate) states: Arc<States>,
+    /// When a handler that does not yield has had its time, and when it has had its grace after a cancellation.
+    stuck_at: OnceLock<Deadline>,
+    defies_at: OnceLock<Deadline>,
+    /// Its end is on its way to the store.
+    ended: AtomicBool,
     hub: Hub,
     door: Door,
     percent: AtomicU8,
@@ -64,6 +72,9 @@ impl Running {
             lease_until: AtomicI64::new(claimed.lease.until.as_millis()),
             signal: Signal::default(),
             states,
+            stuck_at: OnceLock::new(),
+            defies_at: OnceLock::new(),
+            ended: AtomicBool::new(false),
             hub: hub.clone(),
             door: door.clone(),
             percent: AtomicU8::new(0),
@@ -72,7 +83,33 @@ impl Running {
         }
     }
 
-    /// Ends the attempt. The token goes into one end only, because [`run`] returns once.
+    /// Claims the right to end the attempt; only the first one gets it.
+    pub(crate) fn take_end(&self) -> bool {
+        !self.ended.swap(true, Ordering::AcqRel)
+    }
+
+    /// Asks the handler to come to an end, because its job was cancelled.
+    pub(crate) fn cancel(&self, handlers: &Handlers) {
+        self.signal.raise(Interrupt::Cancel);
+        let grace = handlers.get(&self.spec.kind).map_or(Duration::ZERO, |kind| kind.options.cancel_grace);
+        self.defies_at.get_or_init(|| self.door.clock.after(grace + STUBBORN));
+    }
+
+    /// How an attempt ends whose handler blocks its thread, so that neither timeout nor cancellation can reach it.
+    /// None while there is still hope.
+    pub(crate) fn given_up(&self) -> Option<Fate> {
+        let is_over = |deadline: &OnceLock<Deadline>| deadline.get().is_some_and(Deadline::is_over);
+        if is_over(&self.defies_at) {
+            return interrupted(Interrupt::Cancel);
+        }
+        if !self.ended.load(Ordering::Acquire) && is_over(&self.stuck_at) {
+            tracing::warn!(job = %self.spec.id, kind = %self.spec.kind, "a handler blocks its thread beyond its timeout");
+            return Some(timed_out(self));
+        }
+        None
+    }
+
+    /// What the store is told of the end.
     pub(crate) fn end(&self, outcome: Fate) -> End {
         let lease = Lease {
             token: self.token,
@@ -157,6 +194,9 @@ async fn guarded(running: &Arc<Running>, handlers: &Handlers) -> Option<Fate> {
             running.event(EventName::Started, State::Running, started_at).times(Some(started_at), None),
         );
     }
+    if let Some(timeout) = running.spec.options.timeout {
+        running.stuck_at.get_or_init(|| running.door.clock.after(timeout.0 + STUBBORN));
+    }
     match supervise(running, registered).await {
         Verdict::Called(Called::Returned(Ok(result))) => Some(done(running, result)),
         Verdict::Called(Called::Returned(Err(outcome))) => Some(decided(running, outcome)),
@@ -166,14 +206,15 @@ async fn guarded(running: &Arc<Running>, handlers: &Handlers) -> Option<Fate> {
         Verdict::Called(Called::NotCalled(error)) => {
             Some(failed(running, JobError::new(&error.to_string()), Reason::Error, None))
         }
-        Verdict::TimedOut => {
-            let limit =
-                running.spec.options.timeout.map(|timeout| longshore_core::format_duration(timeout.0));
-            let text = format!("the attempt took longer than its timeout of {}", limit.unwrap_or_default());
-            Some(failed(running, JobError::new(&text), Reason::Timeout, None))
-        }
+        Verdict::TimedOut => Some(timed_out(running)),
         Verdict::Interrupted(interrupt) => interrupted(interrupt),
     }
+}
+
+fn timed_out(running: &Running) -> Fate {
+    let limit = running.spec.options.timeout.map(|timeout| longshore_core::format_duration(timeout.0));
+    let text = format!("the attempt took longer than its timeout of {}", limit.unwrap_or_default());
+    failed(running, JobError::new(&text), Reason::Timeout, None)
 }
 
 fn interrupted(interrupt: Interrupt) -> Option<Fate> {
@@ -231,10 +272,10 @@ async fn supervise(running: &Arc<Running>, registered: &Registered) -> Verdict {
         return verdict;
     }
     let clock = &running.door.clock;
-    let started_at = running.started_at().unwrap_or_else(|| clock.now());
-    let timeout = running.spec.options.timeout.map_or(Timestamp::MAX, |timeout| started_at + timeout.0);
+    let ran = running.started_at().map_or(Duration::ZERO, |at| clock.now().since(at));
+    let left = |timeout: DurationText| clock.after(timeout.0.saturating_sub(ran));
     let mut told = Interrupt::None;
-    let mut patience = timeout;
+    let mut patience = running.spec.options.timeout.map_or(Deadline::NEVER, left);
     loop {
         tokio::select! {
             biased;
@@ -243,10 +284,10 @@ async fn supervise(running: &Arc<Running>, registered: &Registered) -> Verdict {
                 told = interrupt;
                 match interrupt {
                     Interrupt::Cut | Interrupt::Lost => return Verdict::Interrupted(interrupt),
-                    _ => patience = patience.min(clock.now() + registered.options.cancel_grace),
+                    _ => patience = patience.sooner(clock.after(registered.options.cancel_grace)),
                 }
             }
-            () = clock.sleep_until(patience) => {
+            () = patience.wait() => {
                 return if told == Interrupt::None { Verdict::TimedOut } else { Verdict::Interrupted(told) };
             }
         }

@@ -69,22 +69,22 @@ impl Control {
     /// One job, as soon as it has ended, or as it stands after `patience`.
     pub async fn wait(&self, id: &JobId, patience: Duration) -> Result<Job, ControlError> {
         let clock = &self.engine.door().clock;
-        let until = clock.now() + patience;
+        let over = clock.after(patience);
         let mut events = self.engine.hub().watch(id);
         loop {
             let job = self.job(id).await?;
-            if job.state.is_end() || clock.now() >= until {
+            if job.state.is_end() || over.is_over() {
                 return Ok(job);
             }
             loop {
                 // Looks again once a second as well: an event from another node may be lost.
-                let again = until.min(clock.now() + Duration::from_secs(1));
+                let again = over.clone().sooner(clock.after(Duration::from_secs(1)));
                 tokio::select! {
                     event = events.next() => match event {
                         Some(told) if !is_news(told.event.event) => {}
                         _ => break,
                     },
-                    () = clock.sleep_until(again) => break,
+                    () = again.wait() => break,
                 }
             }
         }

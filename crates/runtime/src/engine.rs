@@ -29,7 +29,7 @@ impl Drop for Shared {
 }
 
 impl Engine {
-    /// Around a store. Must be called inside a Tokio runtime, because events travel in tasks of their own.
+    /// Around a store.
     pub fn start(store: Arc<dyn Store>, door: Door) -> Self {
         let hub = Hub::start(store.clone(), door.clone());
         Self { shared: Arc::new(Shared { store, door, hub, meters: Meters::default() }) }

@@ -14,7 +14,8 @@ use longshore_clock::Door;
 use longshore_core::{Event, EventName, JobId, Store, Wake};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, broadcast};
-use tokio::task::{AbortHandle, JoinHandle};
+
+use crate::stop::Stop;
 
 /// Events that may wait to be numbered.
 const PENDING_MAX: usize = 4_096;
@@ -64,7 +65,7 @@ struct Inner {
     dropped: AtomicU64,
     rung: Notify,
     out: Mutex<Out>,
-    tasks: Mutex<Vec<AbortHandle>>,
+    stop: Stop,
 }
 
 impl std::fmt::Debug for Inner {
@@ -119,21 +120,28 @@ impl Hub {
             dropped: AtomicU64::new(0),
             rung: Notify::new(),
             out: Mutex::new(out),
-            tasks: Mutex::default(),
+            stop: Stop::new(),
             door,
         });
-        let mut tasks = vec![tokio::spawn(number_events(Arc::downgrade(&inner)))];
-        if inner.shared {
-            tasks.push(tokio::spawn(send_letters(Arc::downgrade(&inner), store.clone())));
-            tasks.push(tokio::spawn(read_letters(Arc::downgrade(&inner), store)));
+        let travel = {
+            let (inner, stop) = (Arc::downgrade(&inner), inner.stop.clone());
+            move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+                match runtime {
+                    Ok(runtime) => runtime.block_on(travel(inner, store, &stop)),
+                    Err(error) => tracing::error!(%error, "nobody will hear of events"),
+                }
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("events".to_owned()).spawn(travel) {
+            tracing::error!(%error, "nobody will hear of events");
         }
-        lock(&inner.tasks).extend(tasks.iter().map(JoinHandle::abort_handle));
         Self(inner)
     }
 
-    /// Ends the tasks and every subscription: the engine goes.
+    /// Ends the thread and every subscription: the engine goes.
     pub(crate) fn close(&self) {
-        lock(&self.0.tasks).drain(..).for_each(|task| task.abort());
+        self.0.stop.drain();
         let mut out = lock(&self.0.out);
         // Without their senders the receivers hear the end.
         out.all = broadcast::Sender::new(1);
@@ -315,6 +323,23 @@ impl Inner {
     }
 }
 
+/// Everything that happens to events after they were told. On a thread of its own, so that handlers that block their
+/// threads do not silence the others.
+async fn travel(inner: Weak<Inner>, store: Arc<dyn Store>, stop: &Stop) {
+    let shared = store.can().shared;
+    let letters = async {
+        if shared {
+            tokio::join!(send_letters(inner.clone(), store.clone()), read_letters(inner.clone(), store));
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = stop.draining() => {}
+        () = number_events(inner.clone()) => {}
+        () = letters => {}
+    }
+}
+
 async fn number_events(inner: Weak<Inner>) {
     loop {
         let Some(hub) = inner.upgrade() else { return };
@@ -345,7 +370,7 @@ async fn send_letters(inner: Weak<Inner>, store: Arc<dyn Store>) {
             return;
         }
         let Some(hub) = inner.upgrade() else { return };
-        hub.door.clock.sleep_until(hub.door.clock.now() + FLUSH_EVERY).await;
+        hub.door.clock.sleep(FLUSH_EVERY).await;
         let letter = {
             let mut out = lock(&hub.out);
             Letter {

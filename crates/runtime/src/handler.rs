@@ -132,6 +132,11 @@ impl Handlers {
         self.0.extend(other.0);
     }
 
+    /// The longest grace that any kind has.
+    pub(crate) fn grace_max(&self) -> Duration {
+        self.0.values().map(|registered| registered.options.cancel_grace).max().unwrap_or_default()
+    }
+
     pub(crate) fn get(&self, kind: &KindName) -> Option<&Arc<Registered>> {
         self.0.get(kind)
     }

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use longshore_core::limits::{SCAN_INTERVAL_MIN, STALLS_MAX, STEP_RECORDS_MAX};
+use longshore_clock::{Clock, Stopwatch};
+use longshore_core::limits::{LEASE, SCAN_INTERVAL_MIN, STALLS_MAX, STEP_RECORDS_MAX};
 use longshore_core::{Event, EventName, Kept, Moved, State, StoreResult, Timestamp, Wake};
 use longshore_resilience::Retry;
 use tokio::sync::watch;
@@ -20,11 +21,18 @@ pub struct KeeperConfig {
     pub scan_interval: Duration,
     /// Lost leases after which a job fails instead of being tried again.
     pub stalls_max: u32,
+    /// After an outage, a halt of this process or a change of the clock, leases are taken back only after this time, in
+    /// which live workers renew theirs: a sixth of a lease, and a second.
+    pub renewed_within: Duration,
 }
 
 impl Default for KeeperConfig {
     fn default() -> Self {
-        Self { scan_interval: Duration::from_secs(1), stalls_max: STALLS_MAX }
+        Self {
+            scan_interval: Duration::from_secs(1),
+            stalls_max: STALLS_MAX,
+            renewed_within: LEASE / 6 + Duration::from_secs(1),
+        }
     }
 }
 
@@ -47,8 +55,33 @@ const PUSHED_FACTOR: u32 = 5;
 const RECLAIM_EVERY: Duration = Duration::from_secs(5);
 /// Old records are not urgent.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
+/// A log that is looked at to see whether the store answers again; nothing is ever in it.
+const PROBE: &str = "probe";
+/// What the clock and the scheduler may do without anybody noticing.
+const UNNOTICED: Duration = Duration::from_secs(2);
 /// Between two lost leases of one moment, and between two rounds of pruning.
 const BREATH: Duration = Duration::from_millis(20);
+
+/// Tells whether time went on as usual since the last scan for lost leases: nobody set the clock forward, this process
+/// was not halted, and the store answered.
+struct Calm {
+    since: Stopwatch,
+    offset: i64,
+    is_over: bool,
+}
+
+impl Calm {
+    fn new(clock: &Clock) -> Self {
+        Self { since: clock.stopwatch(), offset: clock.offset(), is_over: false }
+    }
+
+    fn was_kept(&self, clock: &Clock) -> bool {
+        let set_by = clock.offset().saturating_sub(self.offset);
+        !self.is_over
+            && self.since.elapsed() <= RECLAIM_EVERY + UNNOTICED
+            && set_by <= UNNOTICED.as_millis() as i64
+    }
+}
 
 impl Keeper {
     /// For one engine.
@@ -88,7 +121,14 @@ impl Keeper {
             Duty::Prune => (PRUNE_EVERY, BREATH),
         };
         let mut reconnect = Retry::reconnect(self.engine.door().clone());
+        let mut calm = Calm::new(clock);
         loop {
+            if matches!(duty, Duty::Reclaim) && !calm.was_kept(clock) {
+                // Workers that were cut off as well renew their leases first, and keep their jobs.
+                clock.sleep(self.config.renewed_within).await;
+                calm = Calm::new(clock);
+                continue;
+            }
             // Many steps without a wait in between must not keep the other duties waiting.
             tokio::task::coop::consume_budget().await;
             if let Some(rings) = &mut rings {
@@ -101,18 +141,25 @@ impl Keeper {
                         tracing::warn!(%error, "the keeper cannot reach the store and goes on trying");
                     }
                     reconnect.wait().await;
+                    while self.engine.store().log_end(PROBE).await.is_err() {
+                        reconnect.wait().await;
+                    }
+                    calm.is_over = true;
                     continue;
                 }
             };
             reconnect = Retry::reconnect(self.engine.door().clone());
-            let now = clock.now();
-            let next = kept.next.map_or(now + pause, |next| next.max(now + breath).min(now + pause));
-            match &mut rings {
-                None => clock.sleep_until(next).await,
-                Some(rings) => tokio::select! {
-                    () = clock.sleep_until(next) => {}
-                    _ = rings.changed() => {}
-                },
+            calm = Calm::new(clock);
+            let rung = async {
+                match &mut rings {
+                    None => std::future::pending().await,
+                    Some(rings) => drop(rings.changed().await),
+                }
+            };
+            tokio::select! {
+                () = clock.sleep_until(kept.next.unwrap_or(Timestamp::MAX).max(clock.now() + breath)) => {}
+                () = clock.sleep(pause) => {}
+                () = rung => {}
             }
         }
     }

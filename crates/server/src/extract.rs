@@ -28,7 +28,7 @@ impl FromRequest<Face> for Body {
         let clock = &api.engine.door().clock;
         let collected = tokio::select! {
             collected = Limited::new(request.into_body(), limit).collect() => collected,
-            () = clock.sleep_until(clock.now() + patience) => {
+            () = clock.sleep(patience) => {
                 let message = format!("the body did not come within {}", format_duration(patience));
                 let error = ApiError::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message);
                 return Err(error.header(header::CONNECTION, HeaderValue::from_static("close")));

@@ -58,7 +58,7 @@ async fn answer(listener: TcpListener, api: &Api, routes: Router, stop: Stop) ->
             Err(error) => {
                 // Out of descriptors, most likely: those in use will be given back.
                 tracing::warn!(%error, "could not accept a connection");
-                clock.sleep_until(clock.now() + Duration::from_millis(50)).await;
+                clock.sleep(Duration::from_millis(50)).await;
                 continue;
             }
         };
@@ -74,11 +74,10 @@ async fn answer(listener: TcpListener, api: &Api, routes: Router, stop: Stop) ->
         });
     }
     drop(listener);
-    let deadline = clock.now() + patience.last_requests;
     tokio::select! {
         () = connections.shutdown() => {}
         () = stop.cutting() => {}
-        () = clock.sleep_until(deadline) => {}
+        () = clock.sleep(patience.last_requests) => {}
     }
     Ok(())
 }

@@ -83,7 +83,7 @@ pub(crate) fn open(api: &Api) -> Result<(Response, Sender), ApiError> {
             }
             let frame = tokio::select! {
                 frame = waiting.recv() => frame?,
-                () = clock.sleep_until(clock.now() + heartbeat) => Bytes::from_static(b": alive\n\n"),
+                () = clock.sleep(heartbeat) => Bytes::from_static(b": alive\n\n"),
             };
             Some((Ok(frame), (waiting, false)))
         }

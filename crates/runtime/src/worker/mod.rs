@@ -206,10 +206,18 @@ impl Worker {
         let _held = Held(desk.clone());
         let store = desk.engine.store();
         // A store that cannot be reached at the start is a mistake to tell, not something to wait for.
-        roster::tell(&**store, &desk.info(), desk.engine.now()).await?;
+        let info = desk.info();
+        tokio::select! {
+            told = roster::tell(&**store, &info, desk.engine.now()) => told?,
+            () = stop.draining() => return Ok(()),
+        }
         desk.tell(EventName::WorkerUp);
         let pulse = pulse::start(desk.clone())?;
-        let keeps = KeeperConfig { scan_interval: desk.config.scan_interval, ..KeeperConfig::default() };
+        let keeps = KeeperConfig {
+            scan_interval: desk.config.scan_interval,
+            renewed_within: desk.config.lease / 6 + Duration::from_secs(1),
+            ..KeeperConfig::default()
+        };
         let keeper = desk.config.keeps.then(|| Keeper::new(desk.engine.clone(), keeps));
         let ended = tokio::select! {
             ended = turn::run(&desk, &stop) => ended,
@@ -220,7 +228,7 @@ impl Worker {
         tokio::select! {
             _ = roster::leave(&**store, &desk.id, clock.now()) => {}
             // Its entry goes away by itself.
-            () = clock.sleep_until(clock.now() + LEAVE_WITHIN) => {}
+            () = clock.sleep(LEAVE_WITHIN) => {}
         }
         desk.tell(EventName::WorkerDown);
         ended
@@ -280,6 +288,8 @@ impl Worker {
             ends: Mutex::default(),
             news: Notify::new(),
             pulse: Arc::new(Notify::new()),
+            cancels: AtomicU64::new(0),
+            recheck: AtomicBool::new(false),
             finished: AtomicU64::new(0),
             active: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
@@ -306,6 +316,10 @@ struct Desk {
     news: Notify,
     /// Rung when the pulse has.
     pulse: Arc<Notify>,
+    /// Rings of cancellations that the pulse has heard.
+    cancels: AtomicU64,
+    /// A cancellation may have come between a claim and its answer: every lease has to be looked at.
+    recheck: AtomicBool,
     finished: AtomicU64,
     active: AtomicU64,
     stopping: AtomicBool,
@@ -340,7 +354,11 @@ impl Desk {
         self.engine.hub().tell(event);
     }
 
+    /// Takes an end for the next turn; a second end of one attempt is none.
     fn ended(&self, running: Arc<Running>, fate: Option<Fate>) {
+        if !running.take_end() {
+            return;
+        }
         let mut ends = lock(&self.ends);
         ends.push((running, fate));
         let first = ends.len() == 1;

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use longshore_clock::Timestamp;
+use longshore_clock::{Deadline, Timestamp};
 use longshore_core::{Renewal, Renewed, StoreError, Wake, WakeStream, limits::STEP_RECORDS_MAX};
 
 use super::{Desk, lock};
@@ -17,6 +17,8 @@ use crate::roster::{self, BEAT};
 use crate::signal::Interrupt;
 use crate::stop::Stop;
 
+/// After a renewal that failed, the next one follows within this time.
+const AGAIN: Duration = Duration::from_secs(1);
 /// The stored copy of progress follows the handler within this time.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
@@ -66,29 +68,33 @@ pub(super) fn start(desk: Arc<Desk>) -> Result<Pulse, StoreError> {
 async fn run(desk: &Desk, mut wakes: WakeStream) {
     let clock = &desk.engine.door().clock;
     let tick = (desk.config.lease / 6).min(BEAT);
-    let mut tell_at = clock.now() + BEAT;
-    let mut save_at = Timestamp::ZERO;
-    let mut unsaved = false;
+    let mut tell_at = clock.after(BEAT);
+    let mut save_at = clock.after(Duration::ZERO);
+    let (mut unsaved, mut failed) = (false, false);
     loop {
-        let now = clock.now();
-        let save_due = if unsaved { save_at } else { Timestamp::MAX };
-        let next = (now + tick).min(tell_at).min(save_due);
-        let asked = tokio::select! {
-            Some(wake) = wakes.next() => matches!(wake, Wake::Cancel | Wake::Missed),
+        let save_due = if unsaved { save_at.clone() } else { Deadline::NEVER };
+        let next =
+            clock.after(if failed { tick.min(AGAIN) } else { tick }).sooner(tell_at.clone()).sooner(save_due);
+        let mut asked = tokio::select! {
+            Some(wake) = wakes.next() => {
+                let cancel = matches!(wake, Wake::Cancel | Wake::Missed);
+                desk.cancels.fetch_add(u64::from(cancel), Ordering::SeqCst);
+                cancel
+            }
             () = desk.pulse.notified(), if !unsaved => { unsaved = true; false }
-            () = clock.sleep_until(next) => false,
+            () = next.wait() => false,
         };
+        asked |= desk.recheck.swap(false, Ordering::SeqCst);
         let now = clock.now();
-        let saves = unsaved && now >= save_at;
+        let saves = unsaved && save_at.is_over();
         if saves {
             unsaved = false;
-            save_at = now + PROGRESS_EVERY;
+            save_at = clock.after(PROGRESS_EVERY);
         }
-        if !renew(desk, asked, saves, now).await {
-            unsaved = true;
-        }
-        if now >= tell_at {
-            tell_at = now + BEAT;
+        failed = !renew(desk, asked || failed, saves, now).await;
+        unsaved |= failed;
+        if tell_at.is_over() {
+            tell_at = clock.after(BEAT);
             if let Err(error) = roster::tell(&**desk.engine.store(), &desk.info(), now).await {
                 tracing::debug!(%error, "could not tell of this worker");
             }
@@ -96,17 +102,23 @@ async fn run(desk: &Desk, mut wakes: WakeStream) {
     }
 }
 
-/// Renews what is due, or `all`; with `saves` also what has new progress. Tells whether the store took it.
+/// Renews what is due, or `all`; with `saves` also what has new progress. Tells whether the store took it. Attempts whose
+/// handlers block their threads, so that nobody else can stop them, end here.
 async fn renew(desk: &Desk, all: bool, saves: bool, now: Timestamp) -> bool {
     let mut taken = true;
     let due = now + desk.config.lease * 2 / 3;
     let mut batch: Vec<(Arc<Running>, Renewal)> = Vec::new();
+    let mut given_up = Vec::new();
     for running in lock(&desk.held).values() {
+        given_up.extend(running.given_up().map(|fate| (running.clone(), fate)));
         let progress = if saves { running.take_progress() } else { None };
         let until = Timestamp::from_millis(running.lease_until.load(Ordering::Relaxed));
         if all || until <= due || progress.is_some() {
             batch.push((running.clone(), Renewal { token: running.token, progress }));
         }
+    }
+    for (running, fate) in given_up {
+        desk.ended(running, Some(fate));
     }
     for part in batch.chunks(STEP_RECORDS_MAX) {
         let renewals = part.iter().map(|(_, renewal)| renewal.clone()).collect();
@@ -135,7 +147,7 @@ fn apply(desk: &Desk, running: &Running, answer: Renewed) {
         Renewed::Held { until, cancel } => {
             running.lease_until.store(until.as_millis(), Ordering::Relaxed);
             if cancel {
-                running.signal.raise(Interrupt::Cancel);
+                running.cancel(&desk.handlers);
             }
         }
         // What has ended meanwhile has no lease any more, and nobody to tell.

@@ -4,11 +4,12 @@
 //! take, so batches size themselves by how long a turn takes.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use longshore_clock::Timestamp;
+use longshore_clock::Deadline;
 use longshore_core::{
     Claim, Claimed, End, Ended, EventName, LaneWant, Outcome as Fate, QueueName, Reason, State, StoreError,
     Turned, Wake, limits::INSERT_JOBS_MAX,
@@ -26,6 +27,8 @@ use crate::stop::Stop;
 const PUSHED_FACTOR: u32 = 5;
 /// How often lanes with waiting jobs are looked at, to hand back what waits too long.
 const HAND_BACK_EVERY: Duration = Duration::from_millis(50);
+/// How long handlers that were told to go are waited for on top of their grace.
+const LET_GO: Duration = Duration::from_secs(1);
 /// How long the last ends are offered to a store that does not answer, once the worker is cut or out of time.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -42,7 +45,7 @@ struct Turns<'a> {
     stop: &'a Stop,
     lanes: HashMap<QueueName, (Arc<Lane>, Tempo)>,
     heard: &'a Mutex<Heard>,
-    scan_at: Timestamp,
+    scan_at: Deadline,
 }
 
 pub(super) async fn run(desk: &Arc<Desk>, stop: &Stop) -> Result<(), StoreError> {
@@ -63,7 +66,7 @@ pub(super) async fn run(desk: &Arc<Desk>, stop: &Stop) -> Result<(), StoreError>
         }
         std::future::pending::<()>().await;
     };
-    let turns = Turns { desk, stop, lanes: HashMap::new(), heard: &heard, scan_at: Timestamp::ZERO };
+    let turns = Turns { desk, stop, lanes: HashMap::new(), heard: &heard, scan_at: Deadline::NEVER };
     tokio::select! {
         ended = turns.run() => ended,
         () = listen => Ok(()),
@@ -85,11 +88,14 @@ impl Turns<'_> {
     /// Takes note of what was heard, and opens lanes for queues that are new.
     async fn listen(&mut self) {
         let Heard { ready, paused, missed } = std::mem::take(&mut *lock(self.heard));
-        let now = self.desk.engine.now();
-        if missed || now >= self.scan_at {
+        let (clock, stop) = (self.desk.engine.door().clock.clone(), self.stop);
+        if missed || self.scan_at.is_over() {
             let pushed = if self.desk.engine.store().can().push { PUSHED_FACTOR } else { 1 };
-            self.scan_at = now + self.desk.config.scan_interval * pushed;
-            self.look_at_all().await;
+            self.scan_at = clock.after(self.desk.config.scan_interval * pushed);
+            tokio::select! {
+                () = self.look_at_all() => {}
+                () = stop.draining() => {}
+            }
         }
         for queue in ready {
             self.wake(queue);
@@ -140,11 +146,12 @@ impl Turns<'_> {
     async fn wait(&self) {
         let clock = &self.desk.engine.door().clock;
         let waiting = self.lanes.values().any(|(lane, _)| lane.has_waiting());
-        let until = if waiting { self.scan_at.min(clock.now() + HAND_BACK_EVERY) } else { self.scan_at };
+        let scan_at = self.scan_at.clone();
+        let until = if waiting { scan_at.sooner(clock.after(HAND_BACK_EVERY)) } else { scan_at };
         tokio::select! {
             () = self.desk.news.notified() => {}
             () = self.stop.draining() => {}
-            () = clock.sleep_until(until) => {}
+            () = until.wait() => {}
         }
     }
 
@@ -157,13 +164,15 @@ impl Turns<'_> {
         }
         let ends: Vec<End> =
             ended.iter().filter_map(|(running, fate)| Some(running.end(fate.clone()?))).collect();
+        let cancels = self.desk.cancels.load(Ordering::SeqCst);
+        // Until the store has the ends, their leases are kept alive: an outage must not cost what is done already.
+        let turned = self.offer(Arc::new(ends), &wants).await?;
         {
             let mut held = lock(&self.desk.held);
             for (running, _) in &ended {
                 held.remove(&running.token);
             }
         }
-        let turned = self.offer(Arc::new(ends), &wants).await?;
         for (lane, tempo) in self.lanes.values_mut() {
             lane.measure(tempo);
         }
@@ -172,6 +181,10 @@ impl Turns<'_> {
             self.settle(&running, &fate, &answer);
         }
         self.hand_out(&wants, turned.claimed);
+        if self.desk.cancels.load(Ordering::SeqCst) != cancels {
+            self.desk.recheck.store(true, Ordering::SeqCst);
+            self.desk.pulse.notify_one();
+        }
         Ok(true)
     }
 
@@ -227,13 +240,13 @@ impl Turns<'_> {
         let clock = &self.desk.engine.door().clock;
         let deadline = async {
             self.stop.draining().await;
-            clock.sleep_until(clock.now() + self.desk.config.stop_deadline).await;
+            clock.sleep(self.desk.config.stop_deadline).await;
         };
         tokio::select! {
             () = self.stop.cutting() => {}
             () = deadline => {}
         }
-        clock.sleep_until(clock.now() + LAST_WORDS).await;
+        clock.sleep(LAST_WORDS).await;
     }
 
     async fn offer_once(&self, ends: longshore_core::Ends, wants: &[LaneWant]) -> Result<Turned, StoreError> {
@@ -292,7 +305,7 @@ impl Turns<'_> {
                 return;
             }
         };
-        desk.finished.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        desk.finished.fetch_add(1, Ordering::Relaxed);
         let now = desk.engine.now();
         if let Some(started_at) = running.started_at() {
             let waited_from = running.spec.run_at.unwrap_or(running.created_at).max(running.created_at);
@@ -336,33 +349,41 @@ impl Turns<'_> {
 
     /// Stops in two steps: lets attempts end, then asks them to, then lets go of them.
     async fn wind_down(mut self) -> Result<(), StoreError> {
-        self.desk.stopping.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.desk.stopping.store(true, Ordering::Relaxed);
         self.lanes.values().for_each(|(lane, _)| self.hand_back(lane.take_waiting()));
         let clock = &self.desk.engine.door().clock;
-        let deadline = clock.now() + self.desk.config.stop_deadline;
-        let mut asked = Interrupt::None;
+        let deadline = clock.after(self.desk.config.stop_deadline);
+        let (mut asked, mut given_up) = (Interrupt::None, Deadline::NEVER);
         loop {
             self.turn(false).await?;
             if lock(&self.desk.held).is_empty() && lock(&self.desk.ends).is_empty() {
                 return Ok(());
             }
-            let now = clock.now();
             let ask = match asked {
                 _ if self.stop.is_cut() => Interrupt::Cut,
-                _ if now >= deadline => Interrupt::Stop,
+                _ if deadline.is_over() => Interrupt::Stop,
                 nothing => nothing,
             };
             if ask > asked {
                 asked = ask;
-                for running in lock(&self.desk.held).values() {
-                    running.signal.raise(ask);
-                }
+                let held: Vec<Arc<Running>> = lock(&self.desk.held).values().cloned().collect();
+                held.iter().for_each(|running| running.signal.raise(ask));
+                let grace =
+                    if ask == Interrupt::Cut { Duration::ZERO } else { self.desk.handlers.grace_max() };
+                given_up = clock.after(grace + LET_GO);
             }
-            let until = if asked == Interrupt::None { deadline } else { now + Duration::from_secs(1) };
+            if given_up.is_over() {
+                // Handlers that block their threads hear nothing; their jobs go back all the same.
+                let held: Vec<Arc<Running>> = lock(&self.desk.held).values().cloned().collect();
+                self.hand_back(held);
+                given_up = Deadline::NEVER;
+                continue;
+            }
+            let until = if asked == Interrupt::None { deadline.clone() } else { given_up.clone() };
             tokio::select! {
                 () = self.desk.news.notified() => {}
                 () = self.stop.cutting(), if asked < Interrupt::Cut => {}
-                () = clock.sleep_until(until) => {}
+                () = until.wait() => {}
             }
         }
     }

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use longshore_clock::Door;
 use longshore_core::{EventName, QueueName, Reason, State};
-use longshore_runtime::{Cancel, ControlError, KindOptions, Outcome};
+use longshore_memory::MemoryStore;
+use longshore_runtime::{Cancel, ControlError, KindOptions, Outcome, WorkerConfig};
 use tokio::sync::{Notify, mpsc};
 
-use crate::support::{Dropped, Endless, HOUR, Room, Shift, hear, millis, soon};
+use crate::spy::Spy;
+use crate::support::{Dropped, Endless, HOUR, Room, Shift, calm, hear, millis, soon};
 
 #[tokio::test]
 async fn a_handler_that_asks_for_cancel_is_told() {
@@ -131,4 +134,33 @@ async fn forced_removal_of_a_running_job_drops_its_handler_and_nothing_comes_bac
     shift.drain().await;
     assert!(matches!(room.control.job(&id).await, Err(ControlError::Unknown(_))));
     assert_eq!(room.control.queue(&QueueName::default()).await.unwrap().unwrap().counts.total(), 1);
+}
+
+#[tokio::test]
+async fn a_cancellation_that_comes_between_a_claim_and_its_answer_reaches_the_handler() {
+    let door = Door::system();
+    let spy = Arc::new(Spy::on(Arc::new(MemoryStore::new(&door))));
+    let room = Room::on(spy.clone(), door);
+    let mut endless = Endless::new();
+    // No lease is due for renewal while this lasts.
+    let worker = room.worker().config(WorkerConfig { lease: HOUR, ..calm() });
+    let shift = Shift::start(worker.handle("endless", endless.handler()));
+    let first = room.add("endless").await;
+    endless.begun().await;
+    spy.delay("turn");
+    let second = room.add("endless").await;
+    soon(async {
+        while room.count("default", State::Running).await < 2 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(room.control.cancel(&second).await.unwrap().cancel_requested);
+    // The worker has looked after its leases because of that, and knew only the first.
+    spy.more("renew", 1).await;
+    spy.mend();
+    assert_eq!(room.ended(&second).await.state, State::Cancelled);
+    assert_eq!(room.job(&first).await.state, State::Running);
+    shift.stop.cut();
+    shift.end().await.unwrap();
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
+mod blocked;
 mod cancel;
 mod client;
 mod control;
@@ -11,7 +12,6 @@ mod idle;
 mod keeping;
 mod kit;
 mod lanes;
-mod lease;
 mod nodes;
 mod outage;
 mod outcomes;

@@ -100,3 +100,25 @@ async fn an_end_that_the_store_did_not_take_is_offered_until_it_does() {
     assert_eq!(room.ended(&id).await.result.unwrap().as_str(), "\"kept\"");
     shift.drain().await;
 }
+
+#[tokio::test]
+async fn what_is_done_is_not_done_again_because_the_store_took_its_end_late() {
+    let door = Door::system();
+    let inner: Arc<dyn Store> = Arc::new(MemoryStore::new(&door));
+    let spy = Arc::new(Spy::on(inner.clone()));
+    let room = Room::on(spy.clone(), door.clone());
+    let failing = spy.clone();
+    let shift = Shift::start(room.worker().config(short_lease()).handle("calm", move || {
+        ["finish", "turn"].map(|name| failing.fail(name));
+        async { Ok::<_, Outcome>(()) }
+    }));
+    // Somebody else is eager to take back what is not renewed.
+    keep(&Room::on(inner, door).engine, millis(2));
+    let id = room.add("calm").await;
+    // A lease is renewed when a third of it has gone: seven times is more than twice its length.
+    spy.more("renew", 7).await;
+    spy.mend();
+    let job = room.ended(&id).await;
+    assert_eq!((job.state, job.attempt, job.stalls), (State::Completed, 1, 0));
+    shift.drain().await;
+}

@@ -20,13 +20,14 @@ pub(crate) struct Spy {
     calls: watch::Sender<BTreeMap<&'static str, u64>>,
     failing: Mutex<BTreeSet<&'static str>>,
     stuck: Mutex<BTreeSet<&'static str>>,
+    late: watch::Sender<BTreeSet<&'static str>>,
     page_jobs_max: usize,
 }
 
 impl Spy {
     pub(crate) fn on(inner: Arc<dyn Store>) -> Self {
         let (calls, failing, stuck) = (watch::Sender::default(), Mutex::default(), Mutex::default());
-        Self { inner, calls, failing, stuck, page_jobs_max: usize::MAX }
+        Self { inner, calls, failing, stuck, late: watch::Sender::default(), page_jobs_max: usize::MAX }
     }
 
     /// With pages that hold so few jobs.
@@ -44,9 +45,15 @@ impl Spy {
         self.stuck.lock().unwrap().insert(name);
     }
 
-    /// No call fails any more.
+    /// Calls of this name reach the store from now on, and are answered once it is mended.
+    pub(crate) fn delay(&self, name: &'static str) {
+        self.late.send_modify(|late| drop(late.insert(name)));
+    }
+
+    /// No call fails any more or is late.
     pub(crate) fn mend(&self) {
         self.failing.lock().unwrap().clear();
+        self.late.send_modify(BTreeSet::clear);
     }
 
     pub(crate) fn calls(&self) -> BTreeMap<&'static str, u64> {
@@ -73,6 +80,7 @@ impl Spy {
         if stuck {
             std::future::pending::<()>().await;
         }
+        self.late.subscribe().wait_for(|late| !late.contains(name)).await.unwrap();
         answer
     }
 }

@@ -162,7 +162,7 @@ impl Shift {
 
 /// Keeps until the test is over.
 pub(crate) fn keep(engine: &Engine, scan_interval: Duration) {
-    let config = KeeperConfig { scan_interval, stalls_max: u32::MAX };
+    let config = KeeperConfig { scan_interval, stalls_max: u32::MAX, renewed_within: millis(50) };
     tokio::spawn(Keeper::new(engine.clone(), config).run(Stop::new()));
 }
 

@@ -57,16 +57,19 @@ async fn follow(
     let clock = &api.engine.door().clock;
     let mut ended = job.state.is_end();
     while !ended {
-        let look_at = clock.now() + LOOK_EVERY;
         let told = tokio::select! {
             told = events.next() => told,
-            () = clock.sleep_until(look_at) => None,
+            () = clock.sleep(LOOK_EVERY) => None,
         };
         match told {
             Some(Numbered { number, event }) if event.event != EventName::Gap => {
                 let name = if event.event == EventName::Progress { "progress" } else { "state" };
-                sender.send(name, Some(number), &event).await?;
-                last = (event.state.unwrap_or(last.0), event.attempt.unwrap_or(last.1));
+                let now = (event.state.unwrap_or(last.0), event.attempt.unwrap_or(last.1));
+                // What the snapshot has shown already may still be on its way as an event.
+                if name == "progress" || now != last || event.event == EventName::Removed {
+                    sender.send(name, Some(number), &event).await?;
+                }
+                last = now;
                 // An old end may be told after the job was retried; the record knows.
                 ended = event.event == EventName::Removed
                     || event.event.is_end()

@@ -150,7 +150,7 @@ pub async fn sweep_every(files: Files, control: Control, every: Duration, stop: 
                     tracing::warn!(%error, "the sweep of produced files failed; it is tried again later");
                 }
             }
-            clock.sleep_until(clock.now() + every).await;
+            clock.sleep(every).await;
         }
     };
     tokio::select! {

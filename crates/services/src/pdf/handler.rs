@@ -35,7 +35,7 @@ impl PdfService {
         cancel: &Cancel,
     ) -> Result<PdfResult, PdfServiceError> {
         let (clock, time_max) = (&self.0.door.clock, self.0.config.time_max);
-        let deadline = clock.now() + time_max;
+        let deadline = clock.after(time_max);
         progress.at(0, "accepted").await;
         // The time of the request, so that every attempt gives the same name.
         let filename = self.filename(request, attempt.created_at)?;
@@ -43,7 +43,7 @@ impl PdfService {
             biased;
             () = cancel.cancelled() => return Err(PdfServiceError::Stopped),
             rendered = self.produce(request, filename, Some(progress)) => rendered?,
-            () = clock.sleep_until(deadline) => return Err(PdfServiceError::TimedOut(time_max)),
+            () = deadline.wait() => return Err(PdfServiceError::TimedOut(time_max)),
         };
         progress.at(90, "file being saved").await;
         let folder = Format::of(&rendered).folder();
@@ -55,7 +55,7 @@ impl PdfService {
             biased;
             () = cancel.cancelled() => return Err(PdfServiceError::Stopped),
             saved = saving => saved?,
-            () = clock.sleep_until(deadline) => return Err(PdfServiceError::TimedOut(time_max)),
+            () = deadline.wait() => return Err(PdfServiceError::TimedOut(time_max)),
         };
         if cancel.is_cancelled() {
             self.0.files.delete(&record.path).await?;

@@ -86,7 +86,8 @@ impl PdfService {
                 max: DurationText(Duration::from_secs(3_600)),
                 jitter: 0.1,
             },
-            timeout: Some(DurationText(config.time_max)),
+            // The handler ends by itself at its time, and knows better what that means.
+            timeout: Some(DurationText(config.time_max + Duration::from_secs(5))),
             result_retention: Some(DurationText(config.result_retention)),
             retention: Some(DurationText(config.result_retention + config.record_retention)),
             ..Options::default()
@@ -106,11 +107,10 @@ impl PdfService {
     pub async fn render(&self, request: &PdfRequest) -> Result<Rendered, PdfServiceError> {
         let clock = &self.0.door.clock;
         let name = self.filename(request, clock.now())?;
-        let deadline = clock.now() + self.0.config.time_max;
         tokio::select! {
             biased;
             rendered = self.produce(request, name, None) => rendered,
-            () = clock.sleep_until(deadline) => Err(PdfServiceError::TimedOut(self.0.config.time_max)),
+            () = clock.sleep(self.0.config.time_max) => Err(PdfServiceError::TimedOut(self.0.config.time_max)),
         }
     }
 

@@ -96,13 +96,13 @@ fn a_job_has_the_options_of_the_service() {
     assert_eq!(spec.args.to::<PdfRequest>().unwrap(), html);
     let options = &spec.options;
     let seconds = |duration: Option<longshore_core::DurationText>| duration.unwrap().0.as_secs();
-    assert_eq!((options.max_attempts, seconds(options.timeout)), (4, 300));
+    assert_eq!((options.max_attempts, seconds(options.timeout)), (4, 305));
     assert_eq!((seconds(options.result_retention), seconds(options.retention)), (86_400, 8 * 86_400));
     assert!(matches!(options.backoff, Backoff::Linear { .. }));
     let waits = [1, 2, 3].map(|attempt| options.backoff.delay(attempt, 0.5).as_secs());
     assert_eq!(waits, [60, 120, 180]);
     let large =
-        PdfRequest { output_format: html.output_format.clone(), ..PdfRequest::html("x".repeat(2 << 20)) };
+        PdfRequest { output_format: html.output_format.clone(), ..PdfRequest::html("x".repeat(6 << 20)) };
     let refused = room.service.spec(JobId::from_u128(7), large).unwrap_err();
     assert_eq!((refused.field.as_str(), refused.code), ("html", "payload_too_large"));
     let long = JobId::parse(&"é".repeat(100)).unwrap();
