@@ -21,11 +21,16 @@ use crate::stop::Stop;
 const PENDING_MAX: usize = 4_096;
 /// Events kept for listeners that come back.
 const KEPT_MAX: usize = 2_000;
-/// Batches that a slow listener may leave unread.
-const UNREAD_MAX: usize = 256;
+/// Events that travel to listeners together at most, and how many such batches a slow listener may leave unread.
+const BATCH_MAX: usize = 16;
+const UNREAD_MAX: usize = 2_048;
+/// Events that a slow watcher of one job may leave unread.
+const WATCHED_MAX: usize = 64;
 /// How often events are sent to other nodes at most, and how many at once.
 const FLUSH_EVERY: Duration = Duration::from_millis(20);
 const FLUSH_MAX: usize = 256;
+/// Letters of other nodes are looked for so often without a ring.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Letters between nodes that the store keeps.
 const LETTERS_KEPT: usize = 1_000;
 const LOG: &str = "events";
@@ -64,6 +69,8 @@ struct Inner {
     full: AtomicBool,
     dropped: AtomicU64,
     rung: Notify,
+    /// Rung when there is something to send to the other nodes.
+    posted: Notify,
     out: Mutex<Out>,
     stop: Stop,
 }
@@ -80,7 +87,7 @@ struct Out {
     whole_from: u64,
     kept: VecDeque<Numbered>,
     all: broadcast::Sender<Arc<Vec<Numbered>>>,
-    jobs: HashMap<JobId, broadcast::Sender<Numbered>>,
+    jobs: HashMap<JobId, broadcast::Sender<Arc<Numbered>>>,
     letter: Vec<Event>,
     letter_dropped: u64,
 }
@@ -119,6 +126,7 @@ impl Hub {
             full: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
             rung: Notify::new(),
+            posted: Notify::new(),
             out: Mutex::new(out),
             stop: Stop::new(),
             door,
@@ -211,9 +219,9 @@ impl Hub {
     pub fn watch(&self, job: &JobId) -> Subscription {
         let mut out = lock(&self.0.out);
         self.0.listeners.fetch_add(1, Ordering::Relaxed);
-        let sender = out.jobs.entry(job.clone()).or_insert_with(|| broadcast::Sender::new(UNREAD_MAX));
+        let sender = out.jobs.entry(job.clone()).or_insert_with(|| broadcast::Sender::new(WATCHED_MAX));
         let receiver = sender.subscribe();
-        Subscription { hub: self.clone(), source: Source::Job { receiver, job: job.clone() } }
+        Subscription { hub: self.clone(), source: Source::Job { receiver: Some(receiver), job: job.clone() } }
     }
 
     /// Subscriptions that are open now.
@@ -230,7 +238,7 @@ pub struct Subscription {
 
 enum Source {
     All { receiver: broadcast::Receiver<Arc<Vec<Numbered>>>, batch: VecDeque<Numbered> },
-    Job { receiver: broadcast::Receiver<Numbered>, job: JobId },
+    Job { receiver: Option<broadcast::Receiver<Arc<Numbered>>>, job: JobId },
 }
 
 impl Subscription {
@@ -240,8 +248,8 @@ impl Subscription {
         let gap =
             |hub: &Hub| Numbered { number: 0, event: Event::new(EventName::Gap, hub.0.door.clock.now()) };
         match &mut self.source {
-            Source::Job { receiver, .. } => match receiver.recv().await {
-                Ok(numbered) => Some(numbered),
+            Source::Job { receiver, .. } => match receiver.as_mut()?.recv().await {
+                Ok(numbered) => Some(Numbered::clone(&numbered)),
                 Err(Lagged(_)) => Some(gap(&self.hub)),
                 Err(Closed) => None,
             },
@@ -262,10 +270,10 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.hub.0.listeners.fetch_sub(1, Ordering::Relaxed);
-        if let Source::Job { job, .. } = &self.source {
+        if let Source::Job { receiver, job } = &mut self.source {
             let mut out = lock(&self.hub.0.out);
-            // This receiver still counts as one.
-            if out.jobs.get(job).is_some_and(|sender| sender.receiver_count() <= 1) {
+            drop(receiver.take());
+            if out.jobs.get(job).is_some_and(|sender| sender.receiver_count() == 0) {
                 out.jobs.remove(job);
             }
         }
@@ -275,9 +283,9 @@ impl Drop for Subscription {
 impl Out {
     /// Hands an event to those who watch its job; a gap to everybody.
     fn tell_watchers(&self, one: &Numbered) {
-        let send = |sender: &broadcast::Sender<Numbered>| {
+        let send = |sender: &broadcast::Sender<Arc<Numbered>>| {
             // A watcher that has gone hears nothing more.
-            let _ = sender.send(one.clone());
+            let _ = sender.send(Arc::new(one.clone()));
         };
         match &one.event.id {
             Some(id) => self.jobs.get(id).into_iter().for_each(send),
@@ -309,17 +317,25 @@ impl Inner {
             }
         }
         if outgoing && self.shared {
-            let room = FLUSH_MAX.saturating_sub(out.letter.len());
-            out.letter_dropped += dropped + numbered.len().saturating_sub(room) as u64;
-            let newest = numbered.len().saturating_sub(room);
-            out.letter.extend(numbered[newest..].iter().map(|one| one.event.clone()));
+            out.letter.extend(numbered.iter().map(|one| one.event.clone()));
+            // A letter that is full carries the newest.
+            let surplus = out.letter.len().saturating_sub(FLUSH_MAX);
+            out.letter.drain(..surplus);
+            out.letter_dropped += dropped + surplus as u64;
+            self.posted.notify_one();
         }
         let newest = numbered.len().saturating_sub(KEPT_MAX);
         out.kept.extend(numbered[newest..].iter().cloned());
         let surplus = out.kept.len().saturating_sub(KEPT_MAX);
         out.kept.drain(..surplus);
-        // Nobody listening is fine.
-        let _ = out.all.send(Arc::new(numbered));
+        let mut rest = numbered.into_iter();
+        loop {
+            let batch: Vec<Numbered> = rest.by_ref().take(BATCH_MAX).collect();
+            // Nobody listening is fine.
+            if batch.is_empty() || out.all.send(Arc::new(batch)).is_err() {
+                return;
+            }
+        }
     }
 }
 
@@ -363,13 +379,10 @@ async fn number_events(inner: Weak<Inner>) {
 }
 
 async fn send_letters(inner: Weak<Inner>, store: Arc<dyn Store>) {
-    let Some(mut all) = inner.upgrade().map(|hub| lock(&hub.out).all.subscribe()) else { return };
     loop {
-        // Wakes with every batch; what gathers while we wait goes into one letter.
-        if matches!(all.recv().await, Err(broadcast::error::RecvError::Closed)) {
-            return;
-        }
         let Some(hub) = inner.upgrade() else { return };
+        hub.posted.notified().await;
+        // What gathers meanwhile goes into one letter.
         hub.door.clock.sleep(FLUSH_EVERY).await;
         let letter = {
             let mut out = lock(&hub.out);
@@ -393,10 +406,23 @@ async fn send_letters(inner: Weak<Inner>, store: Arc<dyn Store>) {
 
 async fn read_letters(inner: Weak<Inner>, store: Arc<dyn Store>) {
     let mut wakes = store.wakeups();
-    let mut position = store.log_end(LOG).await.unwrap_or(0);
-    while let Some(wake) = wakes.next().await {
-        if !matches!(&wake, Wake::Missed) && !matches!(&wake, Wake::Log(log) if log == LOG) {
-            continue;
+    let Some(clock) = inner.upgrade().map(|hub| hub.door.clock.clone()) else { return };
+    let mut position = loop {
+        match store.log_end(LOG).await {
+            Ok(position) => break position,
+            Err(_) => clock.sleep(LOOK_EVERY).await,
+        }
+    };
+    loop {
+        tokio::select! {
+            wake = wakes.next() => match wake {
+                None => return,
+                Some(Wake::Missed) => {}
+                Some(Wake::Log(log)) if log == LOG => {}
+                Some(_) => continue,
+            },
+            // A ring may be lost on its way between processes.
+            () = clock.sleep(LOOK_EVERY) => {}
         }
         let Some(hub) = inner.upgrade() else { return };
         while let Ok(entries) = store.log_read(LOG, position, 100).await {

@@ -104,7 +104,8 @@ async fn a_cancellation_and_a_timeout_end_a_job_whose_handler_blocks_its_thread(
         let shift = Shift::start(blocking(room.worker(), &calls, &begun, release));
         let mut spec = room.spec("blocking");
         let options = Arc::make_mut(&mut spec.options);
-        (options.timeout, options.max_attempts) = (Some(DurationText(millis(60_000))), 1);
+        options.timeout = (!cancels).then_some(DurationText(millis(60_000)));
+        options.max_attempts = 1;
         let mut events = room.engine.hub().subscribe();
         let id = room.insert(spec).await;
         soon(begun.notified()).await;
