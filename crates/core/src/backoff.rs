@@ -99,8 +99,15 @@ impl Backoff {
         Duration::from_millis((seconds * 1000.0).round() as u64)
     }
 
-    /// Checks the numbers: jitter 0 to 1, factor 1 to 100.
+    /// Checks the numbers: jitter 0 to 1, factor 1 to 100, no wait above ten years.
     pub fn check(&self) -> Result<(), crate::Invalid> {
+        match self {
+            Self::Fixed { delay, .. } => crate::check_duration("backoff.delay", delay.0)?,
+            Self::Linear { base, max, .. } | Self::Exponential { base, max, .. } => {
+                crate::check_duration("backoff.base", base.0)?;
+                crate::check_duration("backoff.max", max.0)?;
+            }
+        }
         let (jitter, factor) = match self {
             Self::Fixed { jitter, .. } | Self::Linear { jitter, .. } => (*jitter, 1.0),
             Self::Exponential { jitter, factor, .. } => (*jitter, *factor),

@@ -63,6 +63,15 @@ pub fn format_duration(duration: Duration) -> String {
     text
 }
 
+/// Refuses a duration that is longer than any may be.
+pub fn check_duration(field: &str, duration: Duration) -> Result<(), Invalid> {
+    if duration <= DURATION_MAX {
+        return Ok(());
+    }
+    let expected = format!("at most {}", format_duration(DURATION_MAX));
+    Err(Invalid::new(field, expected, format_duration(duration)).code("invalid_duration"))
+}
+
 /// A duration in JSON: read from a number of seconds or a text such as `"5m"`, written as a number of seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DurationText(pub Duration);

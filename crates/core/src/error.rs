@@ -76,6 +76,9 @@ pub enum StoreError {
     /// The stored data is damaged. Stop, and restore a backup.
     #[error("the store is damaged: {0}. Stop every process that uses it and restore a backup")]
     Corrupt(String),
+    /// What is there is no store of ours. Name another place.
+    #[error("{0} belongs to another program. Choose another place for the store")]
+    Foreign(String),
     /// A newer program wrote this store. Upgrade this one.
     #[error("the store has schema {found}, this program knows schemas up to {known}. Use a newer longshore")]
     Newer {

@@ -24,7 +24,7 @@ mod store;
 mod worker;
 
 pub use backoff::Backoff;
-pub use duration::{DurationText, format_duration, parse_duration};
+pub use duration::{DurationText, check_duration, format_duration, parse_duration};
 pub use error::{Invalid, StoreError, StoreResult};
 pub use event::{Event, EventName, Times};
 pub use filter::JobFilter;

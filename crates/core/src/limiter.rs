@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::DURATION_MAX;
 use crate::{Invalid, Timestamp};
 
 /// What a limiter allows.
@@ -61,10 +62,10 @@ impl Rule {
             Self::Smooth { rate, interval, burst } => ((*rate).min(*burst), *interval),
             Self::Sliding { max, interval } => (if *max > Self::SLIDING_MAX { 0 } else { *max }, *interval),
         };
-        if count == 0 || interval.is_zero() {
+        if count == 0 || interval.is_zero() || interval > DURATION_MAX {
             return Err(Invalid::new(
                 "limit",
-                "counts from 1 (a window holds at most 10000) and an interval above zero",
+                "counts from 1 (a window holds at most 10000) and an interval above zero, at most ten years",
                 format!("{self:?}"),
             ));
         }
@@ -117,8 +118,8 @@ fn sliding(tally: &mut Tally, max: u32, interval: Duration, cost: u32, now: Time
         tally.log.pop_front();
     }
     let used = tally.log.len() as u32;
-    if used + cost > max {
-        let must_leave = (used + cost - max).min(used) as usize;
+    if used.saturating_add(cost) > max {
+        let must_leave = (used.saturating_add(cost) - max).min(used) as usize;
         let leaves_at = must_leave.checked_sub(1).and_then(|index| tally.log.get(index)).copied();
         let retry_after = leaves_at.map_or(interval, |at| (Timestamp::from_millis(at) + interval).since(now));
         return Permit { allowed: false, remaining: max - used.min(max), retry_after };

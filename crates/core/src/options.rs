@@ -4,12 +4,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{ATTEMPTS_MAX, TAG_BYTES_MAX, TAGS_MAX};
-use crate::{Backoff, DurationText, Invalid};
+use crate::{Backoff, DurationText, Invalid, check_duration};
 
 /// How a job wants to be treated. Everything has a default; a record written by an older program reads as the default
-/// for what it does not name.
+/// for what it does not name, and what a newer one has added is passed over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Options {
     /// Tries in all, the first included.
     pub max_attempts: u32,
@@ -62,6 +62,14 @@ impl Options {
         self.backoff.check()?;
         if self.timeout.is_some_and(|timeout| timeout.0.is_zero()) {
             return Err(Invalid::new("timeout", "a duration above zero, or null for no limit", "0"));
+        }
+        let durations = [
+            ("timeout", self.timeout),
+            ("retention", self.retention),
+            ("result_retention", self.result_retention),
+        ];
+        for (field, duration) in durations {
+            duration.map_or(Ok(()), |duration| check_duration(field, duration.0))?;
         }
         if self.tags.len() > TAGS_MAX {
             return Err(

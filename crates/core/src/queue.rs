@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::{DurationText, QueueName, State, Timestamp};
+use crate::{DurationText, Invalid, QueueName, State, Timestamp, check_duration};
 
 /// How many jobs of a queue are in each state. Kept, not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,6 +67,16 @@ impl Retention {
             State::Cancelled => self.cancelled.0,
             _ => self.completed.0,
         }
+    }
+}
+
+impl QueueChange {
+    /// Checks every limit.
+    pub fn check(&self) -> Result<(), Invalid> {
+        let Some(retention) = self.retention else { return Ok(()) };
+        check_duration("retention.completed", retention.completed.0)?;
+        check_duration("retention.failed", retention.failed.0)?;
+        check_duration("retention.cancelled", retention.cancelled.0)
     }
 }
 

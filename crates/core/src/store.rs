@@ -75,7 +75,7 @@ pub trait Store: Records + 'static {
     async fn promote(&self, limit: usize, now: Timestamp) -> StoreResult<Kept>;
 
     /// Takes back leases that ran out: the attempt is given back, the loss counted, and the job is ready again; or
-    /// failed with the reason `stalled` once it has lost more than `stalls_max` leases; or cancelled, if that was
+    /// failed with the reason `stalled` once it has lost `stalls_max` leases; or cancelled, if that was
     /// requested. A job taken back keeps its turn in the line. Rings [`Wake::Cancel`]. `next` is the earliest end of a
     /// lease.
     async fn reclaim(&self, limit: usize, stalls_max: u32, now: Timestamp) -> StoreResult<Kept>;

@@ -1,10 +1,12 @@
 //! Everything in one process: the HTTP server, a worker, the keeper, and what sweeps up behind them.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use longshore_clock::Door;
+use longshore_core::Store;
 use longshore_runtime::{Engine, Handlers, Keeper, Stop};
 use longshore_server::Api;
 use longshore_services::sweep_every;
@@ -22,6 +24,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(600);
 pub(crate) struct System {
     pub(crate) engine: Engine,
     pub(crate) address: SocketAddr,
+    store: Arc<dyn Store>,
     parts: JoinSet<anyhow::Result<()>>,
     stop: Stop,
 }
@@ -67,7 +70,7 @@ impl System {
                 Ok(())
             });
         }
-        let kept = retention::apply(store, door.clock, settings.retention, stop.clone());
+        let kept = retention::apply(store.clone(), door.clock, settings.retention, stop.clone());
         let swept = sweep_every(services.files.clone(), engine.control(), SWEEP_EVERY, stop.clone());
         parts.spawn(async move {
             tokio::join!(kept, swept);
@@ -76,7 +79,7 @@ impl System {
         let api = Api::new(engine.clone(), Some(services.files), Some(services.pdf), &kinds, settings.api());
         let serving = longshore_server::serve(listener, api, stop.clone());
         parts.spawn(async move { serving.await.context("the HTTP server") });
-        Ok(Self { engine, address, parts, stop })
+        Ok(Self { engine, address, store, parts, stop })
     }
 
     /// Where it can be reached.
@@ -94,7 +97,8 @@ impl System {
                 ended = ended.and(part);
             }
         }
-        ended
+        let closed = self.store.close().await.context("closing the store");
+        ended.and(closed)
     }
 }
 

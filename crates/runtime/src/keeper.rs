@@ -150,6 +150,9 @@ impl Keeper {
             };
             reconnect = Retry::reconnect(self.engine.door().clone());
             calm = Calm::new(clock);
+            if matches!(duty, Duty::Prune) && kept.removed >= STEP_RECORDS_MAX {
+                continue;
+            }
             let rung = async {
                 match &mut rings {
                     None => std::future::pending().await,

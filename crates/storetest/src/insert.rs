@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use longshore_core::limits::{ARGS_BYTES_MAX, ATTEMPTS_MAX, INSERT_JOBS_MAX, TAGS_MAX};
-use longshore_core::{Change, Inserted, Job, State, StoreError, Timestamp};
+use longshore_core::limits::{ARGS_BYTES_MAX, ATTEMPTS_MAX, DURATION_MAX, INSERT_JOBS_MAX, TAGS_MAX};
+use longshore_core::{Backoff, Change, DurationText, Inserted, Job, State, StoreError, Timestamp};
 
 use crate::desk::Desk;
 use crate::draft::{START, at, id, job, queue, specs};
@@ -154,7 +154,12 @@ pub(crate) async fn a_batch_that_breaks_a_limit_is_refused_whole(desk: &Desk) {
         job("wrong").options(|options| options.max_attempts = ATTEMPTS_MAX + 1),
         job("wrong").options(|options| options.tags = vec!["tag".to_owned(); TAGS_MAX + 1]),
         job("wrong").options(|options| options.tags = vec!["two words".to_owned()]),
-        job("wrong").options(|options| options.timeout = Some(longshore_core::DurationText(Duration::ZERO))),
+        job("wrong").options(|options| options.timeout = Some(DurationText(Duration::ZERO))),
+        job("wrong").options(|options| options.timeout = Some(DurationText(Duration::MAX))),
+        job("wrong")
+            .options(|options| options.retention = Some(DurationText(DURATION_MAX + Duration::from_secs(1)))),
+        job("wrong").options(|options| options.result_retention = Some(DurationText(Duration::MAX))),
+        job("wrong").options(|options| options.backoff = Backoff::fixed(Duration::MAX)),
     ];
     for draft in wrong {
         let batch = specs([job("good").queue("unheard"), draft, job("better")]);

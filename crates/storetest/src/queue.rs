@@ -99,3 +99,13 @@ pub(crate) async fn a_queue_with_jobs_in_any_state_is_not_forgotten(desk: &Desk)
     }
     assert_eq!(desk.whole().await, before);
 }
+
+pub(crate) async fn a_change_that_breaks_a_limit_is_refused(desk: &Desk) {
+    desk.insert([job("a")], START).await;
+    let before = desk.whole().await;
+    let retention = Retention { failed: DurationText(std::time::Duration::MAX), ..Retention::default() };
+    for name in ["default", "unheard"] {
+        let change = QueueChange { paused: Some(true), retention: Some(retention) };
+        desk.assert_refused(&before, desk.store.set_queue(queue(name), change, at(1)).await).await;
+    }
+}

@@ -175,6 +175,17 @@ pub(crate) async fn jobs_that_are_claimed_lost_and_taken_back_at_once_end_exactl
     assert!(desk.list(&JobFilter::default()).await.iter().all(|job| job.attempt == 1));
 }
 
+pub(crate) async fn a_queue_is_listed_although_a_claim_named_it_first(desk: &Desk) {
+    for index in 0..50 {
+        let name = format!("q{index}");
+        let claim = desk.store.claim(claim_of(&[(&name, 1)]), START);
+        let insert = desk.store.insert(specs([job(&name).queue(&name)]), START);
+        let (claimed, inserted) = tokio::join!(claim, insert);
+        (claimed.unwrap(), inserted.unwrap());
+    }
+    assert_eq!(desk.store.queues().await.unwrap().len(), 50);
+}
+
 pub(crate) const LIVED: i64 = 40;
 
 /// Takes so many steps of every sort, by chance; tells how many it took.

@@ -106,7 +106,7 @@ macro_rules! __roll {
             reclaim {
                 a_lease_that_ran_out_is_taken_back_and_its_attempt_given_back
                 the_lost_lease_is_worth_nothing
-                a_job_that_lost_more_than_its_leases_failed_as_stalled
+                a_job_that_lost_as_many_leases_as_it_may_failed_as_stalled
                 a_job_that_was_asked_to_stop_is_cancelled_when_its_lease_is_lost
                 next_is_the_earliest_end_of_a_lease_and_then_there_is_work
                 at_most_the_limit_is_taken_back_at_once
@@ -148,6 +148,7 @@ macro_rules! __roll {
                 a_queue_tells_since_when_its_next_ready_job_has_waited
                 an_empty_queue_is_forgotten_with_its_settings
                 a_queue_with_jobs_in_any_state_is_not_forgotten
+                a_change_that_breaks_a_limit_is_refused
             }
             look {
                 a_job_that_is_not_there_is_none
@@ -218,6 +219,7 @@ macro_rules! __roll {
                 a_cancel_and_an_end_at_once_agree
                 jobs_that_are_claimed_lost_and_taken_back_at_once_end_exactly_once
                 counts_are_right_whoever_wrote
+                a_queue_is_listed_although_a_claim_named_it_first
                 compare_and_set_loses_no_write
                 entries_appended_at_once_have_places_of_their_own
                 all_share_the_count_of_a_limiter

@@ -91,7 +91,7 @@ async fn a_lost_lease_is_found_within_seconds_at_any_scan_interval() {
 #[tokio::test]
 async fn a_job_whose_workers_keep_dying_ends_as_stalled() {
     let (room, manual) = Room::manual();
-    let config = KeeperConfig { stalls_max: 2, ..KeeperConfig::default() };
+    let config = KeeperConfig { stalls_max: 3, ..KeeperConfig::default() };
     tokio::spawn(Keeper::new(room.engine.clone(), config).run(Stop::new()));
     let spec = room.spec("deadly");
     let mut events = room.engine.hub().watch(&spec.id);

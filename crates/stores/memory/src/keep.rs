@@ -30,7 +30,7 @@ impl Table {
             let Some(entry) = self.jobs.get(&place) else { break };
             let by_move = if entry.job.cancel_requested {
                 Move::Cancel
-            } else if entry.job.stalls >= stalls_max {
+            } else if entry.job.stalls.saturating_add(1) >= stalls_max {
                 Move::Quarantine
             } else {
                 Move::Reclaim

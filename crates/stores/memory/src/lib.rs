@@ -137,6 +137,7 @@ impl Store for MemoryStore {
         change: QueueChange,
         _now: Timestamp,
     ) -> StoreResult<QueueInfo> {
+        change.check()?;
         let mut table = self.table();
         let info = table.set_queue(queue, &change);
         self.ring(&mut table);

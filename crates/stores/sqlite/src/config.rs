@@ -49,10 +49,10 @@ impl SqliteConfig {
         }
         let mut config = Self::new(path);
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            config.synchronous = match pair {
+            config.synchronous = match &*pair.to_ascii_lowercase() {
                 "synchronous=full" => Synchronous::Full,
                 "synchronous=normal" => Synchronous::Normal,
-                other => return Err(wrong(other)),
+                _ => return Err(wrong(pair)),
             };
         }
         Ok(config)
@@ -68,6 +68,10 @@ mod tests {
         let config = SqliteConfig::from_url("sqlite:a/b.db?synchronous=normal").unwrap();
         assert_eq!((config.path.to_str(), config.synchronous), (Some("a/b.db"), Synchronous::Normal));
         assert_eq!(SqliteConfig::from_url("sqlite:///tmp/x.db").unwrap().path.to_str(), Some("/tmp/x.db"));
+        assert_eq!(
+            SqliteConfig::from_url("sqlite:x?synchronous=NORMAL").unwrap().synchronous,
+            Synchronous::Normal
+        );
         for url in ["sqlite:", "sqlite:x?journal=off", "redis://x"] {
             assert!(SqliteConfig::from_url(url).is_err(), "{url}");
         }

@@ -57,11 +57,10 @@ impl Readers {
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
-    pub(crate) fn stop(&self) {
+    /// Serves what was accepted, then ends the threads; they are to be joined.
+    pub(crate) fn stop(&self) -> Vec<JoinHandle<()>> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).take();
-        for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            let _ = thread.join();
-        }
+        std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

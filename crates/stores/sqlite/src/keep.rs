@@ -75,7 +75,7 @@ impl Tx<'_> {
         let place = attempt.place;
         let by_move = if attempt.cancel {
             Move::Cancel
-        } else if attempt.stalls >= i64::from(stalls_max) {
+        } else if attempt.stalls + 1 >= i64::from(stalls_max) {
             Move::Quarantine
         } else {
             Move::Reclaim
@@ -171,7 +171,8 @@ impl Tx<'_> {
             self.remove(place, queue, crate::rows::read_state(state))?;
             kept.removed += 1;
         }
-        kept.removed += self.prune_records(limit - kept.removed, now)?;
+        // Documents have a share of their own, or a store that is behind with its jobs would never get to them.
+        kept.removed += self.prune_records((limit - kept.removed).max(limit / 10), now)?;
         let firsts = [
             self.first("SELECT min(result_expires_at) FROM detail WHERE result_expires_at IS NOT NULL")?,
             self.first("SELECT min(expires_at) FROM ended")?,

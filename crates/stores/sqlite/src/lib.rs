@@ -71,12 +71,14 @@ impl SqliteStore {
         Ok(Self { writer, readers: Readers::start(connections)?, bell, durability })
     }
 
-    /// What SQLite finds wrong with the file; nothing if it is sound.
+    /// What is wrong with the file: what SQLite finds, and what of the schema is missing. Nothing if it is sound.
     pub async fn check(&self) -> StoreResult<Vec<String>> {
         let findings = self.readers.look(|conn| {
             let mut check = conn.prepare("PRAGMA integrity_check(20)")?;
             let rows = check.query_map([], |row| row.get::<_, String>(0))?;
-            rows.collect::<rusqlite::Result<Vec<_>>>()
+            let mut findings = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+            findings.extend(open::missing(conn)?);
+            Ok(findings)
         });
         Ok(findings.await?.into_iter().filter(|finding| finding != "ok").collect())
     }
@@ -142,6 +144,7 @@ impl Store for SqliteStore {
         change: QueueChange,
         _now: Timestamp,
     ) -> StoreResult<QueueInfo> {
+        change.check()?;
         self.writer.write(move |tx| tx.amend_queue(&queue, &change)).await
     }
 
@@ -171,8 +174,11 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) -> StoreResult<()> {
-        self.writer.stop();
-        self.readers.stop();
+        // The writer last: the last connection that is closed copies the log into the file.
+        let threads: Vec<_> = self.readers.stop().into_iter().chain(self.writer.stop()).collect();
+        let joined =
+            tokio::task::spawn_blocking(|| threads.into_iter().for_each(|thread| drop(thread.join())));
+        let _ = joined.await;
         self.bell.stop();
         Ok(())
     }

@@ -1,8 +1,9 @@
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use longshore_core::{StoreError, StoreResult};
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::config::SqliteConfig;
 use crate::error::sorted;
@@ -21,6 +22,11 @@ pub(crate) const CHECKPOINT_PAGES: u32 = 4_000;
 fn failed(path: &Path, error: &rusqlite::Error) -> StoreError {
     let named = |text: &str| format!("{}: {text}", path.display());
     match sorted(error) {
+        // Also where it exists: SQLite cannot open a file whose folder it cannot write to.
+        StoreError::Unavailable(_) if is_read_only(path) => StoreError::ReadOnly(format!(
+            "{}: its file system or folder cannot be written to",
+            path.display()
+        )),
         StoreError::Unavailable(text) if !path.exists() => StoreError::Unavailable(format!(
             "cannot create {}: {text}; its folder must exist and be writable",
             path.display()
@@ -31,6 +37,20 @@ fn failed(path: &Path, error: &rusqlite::Error) -> StoreError {
         StoreError::Corrupt(text) => StoreError::Corrupt(named(&text)),
         other => other,
     }
+}
+
+/// Whether nothing can be written beside the file, as its log has to be.
+fn is_read_only(path: &Path) -> bool {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let denied = try_to_write_in(folder);
+    matches!(denied, Err(error) if matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied))
+}
+
+/// Tries to write a file beside the database, and takes it away again.
+fn try_to_write_in(folder: &Path) -> io::Result<()> {
+    let probe = folder.join(format!(".longshore-{}", std::process::id()));
+    std::fs::File::create_new(&probe)?;
+    std::fs::remove_file(probe)
 }
 
 /// The one connection that writes, its schema brought up to date.
@@ -45,17 +65,14 @@ pub(crate) fn writer(config: &SqliteConfig) -> StoreResult<Connection> {
         Ok(conn)
     };
     let mut conn = open().map_err(|error| failed(path, &error))?;
-    let found = version(&conn).map_err(|error| failed(path, &error))?;
+    let (found, foreign) = identity(&mut conn).map_err(|error| failed(path, &error))?;
     if found > SCHEMA {
         return Err(StoreError::Newer { found, known: SCHEMA });
     }
-    let foreign = is_foreign(&conn, found).map_err(|error| failed(path, &error))?;
     if foreign {
-        return Err(StoreError::Corrupt(format!("{} is an SQLite file of another program", path.display())));
+        return Err(StoreError::Foreign(path.display().to_string()));
     }
-    let mode: String = conn
-        .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
-        .map_err(|error| failed(path, &error))?;
+    let mode = write_ahead(&conn).map_err(|error| failed(path, &error))?;
     if mode != "wal" {
         let text = format!(
             "{} cannot have a write-ahead log (journal mode {mode}); is it on a network drive?",
@@ -71,10 +88,48 @@ fn version(conn: &Connection) -> rusqlite::Result<u32> {
     conn.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
-fn is_foreign(conn: &Connection, version: u32) -> rusqlite::Result<bool> {
-    let tables: u32 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    let id: i32 = conn.query_row("PRAGMA application_id", [], |row| row.get(0))?;
-    Ok(tables > 0 && (id != APPLICATION_ID || version == 0))
+/// The schema, and whether the file is that of another program. Both of one moment, because another process may be about
+/// to create it.
+fn identity(conn: &mut Connection) -> rusqlite::Result<(u32, bool)> {
+    let look = conn.transaction()?;
+    let tables: u32 = look.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let id: i32 = look.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let version = version(&look)?;
+    Ok((version, tables > 0 && (id != APPLICATION_ID || version == 0)))
+}
+
+/// What a file of our schema has to have, and this one lacks.
+pub(crate) fn missing(conn: &Connection) -> rusqlite::Result<Vec<String>> {
+    let names = |conn: &Connection| {
+        let mut find =
+            conn.prepare("SELECT type || ' ' || name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'")?;
+        let names = find.query_map([], |row| row.get::<_, String>(0))?;
+        names.collect::<rusqlite::Result<Vec<_>>>()
+    };
+    let whole = Connection::open_in_memory()?;
+    MIGRATIONS.iter().try_for_each(|script| whole.execute_batch(script))?;
+    let here = names(conn)?;
+    Ok(names(&whole)?
+        .into_iter()
+        .filter(|name| !here.contains(name))
+        .map(|name| format!("missing {name}"))
+        .collect())
+}
+
+/// Sets the write-ahead log, and tells the mode that the file has now.
+fn write_ahead(conn: &Connection) -> rusqlite::Result<String> {
+    let mut left = 100;
+    loop {
+        let set = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0));
+        left -= 1;
+        match set {
+            // While another process does the same SQLite does not wait by itself; behind its lock it does.
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && left > 0 => {
+                conn.execute_batch("BEGIN IMMEDIATE; COMMIT;")?;
+            }
+            set => return set,
+        }
+    }
 }
 
 pub(crate) fn tune(conn: &Connection, config: &SqliteConfig) -> rusqlite::Result<()> {

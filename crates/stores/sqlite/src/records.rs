@@ -129,7 +129,11 @@ impl Tx<'_> {
             append.execute(params![log, position, &entry[..]])?;
         }
         let end = end + entries.len() as i64;
-        self.trim(log, end - keep as i64, entries.len() as i64 + TRIMMED_MAX)?;
+        self.trim(
+            log,
+            end.saturating_sub(i64::try_from(keep).unwrap_or(i64::MAX)),
+            entries.len() as i64 + TRIMMED_MAX,
+        )?;
         if entries.is_empty() {
             return Ok(end as u64);
         }

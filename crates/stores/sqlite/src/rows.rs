@@ -82,7 +82,7 @@ pub(crate) fn read_spec(
     let shared = |text: Option<&str>| text.map(Arc::from);
     let options = match row.get_ref(7)?.as_str_or_null()? {
         None => Options::shared_default(),
-        Some(text) => Arc::new(read_options(text)?),
+        Some(text) => Arc::new(read_options(text)),
     };
     Ok(JobSpec {
         id: read_id(row.get_ref(0)?)?,
@@ -97,9 +97,11 @@ pub(crate) fn read_spec(
     })
 }
 
-pub(crate) fn read_options(text: &str) -> rusqlite::Result<Options> {
-    serde_json::from_str(text).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(7, rusqlite::types::Type::Text, Box::new(error))
+/// Options that cannot be read are those of a newer program; a job must not block its queue because of them.
+pub(crate) fn read_options(text: &str) -> Options {
+    serde_json::from_str(text).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the options of a job cannot be read; it gets the usual ones");
+        Options::default()
     })
 }
 

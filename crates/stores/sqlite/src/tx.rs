@@ -14,6 +14,8 @@ pub(crate) struct Tx<'a> {
     pub(crate) chance: &'a Chance,
     counts: HashMap<(i64, State), i64>,
     queues: HashMap<i64, Queue>,
+    /// Queues that are sure to have a row.
+    named: HashSet<i64>,
     line: Option<i64>,
     wakes: Vec<Wake>,
     woken: HashSet<i64>,
@@ -48,6 +50,7 @@ impl<'a> Tx<'a> {
             chance,
             counts: HashMap::new(),
             queues: HashMap::new(),
+            named: HashSet::new(),
             line: None,
             wakes: Vec::new(),
             woken: HashSet::new(),
@@ -93,9 +96,8 @@ impl<'a> Tx<'a> {
     /// The number of a queue, which exists from now on.
     pub(crate) fn queue_number(&mut self, name: &QueueName) -> rusqlite::Result<i64> {
         let number = self.names.queue(self.conn, name)?;
-        if !self.queues.contains_key(&number) {
+        if self.named.insert(number) {
             self.conn.prepare_cached("INSERT OR IGNORE INTO queue (id) VALUES (?1)")?.execute([number])?;
-            self.queue(number)?;
         }
         Ok(number)
     }
@@ -140,6 +142,7 @@ impl<'a> Tx<'a> {
 
     pub(crate) fn forget_queue(&mut self, number: i64) {
         self.queues.remove(&number);
+        self.named.remove(&number);
     }
 
     /// Writes the gathered changes of counts.

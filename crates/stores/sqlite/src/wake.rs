@@ -4,12 +4,13 @@
 //! what changed to every other socket. Two lock files make the gate through which writers pass one at a time. The
 //! folder holds nothing that matters: it may be removed when no process uses the file.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use futures_util::stream;
@@ -30,6 +31,8 @@ pub(crate) struct Peers {
 
 impl Peers {
     pub(crate) fn open(database: &Path) -> StoreResult<Self> {
+        // Whoever comes through a link has to meet the others.
+        let database = fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
         let mut name = database.as_os_str().to_owned();
         name.push("-peers");
         let folder = PathBuf::from(name);
@@ -91,7 +94,7 @@ impl Drop for Turn<'_> {
 #[derive(Clone)]
 pub(crate) struct Bell {
     here: broadcast::Sender<Wake>,
-    out: Arc<std::sync::Mutex<Out>>,
+    out: Arc<Mutex<Out>>,
 }
 
 struct Out {
@@ -101,6 +104,10 @@ struct Out {
     voice: UnixDatagram,
     others: Vec<String>,
     looked_at: Option<SystemTime>,
+    /// Those whose mailbox was full; a thread each waits until there is room.
+    owed: Arc<Mutex<HashSet<String>>>,
+    /// To wake our own listener at the end.
+    ears: UnixDatagram,
 }
 
 impl Bell {
@@ -113,18 +120,20 @@ impl Bell {
             voice.set_nonblocking(true)?;
             Ok((UnixDatagram::bind(peers.short(&own))?, voice))
         };
-        let (ears, voice) = bind().map_err(|error| {
+        let deaf = |error: io::Error| {
             StoreError::Unavailable(format!("{}: cannot bind a socket: {error}", peers.folder.display()))
-        })?;
+        };
+        let (ears, voice) = bind().map_err(deaf)?;
+        let heard = ears.try_clone().map_err(deaf)?;
         let here = broadcast::Sender::new(UNHEARD_MAX);
         let ring = here.clone();
-        let listen = move || listen(&ears, &ring);
+        let listen = move || listen(&heard, &ring);
         std::thread::Builder::new()
             .name("sqlite-bell".to_owned())
             .spawn(listen)
             .map_err(|error| StoreError::Unavailable(format!("cannot start a thread: {error}")))?;
-        let out = Out { peers, own, voice, others: Vec::new(), looked_at: None };
-        Ok(Self { here, out: Arc::new(std::sync::Mutex::new(out)) })
+        let out = Out { peers, own, voice, others: Vec::new(), looked_at: None, owed: Arc::default(), ears };
+        Ok(Self { here, out: Arc::new(Mutex::new(out)) })
     }
 
     pub(crate) fn ring_everywhere(&self, wakes: Vec<Wake>) {
@@ -135,7 +144,7 @@ impl Bell {
         for wake in wakes {
             let _ = self.here.send(wake);
         }
-        self.out.lock().unwrap_or_else(std::sync::PoisonError::into_inner).send(&letter);
+        self.out.lock().unwrap_or_else(PoisonError::into_inner).send(&letter);
     }
 
     pub(crate) fn listen(&self) -> WakeStream {
@@ -148,8 +157,8 @@ impl Bell {
 
     /// Stops listening and takes the socket away.
     pub(crate) fn stop(&self) {
-        let out = self.out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let _ = out.voice.send_to(STOP, out.peers.short(&out.own));
+        let out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = out.ears.shutdown(std::net::Shutdown::Both);
         let _ = fs::remove_file(out.peers.folder.join(&out.own));
     }
 }
@@ -157,14 +166,17 @@ impl Bell {
 impl Out {
     fn send(&mut self, letter: &[u8]) {
         self.look_for_others();
-        let (peers, voice) = (&self.peers, &self.voice);
+        let (peers, voice, owed) = (&self.peers, &self.voice, &self.owed);
         self.others.retain(|other| match voice.send_to(letter, peers.short(other)) {
             // Nobody is behind that socket any more: its process was killed.
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 let _ = fs::remove_file(peers.folder.join(other));
                 false
             }
-            // A full mailbox means that plenty of news waits there already.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                owe(peers, owed, other);
+                true
+            }
             _ => true,
         });
     }
@@ -185,7 +197,34 @@ impl Out {
 
 const SETTLED: Duration = Duration::from_secs(1);
 const SOCKET: &str = ".sock";
-const STOP: &[u8] = b"stop";
+const MISSED: &[u8] = b"m\n";
+/// A process that does not empty its mailbox for so long is halted, and looks at everything when it goes on.
+const OWED_WITHIN: Duration = Duration::from_secs(10);
+
+/// Sees to it that a process whose mailbox is full looks at everything once it has room again.
+fn owe(peers: &Arc<Peers>, owed: &Arc<Mutex<HashSet<String>>>, other: &str) {
+    if !debts(owed).insert(other.to_owned()) {
+        return;
+    }
+    let (peers, owing, creditor) = (peers.clone(), owed.clone(), other.to_owned());
+    let pay = move || {
+        let sent = UnixDatagram::unbound().and_then(|voice| {
+            voice.set_write_timeout(Some(OWED_WITHIN))?;
+            voice.send_to(MISSED, peers.short(&creditor))
+        });
+        debts(&owing).remove(&creditor);
+        if let Err(error) = sent {
+            tracing::debug!(%error, creditor, "another process does not hear");
+        }
+    };
+    if std::thread::Builder::new().name("sqlite-owed".to_owned()).spawn(pay).is_err() {
+        debts(owed).remove(other);
+    }
+}
+
+fn debts(owed: &Mutex<HashSet<String>>) -> MutexGuard<'_, HashSet<String>> {
+    owed.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// One line per ring: a letter for its sort, then the name.
 fn write(wakes: &[Wake]) -> Vec<u8> {
@@ -201,7 +240,7 @@ fn write(wakes: &[Wake]) -> Vec<u8> {
         };
         letter.extend_from_slice(format!("{sort}{name}\n").as_bytes());
     }
-    if letter.len() > DATAGRAM_BYTES_MAX { b"m\n".to_vec() } else { letter }
+    if letter.len() > DATAGRAM_BYTES_MAX { MISSED.to_vec() } else { letter }
 }
 
 fn read(letter: &[u8]) -> Vec<Wake> {
@@ -219,14 +258,19 @@ fn read(letter: &[u8]) -> Vec<Wake> {
         .collect()
 }
 
+/// Passes on what comes in, until the socket is shut down.
 fn listen(ears: &UnixDatagram, ring: &broadcast::Sender<Wake>) {
     let mut letter = [0; DATAGRAM_BYTES_MAX];
-    while let Ok(length) = ears.recv(&mut letter) {
-        if &letter[..length] == STOP {
-            return;
-        }
-        for wake in read(&letter[..length]) {
-            let _ = ring.send(wake);
+    loop {
+        match ears.recv(&mut letter) {
+            Ok(0) => return,
+            Ok(length) => read(&letter[..length]).into_iter().for_each(|wake| drop(ring.send(wake))),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                tracing::error!(%error, "rings of other processes are not heard any more, only looked for");
+                let _ = ring.send(Wake::Missed);
+                return;
+            }
         }
     }
 }

@@ -472,7 +472,7 @@ impl Tx<'_> {
     pub(crate) fn wishes(&self, place: i64) -> rusqlite::Result<Wishes> {
         let mut find = self.conn.prepare_cached("SELECT options FROM job WHERE place = ?1")?;
         let options: Option<String> = find.query_row([place], |row| row.get(0))?;
-        let options = options.map_or_else(|| Ok(Options::default()), |text| read_options(&text))?;
+        let options = options.map_or_else(Options::default, |text| read_options(&text));
         Ok(Wishes::of(&options))
     }
 }

@@ -3,6 +3,7 @@
 //! While one commit is synced to the disk, the next requests gather. Each batch runs in one transaction and is answered
 //! after its commit, so an answer is as durable as the setting promises.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -119,12 +120,10 @@ impl Writer {
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Serves what was accepted, then ends the thread.
-    pub(crate) fn stop(&self) {
+    /// Serves what was accepted, then ends the thread; it is to be joined.
+    pub(crate) fn stop(&self) -> Option<JoinHandle<()>> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            let _ = thread.join();
-        }
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -155,17 +154,18 @@ impl Desk {
 
     fn serve_batch(&mut self, batch: &mut Vec<Box<dyn Step>>) {
         let shared = self.commit(batch);
-        if shared.is_err() && batch.len() > 1 {
+        if matches!(shared, Err(Failed::Step(_))) && batch.len() > 1 {
             // One of them spoils it for all, so each gets a transaction of its own.
             for step in batch.drain(..) {
                 let mut alone = vec![step];
-                let committed = self.commit(&mut alone);
+                let committed = self.commit(&mut alone).map_err(Failed::into_error);
                 for step in alone {
                     step.settle(committed.clone());
                 }
             }
             return;
         }
+        let shared = shared.map_err(Failed::into_error);
         batch.drain(..).for_each(|step| step.settle(shared.clone()));
     }
 
@@ -180,9 +180,9 @@ impl Desk {
     }
 
     /// Runs the batch in one transaction, then tells whoever waits for such news.
-    fn commit(&mut self, batch: &mut [Box<dyn Step>]) -> Result<(), StoreError> {
+    fn commit(&mut self, batch: &mut [Box<dyn Step>]) -> Result<(), Failed> {
         let promises = batch.iter().any(|step| step.is_promise());
-        self.set(if promises { self.synchronous } else { Synchronous::Normal })?;
+        self.set(if promises { self.synchronous } else { Synchronous::Normal }).map_err(Failed::Whole)?;
         let wakes = {
             let _turn = self.gate.enter();
             match transact(&self.connection, &mut self.names, &self.chance, batch) {
@@ -203,25 +203,60 @@ impl Desk {
     }
 }
 
+/// Why a transaction did not happen.
+enum Failed {
+    /// Because of one step; the others may succeed without it.
+    Step(StoreError),
+    /// Whatever is in it: the file is locked, read-only or cannot be reached. Trying one by one would only take longer.
+    Whole(StoreError),
+}
+
+impl Failed {
+    fn of_step(trouble: &Trouble) -> Self {
+        let error = trouble.sorted();
+        let Trouble::Sql(sql) = trouble else { return Self::Step(error) };
+        use rusqlite::ErrorCode::{
+            DatabaseBusy, DatabaseCorrupt, DatabaseLocked, NotADatabase, OutOfMemory, ReadOnly,
+            SystemIoFailure,
+        };
+        match sql.sqlite_error_code() {
+            Some(
+                DatabaseBusy | DatabaseCorrupt | DatabaseLocked | NotADatabase | OutOfMemory | ReadOnly
+                | SystemIoFailure,
+            ) => Self::Whole(error),
+            _ => Self::Step(error),
+        }
+    }
+
+    fn into_error(self) -> StoreError {
+        match self {
+            Self::Step(error) | Self::Whole(error) => error,
+        }
+    }
+}
+
 fn transact(
     connection: &Connection,
     names: &mut Names,
     chance: &Chance,
     batch: &mut [Box<dyn Step>],
-) -> Result<Vec<Wake>, StoreError> {
+) -> Result<Vec<Wake>, Failed> {
     // Taken as a writer from the start: a reader that turns writer can find that the file has moved on.
     connection
         .prepare_cached("BEGIN IMMEDIATE")
         .and_then(|mut begin| begin.execute([]))
-        .map_err(|error| sorted(&error))?;
+        .map_err(|error| Failed::Whole(sorted(&error)))?;
     let mut tx = Tx::new(connection, names, chance);
     for step in batch.iter_mut() {
-        step.run(&mut tx).map_err(|trouble| trouble.sorted())?;
+        // A step that panics must not take the writer along, and everybody who waits for it.
+        let ran = std::panic::catch_unwind(AssertUnwindSafe(|| step.run(&mut tx)));
+        let panicked = |_| Failed::Step(StoreError::Unavailable("a step of the writer panicked".to_owned()));
+        ran.map_err(panicked)?.map_err(|trouble| Failed::of_step(&trouble))?;
     }
-    let wakes = tx.flush().map_err(|trouble| trouble.sorted())?;
+    let wakes = tx.flush().map_err(|trouble| Failed::of_step(&trouble))?;
     connection
         .prepare_cached("COMMIT")
         .and_then(|mut commit| commit.execute([]))
-        .map_err(|error| sorted(&error))?;
+        .map_err(|error| Failed::Whole(sorted(&error)))?;
     Ok(wakes)
 }

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use longshore_clock::Door;
-use longshore_core::{Store, StoreError};
+use longshore_core::{Records, Store, StoreError};
 use longshore_sqlite::{SCHEMA, SqliteConfig, SqliteStore};
 
 fn open(path: &Path) -> Result<SqliteStore, StoreError> {
@@ -42,7 +42,8 @@ fn a_file_of_another_program_is_refused_and_left_alone() {
     rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE notes (text)").unwrap();
     let before = bytes(&path);
     let error = open(&path).err().unwrap();
-    assert!(error.to_string().contains("another program"), "{error}");
+    assert!(matches!(error, StoreError::Foreign(_)), "{error:?}");
+    assert!(error.to_string().contains("belongs to another program. Choose another place"), "{error}");
     assert_eq!(bytes(&path), before);
 }
 
@@ -74,4 +75,57 @@ async fn a_closed_store_says_so() {
     let store = open(&path).unwrap();
     store.close().await.unwrap();
     assert!(matches!(store.queues().await, Err(StoreError::Closed)));
+}
+
+#[tokio::test]
+async fn what_is_missing_is_found() {
+    let (_folder, path) = folder();
+    open(&path).unwrap().close().await.unwrap();
+    assert_eq!(open(&path).unwrap().check().await.unwrap(), Vec::<String>::new());
+    rusqlite::Connection::open(&path).unwrap().execute_batch("DROP TABLE tally").unwrap();
+    assert_eq!(open(&path).unwrap().check().await.unwrap()[0], "missing table tally");
+}
+
+#[tokio::test]
+async fn after_a_clean_end_everything_is_in_the_file_itself() {
+    let (folder, path) = folder();
+    let store = open(&path).unwrap();
+    let at = longshore_core::Timestamp::ZERO;
+    store.doc_put("key", "value".into(), longshore_core::Expect::Absent, None, at).await.unwrap();
+    store.close().await.unwrap();
+    let copy = folder.path().join("copy.db");
+    std::fs::copy(&path, &copy).unwrap();
+    assert!(open(&copy).unwrap().doc_get("key", at).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_link_to_the_file_leads_to_the_same_bell() {
+    let (folder, path) = folder();
+    let here = open(&path).unwrap();
+    let link = folder.path().join("link.db");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    drop(open(&link).unwrap());
+    assert!(!folder.path().join("link.db-peers").exists());
+    drop(here);
+}
+
+#[test]
+fn a_new_file_can_be_opened_by_many_at_once() {
+    for _ in 0..10 {
+        let (_folder, path) = folder();
+        let start = std::sync::Barrier::new(8);
+        std::thread::scope(|scope| {
+            let opened: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        start.wait();
+                        open(&path).map(drop)
+                    })
+                })
+                .collect();
+            for one in opened {
+                one.join().unwrap().unwrap();
+            }
+        });
+    }
 }

@@ -81,7 +81,8 @@ impl Start {
         if let Some(probes) = probes {
             let _ = probes.await;
         }
-        ended
+        let closed = opened.store.close().await.context("closing the store");
+        ended.and(closed)
     }
 }
 
