@@ -11,12 +11,20 @@ use crate::limits::{CUSTOM_ID_BYTES_MAX, NAME_BYTES_MAX};
 fn check_name(field: &str, text: &str) -> Result<(), Invalid> {
     let right = (1..=NAME_BYTES_MAX).contains(&text.len())
         && !text.chars().any(char::is_control)
-        && text.trim() == text;
+        && text.trim() == text
+        && !is_dots(text);
     if right {
         return Ok(());
     }
-    let expected = format!("1 to {NAME_BYTES_MAX} bytes without control characters or blanks at the ends");
+    let expected = format!(
+        "1 to {NAME_BYTES_MAX} bytes without control characters or blanks at the ends, and not '.' or '..'"
+    );
     Err(Invalid::new(field, expected, format!("{text:?}")).code("invalid_name"))
+}
+
+/// What every client that reads URLs takes for a place in a path.
+fn is_dots(text: &str) -> bool {
+    text == "." || text == ".."
 }
 
 macro_rules! name {
@@ -26,7 +34,7 @@ macro_rules! name {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Parses a name: 1 to 128 bytes, no control characters, no blank at the ends.
+            /// Parses a name: 1 to 128 bytes, no control characters, no blank at the ends, not `.` or `..`.
             pub fn new(text: impl AsRef<str>) -> Result<Self, Invalid> {
                 check_name($field, text.as_ref())?;
                 Ok(Self(text.as_ref().into()))
@@ -108,20 +116,21 @@ impl JobId {
     }
 
     /// Parses an id. A UUID in its canonical form is recognised; anything else must keep the rules for ids that
-    /// callers choose: 1 to 200 bytes, not digits only, no `:`, no control characters, no blank at the ends.
+    /// callers choose: 1 to 200 bytes, not digits only, no `:`, no control characters, no blank at the ends, not `.` or `..`.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         if let Some(uuid) = parse_uuid(text) {
             return Ok(Self(Repr::Uuid(uuid)));
         }
         let right = (1..=CUSTOM_ID_BYTES_MAX).contains(&text.len())
             && !text.bytes().all(|byte| byte.is_ascii_digit())
+            && !is_dots(text)
             && !text.chars().any(|c| c == ':' || c.is_control())
             && text.trim() == text;
         if right {
             return Ok(Self(Repr::Text(text.into())));
         }
         let expected = format!(
-            "a UUID, or 1 to {CUSTOM_ID_BYTES_MAX} bytes that are not only digits, without ':', control characters or blanks at the ends"
+            "a UUID, or 1 to {CUSTOM_ID_BYTES_MAX} bytes that are not only digits, without ':', control characters or blanks at the ends, and not '.' or '..'"
         );
         Err(Invalid::new("id", expected, format!("{text:?}")).code("invalid_id"))
     }

@@ -19,5 +19,5 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    exit::code(command::Cli::parse().run())
+    exit::code(command::Cli::parse().run().and_then(|()| out::check()))
 }

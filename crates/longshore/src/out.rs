@@ -27,18 +27,34 @@ pub(crate) fn keep_clean() -> io::Result<()> {
     Ok(())
 }
 
+/// Why a part of the answer did not get out.
+static LOST: OnceLock<io::Error> = OnceLock::new();
+
 /// Writes and flushes, because somebody may wait for it through a pipe.
 fn write(bytes: &[u8]) {
     let put = |out: &mut dyn Write| out.write_all(bytes).and_then(|()| out.flush());
-    let _ = match OWN.get() {
+    let put = match OWN.get() {
         Some(mut own) => put(&mut own),
         None => put(&mut stdout().lock()),
     };
+    if let Err(error) =
+        put.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
+    {
+        let _ = LOST.set(error);
+    }
 }
 
-/// A line of the answer.
+/// Fails if a part of the answer did not get out, as on a full disk.
+pub(crate) fn check() -> anyhow::Result<()> {
+    LOST.get().map_or(Ok(()), |error| Err(anyhow::anyhow!("cannot write to standard output: {error}")))
+}
+
+/// A line of the answer. What came from elsewhere must not command the terminal of whoever reads it.
 pub(crate) fn line(text: impl Display) {
-    write(format!("{text}\n").as_bytes());
+    let text = format!("{text}\n");
+    let harmless =
+        |c: char| if c.is_control() && c != '\n' && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
+    write(text.chars().map(harmless).collect::<String>().as_bytes());
 }
 
 /// The answer for programs.

@@ -11,14 +11,14 @@ use longshore_runtime::{Engine, Handlers, Keeper, Stop};
 use longshore_server::Api;
 use longshore_services::sweep_every;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Settings;
 use crate::retention;
 use crate::worker::Services;
 
 /// Produced files that nobody can ask for any more are removed this often.
-const SWEEP_EVERY: Duration = Duration::from_secs(600);
+pub(crate) const SWEEP_EVERY: Duration = Duration::from_secs(600);
 
 /// A running system.
 pub(crate) struct System {
@@ -26,7 +26,10 @@ pub(crate) struct System {
     pub(crate) address: SocketAddr,
     store: Arc<dyn Store>,
     parts: JoinSet<anyhow::Result<()>>,
+    serving: JoinHandle<anyhow::Result<()>>,
     stop: Stop,
+    /// Stops the server, which is the last to go: while jobs end, whoever waits for them is still answered.
+    closing: Stop,
 }
 
 /// What a system shall have besides the server and the keeper.
@@ -77,9 +80,14 @@ impl System {
             Ok(())
         });
         let api = Api::new(engine.clone(), Some(services.files), Some(services.pdf), &kinds, settings.api());
-        let serving = longshore_server::serve(listener, api, stop.clone());
-        parts.spawn(async move { serving.await.context("the HTTP server") });
-        Ok(Self { engine, address, store, parts, stop })
+        let (closing, failed) = (Stop::new(), stop.clone());
+        let serving = longshore_server::serve(listener, api.leaves_with(stop.clone()), closing.clone());
+        let serving = tokio::spawn(async move {
+            let served = serving.await.context("the HTTP server");
+            failed.drain();
+            served
+        });
+        Ok(Self { engine, address, store, parts, serving, stop, closing })
     }
 
     /// Where it can be reached.
@@ -89,13 +97,22 @@ impl System {
 
     /// Waits until all parts have stopped. A part that fails stops the others.
     pub(crate) async fn wait(mut self) -> anyhow::Result<()> {
+        let broken = |error| Err(anyhow!("a part of the system broke down: {error}"));
         let mut ended = Ok(());
         while let Some(part) = self.parts.join_next().await {
-            let part = part.unwrap_or_else(|error| Err(anyhow!("a part of the system broke down: {error}")));
+            let part = part.unwrap_or_else(broken);
             if part.is_err() {
                 self.stop.drain();
                 ended = ended.and(part);
             }
+        }
+        if self.stop.is_cut() {
+            self.closing.cut();
+        }
+        self.closing.drain();
+        tokio::select! {
+            served = &mut self.serving => ended = ended.and(served.unwrap_or_else(broken)),
+            () = self.stop.cutting() => self.closing.cut(),
         }
         let closed = self.store.close().await.context("closing the store");
         ended.and(closed)

@@ -4,23 +4,19 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use longshore_core::{
-    Backoff, DurationText, Event, EventName, Expect, Inserted, Invalid, JobId, JobSpec, Json, KindName,
-    Options, Priority, Put, QueueName, State, StoreError, StoreResult, Timestamp,
+    Backoff, DurationText, Event, EventName, Inserted, Invalid, JobId, JobSpec, Json, KindName, Options,
+    Priority, QueueName, State, StoreError, StoreResult, Timestamp,
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::engine::Engine;
 use crate::job::Job;
 
-/// How long an idempotency key is remembered.
-const REMEMBERED: Duration = Duration::from_secs(86_400);
-
 /// The way in for callers: inserts jobs. Cheap to clone.
 #[derive(Clone)]
 pub struct Client {
-    engine: Engine,
+    pub(crate) engine: Engine,
 }
 
 /// What became of one inserted job.
@@ -39,15 +35,6 @@ impl From<Inserted> for Receipt {
     fn from(inserted: Inserted) -> Self {
         Self { id: inserted.id, state: inserted.state, duplicate: inserted.duplicate }
     }
-}
-
-/// What is remembered under an idempotency key.
-#[derive(Serialize, Deserialize)]
-struct Remembered {
-    /// Recognises the request.
-    print: String,
-    /// The ids given to its jobs.
-    ids: Vec<JobId>,
 }
 
 impl Client {
@@ -92,55 +79,6 @@ impl Client {
             (false, _) => EventName::Delayed,
         };
         self.engine.hub().tell(Event::of_job(name, now, spec, inserted.state, 0, now));
-    }
-
-    /// Inserts jobs under an idempotency key: the same request (recognised by `print`) gives the same jobs for a day,
-    /// however often it comes, and even if the first one was cut off. Another request under the same key is refused
-    /// with the code `idempotency_conflict`.
-    ///
-    /// `make` makes the jobs from ids; it must make the same jobs from the same ids.
-    pub async fn insert_once(
-        &self,
-        key: &str,
-        print: &str,
-        count: usize,
-        make: impl Fn(&[JobId]) -> StoreResult<Vec<Arc<JobSpec>>>,
-    ) -> StoreResult<Vec<Receipt>> {
-        let now = self.engine.now();
-        let fresh = Remembered { print: print.to_owned(), ids: (0..count).map(|_| self.new_id()).collect() };
-        // Refused jobs must not leave a key behind.
-        make(&fresh.ids)?;
-        let key_name = format!("idempotency/{key}");
-        let value = Bytes::from(serde_json::to_vec(&fresh).unwrap_or_default());
-        let put =
-            self.engine.store().doc_put(&key_name, value, Expect::Absent, Some(REMEMBERED), now).await?;
-        let Put::Conflict(doc) = put else { return self.insert(make(&fresh.ids)?).await };
-        let kept: Option<Remembered> = doc.and_then(|doc| serde_json::from_slice(&doc.value).ok());
-        match kept {
-            // Ids make the insert itself repeatable, so a crash between the two steps loses nothing.
-            Some(kept) if kept.print == print => self.insert_rest(make(&kept.ids)?).await,
-            _ => {
-                let expected = "a key that no other request has used in the last 24 h";
-                let error = Invalid::new("Idempotency-Key", expected, key);
-                Err(StoreError::Invalid(error.code("idempotency_conflict")))
-            }
-        }
-    }
-
-    /// Inserts those jobs that do not exist. A cancelled job does exist here: who repeats a request does not ask for it
-    /// again.
-    async fn insert_rest(&self, jobs: Vec<Arc<JobSpec>>) -> StoreResult<Vec<Receipt>> {
-        let (mut receipts, mut rest) = (Vec::new(), Vec::new());
-        for job in jobs {
-            let standing = self.engine.store().get(job.id.clone()).await?;
-            if standing.is_none() {
-                rest.push(job.clone());
-            }
-            let state = standing.map(|standing| standing.state);
-            receipts.push(state.map(|state| Receipt { id: job.id.clone(), state, duplicate: true }));
-        }
-        let mut inserted = if rest.is_empty() { Vec::new() } else { self.insert(rest).await? }.into_iter();
-        Ok(receipts.into_iter().filter_map(|known| known.or_else(|| inserted.next())).collect())
     }
 }
 

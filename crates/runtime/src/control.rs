@@ -94,14 +94,15 @@ impl Control {
     pub async fn list(&self, filter: JobFilter, page: Page) -> StoreResult<JobPage> {
         page.check()?;
         // A store may return short pages while it looks through many records; callers get full ones.
-        let mut found = JobPage::default();
+        let (mut found, mut bytes) = (JobPage::default(), 0);
         let mut next = page.after;
         for _ in 0..20 {
             let step = Page { after: next, limit: page.limit - found.jobs.len() };
             let part = self.engine.store().list(filter.clone(), step).await?;
+            bytes += part.jobs.iter().map(Job::bytes).sum::<usize>();
             found.jobs.extend(part.jobs);
             next = part.next;
-            if next.is_none() || found.jobs.len() >= page.limit {
+            if next.is_none() || page.is_full(found.jobs.len(), bytes) {
                 break;
             }
         }
@@ -254,10 +255,25 @@ impl Control {
         self.engine.store().can()
     }
 
-    /// Whether the store takes writes now: writes a small document, which goes by itself.
+    /// Names the store, whoever asks and whenever: made by chance when somebody asks for the first time.
+    pub async fn store_id(&self) -> StoreResult<String> {
+        let (store, now, key) = (self.engine.store(), self.engine.now(), "store/id");
+        let read = |doc: longshore_core::Doc| String::from_utf8_lossy(&doc.value).into_owned();
+        if let Some(doc) = store.doc_get(key, now).await? {
+            return Ok(read(doc));
+        }
+        let id = format!("{:016x}", self.engine.door().chance.bits());
+        match store.doc_put(key, id.clone().into(), longshore_core::Expect::Absent, None, now).await? {
+            longshore_core::Put::Conflict(Some(doc)) => Ok(read(doc)),
+            _ => Ok(id),
+        }
+    }
+
+    /// Whether the store takes writes now: writes a document as large as a handful of jobs, because a disk that is as good
+    /// as full has room for less. It goes by itself.
     pub async fn check_writable(&self) -> StoreResult<()> {
         let (now, key) = (self.engine.now(), "health/probe");
-        let value = bytes::Bytes::from_static(b"1");
+        let value = bytes::Bytes::from_static(&[b'x'; 64 * 1_024]);
         let ttl = Some(Duration::from_secs(60));
         self.engine.store().doc_put(key, value, longshore_core::Expect::Anything, ttl, now).await?;
         Ok(())

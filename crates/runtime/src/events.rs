@@ -206,7 +206,7 @@ impl Hub {
             out.whole_from = out.next;
         }
         let oldest = out.kept.front().map_or(out.next, |numbered| numbered.number);
-        let missed = if number.saturating_add(1) < oldest || number < out.whole_from {
+        let missed = if number.saturating_add(1) < oldest || number < out.whole_from || number >= out.next {
             Replay::Lost
         } else {
             Replay::Complete(out.kept.iter().filter(|numbered| numbered.number > number).cloned().collect())

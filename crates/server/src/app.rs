@@ -50,6 +50,8 @@ pub struct Patience {
     pub head: Duration,
     /// A client must send the whole body of a request within this time.
     pub body: Duration,
+    /// A client must go on reading what it asked for; one that takes nothing for so long is cut.
+    pub reader: Duration,
     /// A silent event stream sends a comment so often.
     pub heartbeat: Duration,
     /// Open requests may go on so long after the first step of a stop.
@@ -57,11 +59,12 @@ pub struct Patience {
 }
 
 impl Default for Patience {
-    /// 15 s, 60 s, 15 s, 10 s.
+    /// 15 s, 60 s, 60 s, 15 s, 10 s.
     fn default() -> Self {
         Self {
             head: Duration::from_secs(15),
             body: Duration::from_secs(60),
+            reader: Duration::from_secs(60),
             heartbeat: Duration::from_secs(15),
             last_requests: Duration::from_secs(10),
         }
@@ -77,8 +80,11 @@ pub struct Api {
     pub(crate) kinds: Kinds,
     pub(crate) config: Arc<ApiConfig>,
     pub(crate) streams: Arc<AtomicUsize>,
+    pub(crate) connections: Arc<AtomicUsize>,
     pub(crate) patience: Patience,
     pub(crate) stop: Stop,
+    /// Drains when the process is about to go, maybe long before the server stops.
+    pub(crate) leaving: Stop,
     pub(crate) started_at: longshore_core::Timestamp,
 }
 
@@ -98,11 +104,20 @@ impl Api {
             pdf,
             config: Arc::new(config),
             streams: Arc::default(),
+            connections: Arc::default(),
             patience: Patience::default(),
             stop: Stop::new(),
+            leaving: Stop::new(),
             started_at: engine.door().clock.now(),
             engine,
         }
+    }
+
+    /// The same in a process that is about to go when `leaving` drains: it is not ready then, and answers all the same.
+    #[must_use]
+    pub fn leaves_with(mut self, leaving: Stop) -> Self {
+        self.leaving = leaving;
+        self
     }
 
     /// The same with other waits.

@@ -86,6 +86,16 @@ impl From<StoreError> for ApiError {
                 Self::new(StatusCode::CONFLICT, "id_taken", message)
                     .details(json!({ "id": id, "queue": queue }))
             }
+            StoreError::Full(_) => {
+                tracing::error!(%error, "the store has no room left");
+                let message = "the store has no room left; nothing was stored. Free some space on its disk, then try again";
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "store_full", message).retry_after(30)
+            }
+            StoreError::ReadOnly(_) => {
+                tracing::error!(%error, "the store cannot be written");
+                let message = "the store can be read but not written; nothing was stored";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_read_only", message).retry_after(30)
+            }
             other => {
                 // What exactly is wrong with the store is for the operator's log, not for callers.
                 tracing::error!(error = %other, "the store did not do what it was asked");

@@ -9,12 +9,15 @@ use axum::http::{HeaderValue, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use longshore_core::{Invalid, JobId, QueueName, format_duration};
+use longshore_runtime::OnceKey;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use sha2::{Digest, Sha256};
 
 use crate::app::Face;
 use crate::error::ApiError;
+use crate::hex::hex;
 use crate::mistake::{explain, not_json};
 
 /// The whole body, within the limit.
@@ -151,26 +154,34 @@ pub(crate) fn read_flag(field: &str, text: Option<&str>) -> Result<bool, Invalid
     }
 }
 
-/// What makes a request the same as another under one idempotency key.
-pub(crate) struct Idempotency {
-    pub(crate) key: Option<String>,
-}
+/// The idempotency key of a request, and the endpoint at which it counts.
+pub(crate) struct Idempotency(Option<(String, String)>);
 
 const KEY_BYTES_MAX: usize = 200;
+
+impl Idempotency {
+    /// The key together with what recognises this request.
+    pub(crate) fn key(self, body: &[u8]) -> Option<OnceKey> {
+        let (scope, name) = self.0?;
+        Some(OnceKey { scope, name, print: hex(&Sha256::digest(body)) })
+    }
+}
 
 impl FromRequestParts<Face> for Idempotency {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _api: &Face) -> Result<Self, ApiError> {
-        let Some(value) = parts.headers.get("idempotency-key") else { return Ok(Self { key: None }) };
+        let mut values = parts.headers.get_all("idempotency-key").iter();
+        let Some(value) = values.next() else { return Ok(Self(None)) };
         let text =
             value.to_str().ok().map(str::trim).filter(|text| (1..=KEY_BYTES_MAX).contains(&text.len()));
-        let Some(text) = text else {
-            let expected = format!("1 to {KEY_BYTES_MAX} visible ASCII characters");
-            return Err(Invalid::new("Idempotency-Key", expected, format!("{value:?}")).into());
+        let one = text.filter(|_| values.next().is_none());
+        let Some(text) = one else {
+            let expected = format!("one header with 1 to {KEY_BYTES_MAX} visible ASCII characters");
+            let got = if text.is_some() { "several headers".to_owned() } else { format!("{value:?}") };
+            return Err(Invalid::new("Idempotency-Key", expected, got).into());
         };
-        // One key names one request at one endpoint.
-        Ok(Self { key: Some(format!("{}/{text}", parts.uri.path().trim_end_matches('/'))) })
+        Ok(Self(Some((parts.uri.path().trim_end_matches('/').to_owned(), text.to_owned()))))
     }
 }
 

@@ -1,5 +1,6 @@
 use std::collections::HashSet;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 use longshore_core::{Invalid, KindName, StoreResult, Timestamp};
 use longshore_runtime::Engine;
@@ -10,35 +11,59 @@ use crate::error::ApiError;
 
 /// The kinds that somebody can run: the worker in this process, or a live one elsewhere.
 ///
-/// Looked up in memory; workers are asked again only when a kind is not among those known, and then not more often
-/// than once a second.
+/// Looked up in memory. Workers are asked again when a kind is not among those known, and when the last answer is old.
 #[derive(Clone)]
 pub(crate) struct Kinds {
-    known: Arc<RwLock<HashSet<KindName>>>,
-    looked_at: Arc<Mutex<Timestamp>>,
+    own: Arc<HashSet<KindName>>,
+    seen: Arc<RwLock<Seen>>,
+    asking: Arc<Mutex<()>>,
 }
+
+/// The kinds of the workers that were alive at a time.
+#[derive(Default)]
+struct Seen {
+    kinds: HashSet<KindName>,
+    at: Timestamp,
+}
+
+/// Workers are not asked more often than this.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// An answer that is older is not relied on.
+const OLD: Duration = Duration::from_secs(30);
 
 impl Kinds {
     pub(crate) fn new(own: &[KindName]) -> Self {
-        Self { known: Arc::new(RwLock::new(own.iter().cloned().collect())), looked_at: Arc::default() }
+        let own = Arc::new(own.iter().cloned().collect());
+        Self { own, seen: Arc::default(), asking: Arc::default() }
     }
 
-    /// Whether it is known without asking.
-    pub(crate) fn knows(&self, kind: &KindName) -> bool {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).contains(kind)
+    fn seen(&self) -> RwLockReadGuard<'_, Seen> {
+        self.seen.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Refuses a kind that nobody can run; `field` says where the caller wrote it.
-    pub(crate) async fn check(&self, engine: &Engine, kind: &KindName, field: &str) -> Result<(), ApiError> {
+    /// Refuses a kind that nobody can run; `field` says where the caller wrote it. While no worker is alive at all nobody
+    /// can tell, and the job waits for one.
+    pub(crate) async fn check(
+        &self,
+        engine: &Engine,
+        kind: &KindName,
+        field: impl FnOnce() -> String,
+    ) -> Result<(), ApiError> {
         if self.finds(engine, kind).await? {
             return Ok(());
         }
         let mut known: Vec<KindName> =
-            self.known.read().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
+            self.own.iter().cloned().chain(self.seen().kinds.iter().cloned()).collect();
+        if known.is_empty() {
+            return Ok(());
+        }
+        let field = field();
         known.sort_unstable();
+        known.dedup();
         let names = known.iter().map(KindName::as_str).collect::<Vec<_>>().join(", ");
         let expected = format!("a kind that a live worker knows ({names})");
-        let invalid = Invalid::new(field, expected, format!("{:?}", kind.as_str())).code("unknown_kind");
+        let invalid =
+            Invalid::new(field.clone(), expected, format!("{:?}", kind.as_str())).code("unknown_kind");
         let details =
             json!({ "field": field, "expected": invalid.expected, "got": invalid.got, "known": known });
         Err(ApiError::from(invalid).details(details))
@@ -46,20 +71,29 @@ impl Kinds {
 
     /// Whether somebody can run it, by asking if need be.
     pub(crate) async fn finds(&self, engine: &Engine, kind: &KindName) -> StoreResult<bool> {
-        if self.knows(kind) {
+        if self.own.contains(kind) {
             return Ok(true);
         }
-        let mut looked_at = self.looked_at.lock().await;
+        let is_known = |within: Duration, now: Timestamp| {
+            let seen = self.seen();
+            (seen.at != Timestamp::ZERO && now.since(seen.at) < within).then(|| seen.kinds.contains(kind))
+        };
         let now = engine.door().clock.now();
-        if now.since(*looked_at).as_millis() >= 1_000 || *looked_at == Timestamp::ZERO {
-            let control = engine.control();
-            let workers = control.workers().await?;
-            let alive =
-                workers.into_iter().filter(|worker| control.is_alive(worker)).flat_map(|worker| worker.kinds);
-            self.known.write().unwrap_or_else(PoisonError::into_inner).extend(alive);
-            *looked_at = now;
+        if is_known(OLD, now) == Some(true) {
+            return Ok(true);
         }
-        drop(looked_at);
-        Ok(self.knows(kind))
+        let _asking = self.asking.lock().await;
+        // Somebody else may have asked meanwhile.
+        if let Some(known) = is_known(ASK_AGAIN, engine.door().clock.now()) {
+            return Ok(known);
+        }
+        let control = engine.control();
+        let workers = control.workers().await?;
+        let alive = workers.into_iter().filter(|worker| control.is_alive(worker));
+        let kinds: HashSet<KindName> = alive.flat_map(|worker| worker.kinds).collect();
+        let known = kinds.contains(kind);
+        *self.seen.write().unwrap_or_else(PoisonError::into_inner) =
+            Seen { kinds, at: engine.door().clock.now() };
+        Ok(known)
     }
 }

@@ -10,6 +10,7 @@ mod hex;
 mod kinds;
 mod layers;
 mod mistake;
+mod patient;
 mod serve;
 mod sse;
 

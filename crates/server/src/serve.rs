@@ -1,5 +1,6 @@
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -13,6 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::app::{Api, probes, router};
+use crate::patient::Patient;
 
 /// Bytes of the head of a request.
 const HEAD_BYTES_MAX: usize = 64 * 1_024;
@@ -40,8 +42,7 @@ async fn answer(listener: TcpListener, api: &Api, routes: Router, stop: Stop) ->
         .timer(TokioTimer::new())
         .header_read_timeout(patience.head)
         .max_header_size(HEAD_BYTES_MAX)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .pipeline_flush(true);
+        .max_buf_size(HEAD_BYTES_MAX);
     // A connection beyond the limit waits in the listener's line.
     let accept = async || {
         let place = places.clone().acquire_owned().await;
@@ -64,9 +65,12 @@ async fn answer(listener: TcpListener, api: &Api, routes: Router, stop: Stop) ->
         };
         let _ = socket.set_nodelay(true);
         let service = TowerToHyperService::new(routes.clone());
-        let connection = connections.watch(protocol.serve_connection(TokioIo::new(socket), service));
+        let connection = connections.watch(
+            protocol.serve_connection(TokioIo::new(Patient::new(socket, clock, patience.reader)), service),
+        );
+        let count = Counted::new(&api.connections);
         tasks.spawn(async move {
-            let _place = place;
+            let _open = (place, count);
             // A client that hangs up is not our error.
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended early");
@@ -80,4 +84,20 @@ async fn answer(listener: TcpListener, api: &Api, routes: Router, stop: Stop) ->
         () = clock.sleep(patience.last_requests) => {}
     }
     Ok(())
+}
+
+/// One of the connections that are open now.
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn new(all: &Arc<AtomicUsize>) -> Self {
+        all.fetch_add(1, Ordering::Relaxed);
+        Self(all.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }

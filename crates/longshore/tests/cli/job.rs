@@ -129,3 +129,22 @@ fn args_have_a_limit() {
     let told = site.run(&["job", "enqueue", "x", "--args", "\"0123456789\""]).ends(2).err;
     assert!(told.contains("expected at most 10 bytes (max_args_bytes), got 12 bytes"), "{told}");
 }
+
+#[test]
+fn whatever_args_hold_is_listed_and_no_terminal_is_commanded() {
+    let site = Site::new();
+    let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+    for args in [r#"{"a": 1e400}"#, &deep] {
+        site.enqueue(&["test.echo", "--args", args]);
+    }
+    let listed = site.ok(&["job", "list", "--json"]);
+    assert!(listed.contains("1e400") && listed.contains(&deep), "{listed}");
+    let fails = r#"{"times": 9, "message": "no \u001b[31mred"}"#;
+    let id = site.enqueue(&["test.fail", "--queue", "q", "--max-attempts", "1", "--args", fails]);
+    let worker = site.worker(&["q", "--test-kinds"]);
+    let watched = site.run(&["job", "watch", &id]).out;
+    drop(worker);
+    for told in [watched, site.ok(&["job", "show", &id])] {
+        assert!(told.contains("[31mred") && !told.contains('\u{1b}'), "{told:?}");
+    }
+}

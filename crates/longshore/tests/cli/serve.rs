@@ -2,7 +2,7 @@ use std::net::TcpListener;
 
 use serde_json::json;
 
-use crate::support::{Site, get, post};
+use crate::support::{Site, get, post, status};
 
 #[test]
 fn serve_says_where_it_listens_runs_jobs_and_stops_cleanly() {
@@ -77,4 +77,36 @@ fn the_configured_retention_is_given_to_queues() {
         assert!(left > 0, "the retention was never set");
     }
     drop(server);
+}
+
+#[test]
+fn while_jobs_end_a_server_that_stops_still_answers_and_is_not_ready() {
+    let site = Site::new();
+    let (mut server, url) = site.serve(&["--test-kinds"]);
+    let id = site.enqueue(&["test.progress", "--args", r#"{"steps": 4, "ms": 250}"#]);
+    let mut watch = site.start(&["job", "watch", &id]);
+    watch.line_with("running");
+    server.signal("TERM");
+    while status(&format!("{url}/health/ready")) != 503 {}
+    assert_eq!(get(&format!("{url}/api/v1/jobs/{id}?wait=25"))["state"], "completed");
+    assert_eq!(server.end(), 0);
+}
+
+#[test]
+fn an_answer_that_does_not_get_out_is_a_failure() {
+    let site = Site::new();
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    for args in [
+        &["job", "list"][..],
+        &["job", "enqueue", "test.noop"],
+        &["config", "--json"],
+        &["completions", "bash"],
+    ] {
+        let ran = site.command(args).stdout(full()).output().unwrap();
+        assert_eq!(ran.status.code(), Some(1), "{args:?}");
+        assert!(
+            String::from_utf8_lossy(&ran.stderr).contains("cannot write to standard output"),
+            "{args:?}: {ran:?}"
+        );
+    }
 }

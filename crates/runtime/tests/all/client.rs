@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use longshore_core::{Backoff, DurationText, EventName, JobId, JobSpec, State, StoreError, StoreResult};
-use longshore_runtime::{IntoSeconds, Receipt};
+use longshore_runtime::{IntoSeconds, OnceKey, Receipt};
 
 use crate::support::{Room, Task, hear, millis, queue};
 
@@ -100,7 +100,11 @@ async fn once(room: &Room, key: &str, print: &str) -> StoreResult<Vec<Receipt>> 
     let make = |ids: &[JobId]| {
         Ok(ids.iter().map(|id| Arc::new(JobSpec { id: id.clone(), ..room.spec("calm") })).collect())
     };
-    room.client.insert_once(key, print, 2, make).await
+    room.client.insert_once(&key_of(key, print), 2, make).await
+}
+
+fn key_of(name: &str, print: &str) -> OnceKey {
+    OnceKey { scope: "test".to_owned(), name: name.to_owned(), print: print.to_owned() }
 }
 
 fn ids(receipts: &[Receipt]) -> Vec<JobId> {
@@ -152,7 +156,7 @@ async fn a_key_is_forgotten_after_a_day() {
 async fn a_refused_request_leaves_no_key_behind() {
     let room = Room::new();
     let refuse = |_: &[JobId]| Err(StoreError::Closed);
-    assert!(room.client.insert_once("key", "print", 1, refuse).await.is_err());
+    assert!(room.client.insert_once(&key_of("key", "print"), 1, refuse).await.is_err());
     assert!(once(&room, "key", "another print").await.is_ok());
 }
 
@@ -167,4 +171,43 @@ async fn a_request_that_was_cut_off_is_taken_up_again() {
     let receipts = once(&room, "key", "print").await.unwrap();
     assert!(receipts.iter().all(|receipt| !receipt.duplicate));
     assert_eq!(room.count("default", State::Ready).await, 2);
+}
+
+#[tokio::test]
+async fn a_repetition_does_not_run_again_what_is_gone() {
+    let room = Room::new();
+    let first = once(&room, "key", "print").await.unwrap();
+    room.control.remove(&first[0].id, false).await.unwrap();
+    for again in [
+        once(&room, "key", "print").await.unwrap(),
+        room.client.recall(&key_of("key", "print")).await.unwrap().unwrap(),
+    ] {
+        assert_eq!(ids(&first), ids(&again));
+        assert!(again.iter().all(|receipt| receipt.duplicate && receipt.state == State::Ready));
+    }
+    assert_eq!(room.count("default", State::Ready).await, 1);
+    assert_eq!(room.client.recall(&key_of("other key", "print")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_insert_that_was_refused_leaves_its_key_free() {
+    let room = Room::new();
+    let taken = room.add("calm").await;
+    let make = |_: &[JobId]| {
+        Ok(vec![Arc::new(JobSpec { id: taken.clone(), queue: queue("elsewhere"), ..room.spec("calm") })])
+    };
+    let refused = room.client.insert_once(&key_of("key", "print"), 1, make).await;
+    assert!(matches!(refused, Err(StoreError::IdTaken { .. })), "{refused:?}");
+    assert!(once(&room, "key", "another print").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_repetition_answers_with_the_id_that_the_caller_chose() {
+    let room = Room::new();
+    let chosen = JobId::parse("order-1").unwrap();
+    for _ in 0..2 {
+        let make = |_: &[JobId]| Ok(vec![Arc::new(JobSpec { id: chosen.clone(), ..room.spec("calm") })]);
+        let receipts = room.client.insert_once(&key_of("key", "print"), 1, make).await.unwrap();
+        assert_eq!(receipts[0].id, chosen);
+    }
 }

@@ -13,9 +13,11 @@ use utoipa::IntoParams;
 use super::record::ErrorBody;
 use crate::app::{Api, Face};
 use crate::error::ApiError;
-use crate::extract::{PathId, Query};
+use crate::extract::{Nothing, PathId, Query};
 use crate::sse::{self, Gone, Sender};
 
+/// A watched job is not looked at more often than this, however many events are missed.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// A watched job is looked at so often as well, in case an event of another node was lost.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -29,7 +31,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
         (status = 503, description = "Too many streams are open", body = ErrorBody)
     )
 )]
-pub(crate) async fn of_job(Shared(api): Shared<Face>, PathId(id): PathId) -> Result<Response, ApiError> {
+pub(crate) async fn of_job(
+    Shared(api): Shared<Face>,
+    PathId(id): PathId,
+    _: Query<Nothing>,
+) -> Result<Response, ApiError> {
     // Listens before it looks, so that nothing falls between the two.
     let events = api.engine.hub().watch(&id);
     let (response, sender) = sse::open(&api)?;
@@ -56,6 +62,7 @@ async fn follow(
     let mut last = (job.state, job.attempt);
     let clock = &api.engine.door().clock;
     let mut ended = job.state.is_end();
+    let mut look_again = clock.after(Duration::ZERO);
     while !ended {
         let told = tokio::select! {
             told = events.next() => told,
@@ -73,17 +80,22 @@ async fn follow(
                 // An old end may be told after the job was retried; the record knows.
                 ended = event.event == EventName::Removed
                     || event.event.is_end()
-                        && api.engine.control().job(id).await.map_or(true, |job| job.state.is_end());
+                        && api.engine.control().job(id).await.is_ok_and(|job| job.state.is_end());
             }
-            _ => match api.engine.control().job(id).await {
-                Ok(job) if (job.state, job.attempt) != last => {
-                    last = (job.state, job.attempt);
-                    ended = job.state.is_end();
-                    sender.send("snapshot", None, &job).await?;
+            told => {
+                look_again.wait().await;
+                look_again = clock.after(LOOK_AGAIN);
+                match api.engine.control().job(id).await {
+                    Ok(job) if told.is_some() || (job.state, job.attempt) != last => {
+                        last = (job.state, job.attempt);
+                        ended = job.state.is_end();
+                        sender.send("snapshot", None, &job).await?;
+                    }
+                    Err(ControlError::Unknown(_)) => ended = true,
+                    // A store that does not answer is asked again.
+                    Ok(_) | Err(_) => {}
                 }
-                Ok(_) => {}
-                Err(_) => ended = true,
-            },
+            }
         }
     }
     match api.engine.control().job(id).await {
@@ -198,15 +210,19 @@ async fn pass_on(
     mut events: Subscription,
     sender: &Sender,
 ) -> Result<(), Gone> {
-    for Numbered { number, event } in missed.iter().filter(|one| wanted.has(&one.event)) {
-        sender.send(event.event.as_str(), Some(*number), event).await?;
-    }
-    while let Some(Numbered { number, event }) = events.next().await {
+    let tell = async |Numbered { number, event }: Numbered| {
         if event.event == EventName::Gap {
             sender.send("gap", None, &event).await?;
         } else if wanted.has(&event) {
             sender.send(event.event.as_str(), Some(number), &event).await?;
         }
+        Ok(())
+    };
+    for one in missed {
+        tell(one).await?;
+    }
+    while let Some(one) = events.next().await {
+        tell(one).await?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@ use axum::Json;
 use axum::extract::State as Shared;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use longshore_core::Timestamp;
+use longshore_core::{StoreError, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -77,12 +77,18 @@ pub(crate) async fn live() -> Json<Alive> {
     responses((status = 200, body = Health), (status = 503, description = "Not now", body = Health))
 )]
 pub(crate) async fn ready(Shared(api): Shared<Face>) -> Response {
-    if api.stop.is_draining() {
+    if api.stop.is_draining() || api.leaving.is_draining() {
         return answer(&api, Some("the process is about to stop".to_owned()), None);
     }
     let control = api.engine.control();
-    if control.check_writable().await.is_err() {
-        return answer(&api, Some("the store takes no writes".to_owned()), None);
+    if let Err(error) = control.check_writable().await {
+        tracing::warn!(%error, "not ready");
+        let why = match error {
+            StoreError::Full(_) => "the store has no room left",
+            StoreError::ReadOnly(_) => "the store can be read but not written",
+            _ => "the store takes no writes",
+        };
+        return answer(&api, Some(why.to_owned()), None);
     }
     if api.pdf.as_ref().is_some_and(|pdf| pdf.overdue() >= pdf.threads()) {
         let text = "every render thread is held by a document that nobody waits for any more";

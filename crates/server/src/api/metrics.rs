@@ -93,6 +93,12 @@ pub(crate) async fn text(api: &Api) -> String {
         &[],
         api.streams.load(Ordering::Relaxed) as f64,
     );
+    out.gauge(
+        "longshore_http_connections",
+        "Open HTTP connections.",
+        &[],
+        api.connections.load(Ordering::Relaxed) as f64,
+    );
     if let Some(pdf) = &api.pdf {
         out.gauge("longshore_pdf_threads", "Threads for rendering.", &[], pdf.threads() as f64);
         out.gauge("longshore_pdf_threads_busy", "Threads that render now.", &[], pdf.busy() as f64);

@@ -1,15 +1,15 @@
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State as Shared;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use longshore_core::{JobId, JobSpec, KindName, StoreError, StoreResult};
 use longshore_services::{PdfRequest, PdfService};
 use serde_json::json;
 use utoipa::ToSchema;
 
 use super::record::{Accepted, ErrorBody};
+use super::submit::{accepted, insert, recall};
 use crate::app::Face;
 use crate::error::ApiError;
 use crate::extract::{Body, Idempotency, Nothing, Query, read_json};
@@ -38,6 +38,11 @@ pub(crate) struct PdfBody {
     renderer: Option<String>,
 }
 
+/// What a program may want to know of a renderer that is not there.
+fn unavailable(renderer: &str, missing: &str) -> serde_json::Value {
+    json!({ "renderer": renderer, "missing": missing, "install": "longshore worker start pdf" })
+}
+
 /// Submits a report.
 #[utoipa::path(
     post, operation_id = "submit_report", path = "/pdf", tag = "pdf", request_body = PdfBody,
@@ -59,8 +64,13 @@ pub(crate) async fn submit(
             StatusCode::SERVICE_UNAVAILABLE,
             "renderer_unavailable",
             "this server renders no reports",
-        ));
+        )
+        .details(unavailable("embedded", "the PDF service of this server")));
     };
+    let key = idempotency.key(&body);
+    if let Some(receipts) = recall(&api, key.as_ref()).await? {
+        return Ok(accepted(receipts, false));
+    }
     let request = PdfRequest::from_value(read_json(&body)?).map_err(|error| match error.field.as_str() {
         "" => error.below("body"),
         _ => error,
@@ -68,12 +78,9 @@ pub(crate) async fn submit(
     pdf.check(&request)?;
     if !api.kinds.finds(&api.engine, &KindName::new(PdfService::KIND)?).await? {
         let message = "no live worker renders reports; start one with: longshore worker start pdf";
-        let details = json!({
-            "renderer": request.renderer.as_deref().unwrap_or("embedded"),
-            "missing": "a live worker that knows the kind pdf.render",
-            "install": "longshore worker start pdf",
-        });
+        let renderer = request.renderer.as_deref().unwrap_or("embedded");
         let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "renderer_unavailable", message);
+        let details = unavailable(renderer, "a live worker that knows the kind pdf.render");
         return Err(error.details(details).retry_after(10));
     }
     let make = |ids: &[JobId]| -> StoreResult<Vec<Arc<JobSpec>>> {
@@ -84,7 +91,5 @@ pub(crate) async fn submit(
         });
         specs.collect()
     };
-    let receipts = super::submit::insert(&api, &idempotency, &body, 1, make).await?;
-    let accepted: Option<Accepted> = receipts.into_iter().next().map(Accepted::from);
-    Ok((StatusCode::ACCEPTED, Json(accepted)).into_response())
+    Ok(accepted(insert(&api, key.as_ref(), 1, make).await?, false))
 }

@@ -37,7 +37,7 @@ pub(crate) struct QueueRecord {
 
 /// Lists the queues with their counts.
 #[utoipa::path(get, operation_id = "list_queues", path = "/queues", tag = "queues", responses((status = 200, body = QueueList)))]
-pub(crate) async fn list(Shared(api): Shared<Face>) -> Result<Json<QueueList>, ApiError> {
+pub(crate) async fn list(Shared(api): Shared<Face>, _: Query<Nothing>) -> Result<Json<QueueList>, ApiError> {
     Ok(Json(QueueList { queues: api.engine.control().queues().await? }))
 }
 
@@ -53,6 +53,7 @@ async fn find(api: &Api, name: &QueueName) -> Result<QueueInfo, ApiError> {
 pub(crate) async fn show(
     Shared(api): Shared<Face>,
     PathQueue(name): PathQueue,
+    _: Query<Nothing>,
 ) -> Result<Json<QueueInfo>, ApiError> {
     Ok(Json(find(&api, &name).await?))
 }

@@ -4,14 +4,14 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::response::{IntoResponse, Response};
 use futures_util::TryStreamExt;
 use longshore_core::{Invalid, Job, Json, State};
-use longshore_services::{FileRecord, Files, PdfService};
+use longshore_services::{FileRecord, Files, FilesError, PdfService};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::record::ErrorBody;
 use crate::app::Face;
 use crate::error::ApiError;
-use crate::extract::{PathId, has_version};
+use crate::extract::{Nothing, PathId, Query, has_version};
 use crate::hex::hex;
 
 /// Downloads the result of a completed job: its JSON value, or the file it produced (ranges and ETags work).
@@ -24,7 +24,7 @@ use crate::hex::hex;
         (status = 304, description = "The client has it already"),
         (status = 404, body = ErrorBody),
         (status = 409, description = "The job has not completed", body = ErrorBody),
-        (status = 410, description = "Retention removed it", body = ErrorBody),
+        (status = 410, description = "Retention or somebody else removed it", body = ErrorBody),
         (status = 416, description = "No such range", body = ErrorBody)
     )
 )]
@@ -32,6 +32,7 @@ pub(crate) async fn download(
     Shared(api): Shared<Face>,
     method: Method,
     PathId(id): PathId,
+    _: Query<Nothing>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let job = api.engine.control().job(&id).await?;
@@ -63,9 +64,10 @@ pub(crate) async fn head(
     api: Shared<Face>,
     method: Method,
     id: PathId,
+    nothing: Query<Nothing>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    download(api, method, id, headers).await
+    download(api, method, id, nothing, headers).await
 }
 
 /// The file that a job produced. Only a kind that produces files may name one, and only its own: any other job could
@@ -140,6 +142,9 @@ async fn file(
     let range = if is_head { None } else { asked_range(headers, &etag, record.size)? };
     let (_, stream) = files.read(&record.path, range.clone()).await.map_err(|error| {
         tracing::error!(%error, "a produced file could not be read");
+        if matches!(error, FilesError::NotFound) {
+            return ApiError::new(StatusCode::GONE, "file_gone", "the file is not there any more");
+        }
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "file_unavailable", "the file cannot be read now")
             .retry_after(5)
     })?;
@@ -180,6 +185,12 @@ fn disposition(name: &str) -> String {
     format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}")
 }
 
+/// A position; one that no file reaches is as good as any other.
+fn number(digits: &str) -> Option<u64> {
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().unwrap_or(u64::MAX))
+}
+
 /// The single range that was asked for. Several ranges, or a range of another version, mean the whole file.
 fn asked_range(headers: &HeaderMap, etag: &str, size: u64) -> Result<Option<std::ops::Range<u64>>, ApiError> {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
@@ -193,10 +204,10 @@ fn asked_range(headers: &HeaderMap, etag: &str, size: u64) -> Result<Option<std:
     };
     // What cannot be read asks for nothing.
     let Some((first, last)) = spec.split_once('-') else { return Ok(None) };
-    let range = match (first, last, first.parse::<u64>(), last.parse::<u64>()) {
-        ("", _, _, Ok(count)) => size.saturating_sub(count)..size,
-        (_, "", Ok(first), _) => first..size,
-        (_, _, Ok(first), Ok(last)) if first <= last => first..last.saturating_add(1).min(size),
+    let range = match (first, last, number(first), number(last)) {
+        ("", _, _, Some(count)) => size.saturating_sub(count)..size,
+        (_, "", Some(first), _) => first..size,
+        (_, _, Some(first), Some(last)) if first <= last => first..last.saturating_add(1).min(size),
         _ => return Ok(None),
     };
     if range.start < range.end {
@@ -228,6 +239,7 @@ mod tests {
         assert_eq!(range("bytes=90-").unwrap(), Some(90..100));
         assert_eq!(range("bytes=-5").unwrap(), Some(95..100));
         assert_eq!(range("bytes=50-500").unwrap(), Some(50..100));
+        assert_eq!(range("bytes=50-99999999999999999999999").unwrap(), Some(50..100));
         assert_eq!(range("bytes=0-1,5-6").unwrap(), None);
         assert_eq!(range("lines=1-2").unwrap(), None);
         for unreadable in ["bytes=", "bytes=-", "bytes=a-", "bytes=5-4", "bytes=-x", "bytes=7"] {

@@ -8,16 +8,15 @@ use longshore_core::{
     Backoff, DurationText, Invalid, JobId, JobSpec, Json as RawJson, KindName, Options, Priority, QueueName,
     StoreError, StoreResult, Timestamp,
 };
+use longshore_runtime::{OnceKey, Receipt};
 use longshore_services::{PdfRequest, PdfService};
 use serde::{Deserialize, Deserializer};
-use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::record::{Accepted, ErrorBody};
 use crate::app::{Api, Face};
 use crate::error::ApiError;
 use crate::extract::{Body, Idempotency, Nothing, Object, Query, read_json};
-use crate::hex::hex;
 use crate::layers::correlation;
 
 /// Jobs in one request.
@@ -146,6 +145,10 @@ pub(crate) async fn submit(
     Body(body): Body,
 ) -> Result<Response, ApiError> {
     let many = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+    let key = idempotency.key(&body);
+    if let Some(receipts) = recall(&api, key.as_ref()).await? {
+        return Ok(accepted(receipts, many));
+    }
     let requests: Vec<Object<JobRequest>> = if many { read_json(&body)? } else { vec![read_json(&body)?] };
     if !(1..=JOBS_MAX).contains(&requests.len()) {
         let code = if requests.is_empty() { "invalid" } else { "too_many" };
@@ -153,10 +156,8 @@ pub(crate) async fn submit(
         return Err(Invalid::new("body", format!("1 to {JOBS_MAX} jobs"), got).code(code).into());
     }
     for (index, Object(request)) in requests.iter().enumerate() {
-        if !api.kinds.knows(&request.kind) {
-            let field = if many { format!("[{index}].kind") } else { "kind".to_owned() };
-            api.kinds.check(&api.engine, &request.kind, &field).await?;
-        }
+        let field = || if many { format!("[{index}].kind") } else { "kind".to_owned() };
+        api.kinds.check(&api.engine, &request.kind, field).await?;
     }
     let now = api.engine.door().clock.now();
     let make = |ids: &[JobId]| -> StoreResult<Vec<Arc<JobSpec>>> {
@@ -173,35 +174,43 @@ pub(crate) async fn submit(
             })
             .collect()
     };
-    let receipts = insert(&api, &idempotency, &body, requests.len(), make).await?;
-    let mut accepted: Vec<Accepted> = receipts.into_iter().map(Accepted::from).collect();
-    Ok(match accepted.pop() {
-        Some(one) if !many => (StatusCode::ACCEPTED, Json(one)).into_response(),
-        last => {
-            accepted.extend(last);
-            (StatusCode::ACCEPTED, Json(accepted)).into_response()
-        }
-    })
+    Ok(accepted(insert(&api, key.as_ref(), requests.len(), make).await?, many))
 }
 
 /// Inserts what `make` makes of as many new ids; under an idempotency key, only once.
 pub(crate) async fn insert(
     api: &Api,
-    idempotency: &Idempotency,
-    body: &[u8],
+    key: Option<&OnceKey>,
     count: usize,
     make: impl Fn(&[JobId]) -> StoreResult<Vec<Arc<JobSpec>>>,
-) -> Result<Vec<longshore_runtime::Receipt>, ApiError> {
+) -> Result<Vec<Receipt>, ApiError> {
     let client = api.engine.client();
-    let receipts = match &idempotency.key {
+    Ok(match key {
         None => {
             let ids: Vec<JobId> = (0..count).map(|_| client.new_id()).collect();
             client.insert(make(&ids)?).await?
         }
-        Some(key) => {
-            let print = hex(&Sha256::digest(body));
-            client.insert_once(key, &print, count, make).await?
+        Some(key) => client.insert_once(key, count, make).await?,
+    })
+}
+
+/// What the same request was answered before. It is looked for before anything is checked: a template or a worker that
+/// has gone since changes nothing about what was accepted.
+pub(crate) async fn recall(api: &Api, key: Option<&OnceKey>) -> Result<Option<Vec<Receipt>>, ApiError> {
+    match key {
+        None => Ok(None),
+        Some(key) => Ok(api.engine.client().recall(key).await?),
+    }
+}
+
+/// The answer: an array for an array.
+pub(crate) fn accepted(receipts: Vec<Receipt>, many: bool) -> Response {
+    let mut accepted: Vec<Accepted> = receipts.into_iter().map(Accepted::from).collect();
+    match accepted.pop() {
+        Some(one) if !many => (StatusCode::ACCEPTED, Json(one)).into_response(),
+        last => {
+            accepted.extend(last);
+            (StatusCode::ACCEPTED, Json(accepted)).into_response()
         }
-    };
-    Ok(receipts)
+    }
 }

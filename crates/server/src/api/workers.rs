@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::app::Face;
 use crate::error::ApiError;
+use crate::extract::{Nothing, Query};
 
 /// Workers seen in the last hour.
 #[derive(Serialize, ToSchema)]
@@ -28,7 +29,7 @@ pub(crate) struct WorkerRecord {
 
 /// Lists the workers.
 #[utoipa::path(get, operation_id = "list_workers", path = "/workers", tag = "queues", responses((status = 200, body = WorkerList)))]
-pub(crate) async fn list(Shared(api): Shared<Face>) -> Result<Json<WorkerList>, ApiError> {
+pub(crate) async fn list(Shared(api): Shared<Face>, _: Query<Nothing>) -> Result<Json<WorkerList>, ApiError> {
     let control = api.engine.control();
     let workers = control.workers().await?;
     let workers =

@@ -108,6 +108,23 @@ async fn a_client_that_never_ends_its_body_is_told_and_cut() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_read_is_cut() {
+    let patience = Patience { reader: Duration::from_millis(50), ..Patience::default() };
+    let house = House::build(Plan { patience, worker: false, ..Plan::default() }).await;
+    let args = "x".repeat(900_000);
+    house.client.submit(serde_json::json!({ "kind": "test.echo", "id": "large", "args": args })).await;
+    let mut raw = Raw::open(house.client).await;
+    // More answers than sockets hold.
+    raw.send("GET /api/v1/jobs/large HTTP/1.1\r\nhost: x\r\n\r\n".repeat(40).as_bytes()).await;
+    soon(async {
+        // Each look is a connection of its own.
+        while !house.client.get("/metrics").await.text().contains("\nlongshore_http_connections 1\n") {}
+    })
+    .await;
+    assert!(raw.rest().await.len() < 40 * args.len());
+}
+
+#[tokio::test]
 async fn a_connection_beyond_the_limit_waits_for_one_to_end() {
     let config = ApiConfig { connections_max: 1, ..ApiConfig::default() };
     let house = House::build(Plan { config, worker: false, ..Plan::default() }).await;

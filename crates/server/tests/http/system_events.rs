@@ -172,3 +172,27 @@ async fn a_silent_stream_shows_that_it_lives() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_listener_that_does_not_read_is_told_of_a_gap_and_is_not_waited_for() {
+    let house = House::asleep().await;
+    let mut stream = Stream::open(house.client, EVENTS).await;
+    stream.expect("snapshot").await;
+    let batch = Value::Array(vec![json!({ "kind": "test.echo" }); 1_000]).to_string();
+    // More than sockets and the hub hold.
+    for _ in 0..80 {
+        house.client.post("/api/v1/jobs", batch.clone()).await.json(StatusCode::ACCEPTED);
+    }
+    stream.until(|frame| frame.event == "gap").await;
+}
+
+#[tokio::test]
+async fn a_place_that_has_not_been_reached_begins_with_a_snapshot() {
+    let house = House::asleep().await;
+    let mut stream = Stream::open(house.client, EVENTS).await;
+    stream.expect("snapshot").await;
+    house.client.submit(json!({ "kind": "test.echo" })).await;
+    let heard = stream.expect("job:added").await;
+    let (epoch, _) = heard.id.rsplit_once('-').unwrap();
+    resumed(&house, &format!("{epoch}-{}", heard.number() + 7)).await.expect("snapshot").await;
+}

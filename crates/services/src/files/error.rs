@@ -30,6 +30,12 @@ pub enum FilesError {
         /// The kind of failure, in the words of the operating system.
         kind: String,
     },
+    /// The caller has changed its mind, or lost its right to the file.
+    #[error("the file is not wanted any more")]
+    Unwanted,
+    /// The files belong to the jobs of another store, so nothing is swept.
+    #[error("the folder belongs to another store")]
+    AnotherStore,
     /// The record of a job could not be read, so nothing was decided about its files.
     #[error("the job of a file could not be looked up: {0}")]
     Jobs(String),

@@ -17,7 +17,8 @@ impl Files {
     /// Keeps a file: `<folder>/YYYY/MM/DD/<job id>/<filename>`, the date of today in UTC.
     ///
     /// It is written under another name, flushed to the disk and then renamed, so it is there whole or not at all; a file of
-    /// the same name is replaced. If the caller stops waiting, the file is removed again.
+    /// the same name is replaced. If the caller stops waiting or `wanted` says no meanwhile, nothing is replaced; what was
+    /// put in place is removed again, unless somebody else has replaced it.
     pub async fn save(
         &self,
         folder: &str,
@@ -25,6 +26,7 @@ impl Files {
         filename: &str,
         content_type: &str,
         bytes: Bytes,
+        wanted: impl Fn() -> bool + Send + 'static,
     ) -> Result<FileRecord, FilesError> {
         let bad = || FilesError::BadPath(filename.to_owned());
         let job = id::segment(job_id).ok_or_else(|| FilesError::BadPath(job_id.to_owned()))?;
@@ -37,23 +39,40 @@ impl Files {
         let (reply, answer) = tokio::sync::oneshot::channel();
         tokio::task::spawn_blocking(move || {
             let path = format!("{directory}/{filename}");
-            let written = write(&inner, &directory, &filename, &bytes);
+            let written = write(&inner, &directory, &filename, &bytes, &|| !reply.is_closed() && wanted());
+            let written = written.and_then(|own| match wanted() {
+                true => Ok(own),
+                false => {
+                    forget_own(&inner, &path, own);
+                    Err(FilesError::Unwanted)
+                }
+            });
+            let own = written.as_ref().ok().copied();
             let sha256 = hex(&Sha256::digest(&bytes));
             let record = FileRecord { path, filename, content_type, size: bytes.len() as u64, sha256 };
-            if let Err(Ok(record)) = reply.send(written.map(|()| record)) {
+            if let (Err(Ok(record)), Some(own)) = (reply.send(written.map(|_| record)), own) {
                 // Nobody knows of this file any more.
-                forget(&inner, &record.path);
+                forget_own(&inner, &record.path, own);
             }
         });
         answer.await.unwrap_or_else(|_| Err(FilesError::lost("saving a file")))
     }
 }
 
-fn write(inner: &Arc<Inner>, directory: &str, filename: &str, bytes: &[u8]) -> Result<(), FilesError> {
+/// Which file it is, whatever it is called: device and inode.
+type Own = (u64, u64);
+
+fn write(
+    inner: &Arc<Inner>,
+    directory: &str,
+    filename: &str,
+    bytes: &[u8],
+    wanted: &dyn Fn() -> bool,
+) -> Result<Own, FilesError> {
     let mut tried = 0;
     loop {
         tried += 1;
-        match write_once(inner, directory, filename, bytes) {
+        match write_once(inner, directory, filename, bytes, wanted) {
             Err(FilesError::NotFound) if tried < TRIES => {}
             Err(FilesError::NotFound) => return Err(FilesError::lost("saving a file")),
             done => return done,
@@ -61,13 +80,19 @@ fn write(inner: &Arc<Inner>, directory: &str, filename: &str, bytes: &[u8]) -> R
     }
 }
 
-fn write_once(inner: &Arc<Inner>, directory: &str, filename: &str, bytes: &[u8]) -> Result<(), FilesError> {
+fn write_once(
+    inner: &Arc<Inner>,
+    directory: &str,
+    filename: &str,
+    bytes: &[u8],
+    wanted: &dyn Fn() -> bool,
+) -> Result<Own, FilesError> {
     let failed = |error: io::Error| FilesError::io("saving a file", &error);
-    let wanted = inner.root.join(directory);
-    make_folders(&wanted).map_err(failed)?;
+    let folder = inner.root.join(directory);
+    make_folders(&folder).map_err(failed)?;
     let Some(real) = plain_path(&inner.root, directory) else {
         // It went again, or something on the way is a symlink.
-        return if wanted.exists() {
+        return if folder.exists() {
             Err(FilesError::BadPath(directory.to_owned()))
         } else {
             Err(FilesError::NotFound)
@@ -79,13 +104,33 @@ fn write_once(inner: &Arc<Inner>, directory: &str, filename: &str, bytes: &[u8])
         let mut file = new_file(&part)?;
         file.write_all(bytes)?;
         file.sync_all()?;
+        let identity = own(&file.metadata()?);
+        // An attempt whose job is somebody else's by now must not replace the other one's file.
+        if !wanted() {
+            return Ok(None);
+        }
         std::fs::rename(&part, &whole)?;
-        sync_folders(&real, &inner.root)
+        sync_folders(&real, &inner.root)?;
+        Ok(Some(identity))
     };
-    put().map_err(|error| {
+    let put = put();
+    if !matches!(put, Ok(Some(_))) {
         let _ = std::fs::remove_file(&part);
-        failed(error)
-    })
+    }
+    put.map_err(failed)?.ok_or(FilesError::Unwanted)
+}
+
+#[cfg(unix)]
+fn own(file: &std::fs::Metadata) -> Own {
+    use std::os::unix::fs::MetadataExt;
+    (file.dev(), file.ino())
+}
+
+/// Removes a file, unless somebody else has replaced it meanwhile.
+fn forget_own(inner: &Inner, path: &str, expected: Own) {
+    if std::fs::symlink_metadata(inner.root.join(path)).is_ok_and(|file| own(&file) == expected) {
+        forget(inner, path);
+    }
 }
 
 /// Removes a file and the folders it leaves empty. Telling nobody is right: a sweep comes by later.

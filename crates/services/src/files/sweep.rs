@@ -7,7 +7,7 @@ use longshore_runtime::{Control, ControlError, Stop};
 use serde::{Deserialize, Serialize};
 
 use super::walk::{Found, Walk};
-use super::{Files, FilesError, save};
+use super::{Files, FilesError, Inner, save};
 
 /// Files looked at in one step.
 const BATCH: usize = 500;
@@ -37,9 +37,13 @@ impl Files {
     /// Removes the files that nobody can ask for any more: their result has expired, their job failed or was cancelled an
     /// hour ago, or no job knows them and they are an hour old. Then the folders that are left empty.
     ///
-    /// The root must belong to the store of these jobs alone: files of another store's jobs look like nobody's.
+    /// The root belongs to the store whose jobs were swept for first; for those of another store, to which all of them would
+    /// look like nobody's, this is refused.
     /// Works in steps of 500 files, and may be repeated or broken off at any time.
     pub async fn sweep(&self, control: &Control) -> Result<Swept, FilesError> {
+        let store = control.store_id().await.map_err(|error| FilesError::Jobs(error.to_string()))?;
+        let inner = self.0.clone();
+        blocking(move || belongs_to(&inner, &store)).await??;
         let mut swept = Swept::default();
         let mut walk = Walk::new(&self.0);
         loop {
@@ -96,6 +100,23 @@ impl Files {
     }
 }
 
+/// Says whose files these are, in a file of its own.
+const MARK: &str = ".longshore-store";
+
+/// Checks that the root belongs to this store; marks one that nobody has marked.
+fn belongs_to(inner: &Inner, store: &str) -> Result<(), FilesError> {
+    let mark = inner.root.join(MARK);
+    let failed = |error: std::io::Error| FilesError::io("marking the folder", &error);
+    match std::fs::read_to_string(&mark) {
+        Ok(marked) if marked.trim() == store => Ok(()),
+        Ok(_) => Err(FilesError::AnotherStore),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            std::fs::write(&mark, format!("{store}\n")).map_err(failed)
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
 async fn look_up(control: &Control, id: &str) -> Result<Option<Job>, FilesError> {
     let Ok(id) = JobId::parse(id) else { return Ok(None) };
     match control.job(&id).await {
@@ -146,6 +167,11 @@ pub async fn sweep_every(files: Files, control: Control, every: Duration, stop: 
                     );
                 }
                 Ok(_) => {}
+                Err(FilesError::AnotherStore) => {
+                    tracing::warn!(
+                        "produced files are not swept: their folder belongs to another store; give this one a folder of its own (files)"
+                    );
+                }
                 Err(error) => {
                     tracing::warn!(%error, "the sweep of produced files failed; it is tried again later");
                 }

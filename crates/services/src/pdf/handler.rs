@@ -6,6 +6,7 @@ use super::error::PdfServiceError;
 use super::request::PdfRequest;
 use super::result::{PdfResult, Rendered};
 use super::service::PdfService;
+use crate::FilesError;
 use crate::files::FileRecord;
 
 /// A document that took too long once may have met a busy machine; twice, it is the document.
@@ -48,19 +49,20 @@ impl PdfService {
         progress.at(90, "file being saved").await;
         let folder = Format::of(&rendered).folder();
         let bytes = rendered.bytes.clone();
-        let saving =
-            self.0.files.save(folder, &attempt.job_id, &rendered.filename, rendered.content_type, bytes);
+        let told = cancel.clone();
+        let wanted = move || !told.is_cancelled();
+        let name = &rendered.filename;
+        let saving = self.0.files.save(folder, &attempt.job_id, name, rendered.content_type, bytes, wanted);
         // A save that nobody waits for takes its file away again.
         let record = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(PdfServiceError::Stopped),
-            saved = saving => saved?,
+            saved = saving => match saved {
+                Err(FilesError::Unwanted) => return Err(PdfServiceError::Stopped),
+                saved => saved?,
+            },
             () = deadline.wait() => return Err(PdfServiceError::TimedOut(time_max)),
         };
-        if cancel.is_cancelled() {
-            self.0.files.delete(&record.path).await?;
-            return Err(PdfServiceError::Stopped);
-        }
         Ok(result(record, rendered))
     }
 }

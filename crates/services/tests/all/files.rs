@@ -9,7 +9,7 @@ use crate::support::Room;
 
 async fn saved(room: &Room, text: &'static str) -> String {
     let bytes = Bytes::from_static(text.as_bytes());
-    room.files.save(GENERATED_PDFS, "job-1", "a.pdf", "application/pdf", bytes).await.unwrap().path
+    room.files.save(GENERATED_PDFS, "job-1", "a.pdf", "application/pdf", bytes, || true).await.unwrap().path
 }
 
 async fn text(room: &Room, path: &str, range: Option<std::ops::Range<u64>>) -> Result<String, FilesError> {
@@ -69,11 +69,11 @@ async fn only_paths_of_produced_files_are_read_or_deleted() {
     }
     assert_eq!(text(&room, &format!("{folder}/b.pdf"), None).await, Err(FilesError::NotFound));
     for (job, name) in [("job", "../a"), ("job", ""), ("job", ".a"), ("", "a")] {
-        let refused = room.files.save(GENERATED_PDFS, job, name, "x", Bytes::new()).await;
+        let refused = room.files.save(GENERATED_PDFS, job, name, "x", Bytes::new(), || true).await;
         assert!(matches!(refused, Err(FilesError::BadPath(_))), "{job} {name}");
     }
     assert!(matches!(
-        room.files.save("other", "j", "a", "x", Bytes::new()).await,
+        room.files.save("other", "j", "a", "x", Bytes::new(), || true).await,
         Err(FilesError::BadPath(_))
     ));
 }
@@ -95,7 +95,7 @@ async fn ids_that_look_like_paths_stay_one_folder() {
     let room = Room::new();
     let record = room
         .files
-        .save(GENERATED_PDFS, "../../up", "a.pdf", "application/pdf", Bytes::from_static(b"x"))
+        .save(GENERATED_PDFS, "../../up", "a.pdf", "application/pdf", Bytes::from_static(b"x"), || true)
         .await;
     let path = record.unwrap().path;
     assert!(path.ends_with("/%2E.%2F..%2Fup/a.pdf"), "{path}");
@@ -108,4 +108,18 @@ fn a_root_that_cannot_be_used_is_told_at_once() {
     assert_eq!(refused, FilesError::Unsupported("s3".to_owned()));
     assert!(matches!(Files::open("/proc/version/x", Door::system()), Err(FilesError::Root(_))));
     assert!(matches!(Files::open("", Door::system()), Err(FilesError::Root(_))));
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_wanted_any_more_replaces_nothing() {
+    let room = Room::new();
+    let save = async |text: &'static str, wanted: fn() -> bool| {
+        let bytes = Bytes::from_static(text.as_bytes());
+        room.files.save(GENERATED_PDFS, "job-1", "a.pdf", "application/pdf", bytes, wanted).await
+    };
+    let first = save("first", || true).await.unwrap();
+    assert!(matches!(save("second", || false).await, Err(FilesError::Unwanted)));
+    let whole = room.dir.path().join("files").join(&first.path);
+    let left: Vec<_> = std::fs::read_dir(whole.parent().unwrap()).unwrap().collect();
+    assert_eq!((std::fs::read(&whole).unwrap(), left.len()), (b"first".to_vec(), 1));
 }

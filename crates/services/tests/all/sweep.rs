@@ -7,7 +7,9 @@ use longshore_core::{DurationText, JobId, JobSpec, Options, State};
 use longshore_memory::MemoryStore;
 use longshore_runtime::testing::TestKit;
 use longshore_runtime::{Args, Attempt, IntoSeconds, Job, Outcome, Stop};
-use longshore_services::{FileRecord, Files, GENERATED_HTML, GENERATED_PDFS, PdfRequest, Swept, sweep_every};
+use longshore_services::{
+    FileRecord, Files, FilesError, GENERATED_HTML, GENERATED_PDFS, PdfRequest, Swept, sweep_every,
+};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
@@ -45,6 +47,7 @@ impl Yard {
                     "a.pdf",
                     "application/pdf",
                     Bytes::from_static(b"%PDF-"),
+                    || true,
                 );
                 let record: FileRecord = saved.await?;
                 if job.fails { Err(Outcome::fail("on purpose")) } else { Ok(record) }
@@ -107,7 +110,7 @@ async fn files_go_when_nobody_can_ask_for_them() {
     yard.produce("kept", false).await;
     yard.produce("failed", true).await;
     yard.files
-        .save(GENERATED_HTML, "unknown", "a.html", "text/html", Bytes::from_static(b"four"))
+        .save(GENERATED_HTML, "unknown", "a.html", "text/html", Bytes::from_static(b"four"), || true)
         .await
         .unwrap();
     std::fs::create_dir_all(yard.dir.path().join("generated_pdfs/2020/01/02/empty")).unwrap();
@@ -133,7 +136,7 @@ async fn leftovers_beside_the_result_go_and_links_are_left_alone() {
     let yard = Yard::new();
     yard.produce("kept", false).await;
     yard.files
-        .save(GENERATED_PDFS, "kept", "earlier.pdf", "application/pdf", Bytes::from_static(b"x"))
+        .save(GENERATED_PDFS, "kept", "earlier.pdf", "application/pdf", Bytes::from_static(b"x"), || true)
         .await
         .unwrap();
     let outside = TempDir::new().unwrap();
@@ -178,4 +181,14 @@ async fn sweeps_come_again_until_they_are_stopped() {
 #[test]
 fn a_request_is_a_job_of_the_service() {
     assert_eq!((PdfRequest::KIND, PdfRequest::QUEUE), ("pdf.render", "pdf"));
+}
+
+#[tokio::test]
+async fn the_files_of_another_store_are_left_alone() {
+    let yard = Yard::new();
+    yard.produce("kept", false).await;
+    yard.files.sweep(&yard.kit.control()).await.unwrap();
+    let other = Yard::new();
+    let refused = yard.files.sweep(&other.kit.control()).await;
+    assert!(matches!(refused, Err(FilesError::AnotherStore)), "{refused:?}");
 }

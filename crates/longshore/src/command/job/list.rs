@@ -1,6 +1,7 @@
 use clap::Args;
 use longshore_core::limits::PAGE_JOBS_MAX;
 use longshore_core::{Cursor, Invalid, Job, JobFilter, Page, QueueName, State};
+use serde::Serialize;
 
 use crate::context::Context;
 use crate::out;
@@ -49,7 +50,7 @@ impl List {
         let found = context.open()?.control().list(self.filter(), page).await?;
         let next = found.next.map(|cursor| format!("{:x}", cursor.0));
         if json {
-            return out::json(&serde_json::json!({ "jobs": found.jobs, "next_cursor": next }));
+            return out::json(&Listing { jobs: &found.jobs, next_cursor: next });
         }
         let mut table = Table::new(["ID", "QUEUE", "KIND", "STATE", "ATTEMPT", "PROGRESS", "CREATED"]);
         found.jobs.iter().for_each(|job| table.row(cells(job)));
@@ -68,6 +69,13 @@ impl List {
         filter.tags.extend(self.tags);
         filter
     }
+}
+
+/// The listing for programs. Args and results are passed on byte for byte, whatever they hold.
+#[derive(Serialize)]
+struct Listing<'a> {
+    jobs: &'a [Job],
+    next_cursor: Option<String>,
 }
 
 fn cells(job: &Job) -> [String; 7] {

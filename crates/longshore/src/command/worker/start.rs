@@ -3,11 +3,12 @@ use clap::Args;
 use longshore_core::{EventName, QueueName, WorkerId};
 use longshore_runtime::{Stop, Subscription, WorkerConfig};
 use longshore_server::{Api, serve_probes};
+use longshore_services::sweep_every;
 
 use crate::command::serve::start_logs;
 use crate::config::Flag;
 use crate::context::Context;
-use crate::system::listen;
+use crate::system::{SWEEP_EVERY, listen};
 use crate::worker::Services;
 use crate::{descriptors, out, retention, signals};
 
@@ -71,7 +72,8 @@ impl Start {
             settings.retention,
             stop.clone(),
         );
-        let kept = tokio::spawn(kept);
+        let swept = sweep_every(services.files.clone(), engine.control(), SWEEP_EVERY, stop.clone());
+        let kept = tokio::spawn(async move { tokio::join!(kept, swept) });
         let api = Api::new(engine.clone(), None, Some(services.pdf.clone()), &[], settings.api());
         let probes = probed.map(|listener| tokio::spawn(serve_probes(listener, api, stop.clone())));
         let ended = worker.run_until(stop.clone()).await.context("the worker");
