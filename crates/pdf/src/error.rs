@@ -46,13 +46,17 @@ pub enum LimitName {
     CssBytes,
     /// Bytes of all images and fonts that the document uses, together.
     AssetBytes,
-    /// Bytes of the document after parsing, style sheets included.
+    /// Pixels of one picture.
+    PicturePixels,
+    /// Pixels of all pictures.
+    AllPixels,
+    /// Bytes of the document after parsing, style sheets included, or of its SVG with references followed.
     ExpandedBytes,
-    /// Elements inside one another, or brackets of a style sheet.
+    /// Elements inside one another, brackets of a style sheet, or references in SVG.
     Nesting,
-    /// Elements in all.
+    /// Elements in all, or those of all SVG with references followed.
     Elements,
-    /// References to custom properties in the style sheets.
+    /// References to custom properties in the style sheets, or selectors repeated by nesting.
     CssReferences,
     /// Pages of the PDF.
     Pages,
@@ -67,6 +71,8 @@ impl LimitName {
             Self::InputBytes => "input_bytes",
             Self::CssBytes => "css_bytes",
             Self::AssetBytes => "asset_bytes",
+            Self::PicturePixels => "picture_pixels",
+            Self::AllPixels => "all_pixels",
             Self::ExpandedBytes => "expanded_bytes",
             Self::Nesting => "nesting",
             Self::Elements => "elements",

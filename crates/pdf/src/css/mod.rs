@@ -6,10 +6,14 @@
 
 mod bounds;
 mod family;
+mod generated;
 mod margin;
+mod repeat;
 mod scan;
 mod sheet;
 
 pub(crate) use bounds::{check, check_references};
 pub(crate) use family::Families;
-pub(crate) use sheet::{Sheet, rewrite};
+pub(crate) use generated::Generated;
+pub(crate) use repeat::repeats;
+pub(crate) use sheet::{Sheet, Shown, Whole, rewrite};

@@ -1,30 +1,92 @@
 use super::family::Families;
+use super::generated::{Generated, weigh};
 use super::margin;
+use super::repeat::is_repeated;
 use super::scan::{Kind, Token, scan};
 use crate::error::PdfError;
 
 /// What a style sheet may ask of the document around it.
 pub(crate) trait Sheet {
     /// The name under which the engine knows the picture, or nothing if there is none to show.
-    fn picture(&mut self, address: &str) -> Result<Option<String>, PdfError>;
+    fn picture(&mut self, address: &str, shown: Shown) -> Result<Option<String>, PdfError>;
+    /// How many elements the selectors of a rule fit at most.
+    fn fitting(&self, selectors: &str) -> usize;
+    /// Counts what a declaration adds to each of so many elements.
+    fn generate(&mut self, generated: &Generated, elements: usize) -> Result<(), PdfError>;
     /// Takes the font of an `@font-face` rule, if it is among the assets.
     fn font(&mut self, address: &str) -> Result<(), PdfError>;
     /// The finished text of an imported sheet, or nothing if it is not there or already used.
     fn import(&mut self, address: &str) -> Result<Option<String>, PdfError>;
 }
 
-/// Rewrites a sheet, or the declarations of a `style` attribute.
-pub(crate) fn rewrite(css: &str, families: &Families, sheet: &mut dyn Sheet) -> Result<String, PdfError> {
-    let out = String::with_capacity(css.len());
-    let mut rewriter = Rewriter { tokens: scan(css), at: 0, out, in_margin_box: false, families, sheet };
+/// How often a picture of a sheet may be drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shown {
+    /// By how many elements at most.
+    pub(crate) elements: usize,
+    /// Whether it may be repeated within one element.
+    pub(crate) repeated: bool,
+}
+
+/// What is to be rewritten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whole {
+    /// A style sheet, or a part of one: the rules of all sheets follow one another in one text.
+    Sheet,
+    /// The declarations of a `style` attribute.
+    Attribute,
+}
+
+/// Rewrites a sheet or an attribute.
+pub(crate) fn rewrite(
+    css: &str,
+    whole: Whole,
+    families: &Families,
+    sheet: &mut dyn Sheet,
+) -> Result<String, PdfError> {
+    let tokens = scan(css);
+    let mut rewriter = Rewriter {
+        at: 0,
+        begun: 0,
+        uses: Vec::new(),
+        outside: if whole == Whole::Attribute { 1 } else { sheet.fitting("*") },
+        nested: is_well_nested(&tokens),
+        tokens,
+        out: String::with_capacity(css.len()),
+        in_margin_box: false,
+        families,
+        sheet,
+    };
     rewriter.run()?;
     // Inside a `style` element the engine's parser ends at the first `</style`, even in a quoted text.
     Ok(rewriter.out.replace("</", "<\\/"))
 }
 
+/// Whether each bracket is closed by its own kind, so that a block ends where it seems to end.
+fn is_well_nested(tokens: &[Token<'_>]) -> bool {
+    let mut open = Vec::new();
+    for token in tokens.iter().filter(|token| token.kind == Kind::Mark) {
+        match token.text {
+            "(" => open.push(")"),
+            "[" => open.push("]"),
+            "{" => open.push("}"),
+            ")" | "]" | "}" if open.pop() != Some(token.text) => return false,
+            _ => {}
+        }
+    }
+    open.is_empty()
+}
+
 struct Rewriter<'a> {
     tokens: Vec<Token<'a>>,
     at: usize,
+    /// Where the rule or declaration begins that is being read.
+    begun: usize,
+    /// For each open block the number of elements that its rule may fit.
+    uses: Vec<usize>,
+    /// The same for what stands outside of all blocks.
+    outside: usize,
+    nested: bool,
     out: String,
     in_margin_box: bool,
     families: &'a Families,
@@ -45,11 +107,56 @@ impl<'a> Rewriter<'a> {
                 _ => self.out.push_str(token.text),
             }
             self.in_margin_box &= !token.is_mark('}');
+            self.note_blocks(token)?;
             if !token.is_blank() {
                 declares = ['{', '}', ';'].iter().any(|&mark| token.is_mark(mark)) || token.kind == Kind::At;
             }
         }
+        self.note_declaration(self.tokens.len())
+    }
+
+    fn note_blocks(&mut self, token: Token<'a>) -> Result<(), PdfError> {
+        if token.is_mark(';') || token.is_mark('}') {
+            self.note_declaration(self.at - 1)?;
+        }
+        if token.is_mark('{') {
+            let prelude = &self.tokens[self.begun..self.at - 1];
+            let is_at_rule =
+                prelude.iter().find(|token| !token.is_blank()).is_some_and(|token| token.kind == Kind::At);
+            let uses = if is_at_rule {
+                self.uses.last().copied().unwrap_or(1)
+            } else {
+                let selectors =
+                    prelude.iter().filter(|token| token.kind != Kind::Comment).map(|token| token.text);
+                self.sheet.fitting(&selectors.collect::<String>())
+            };
+            self.uses.push(uses);
+        } else if token.is_mark('}') {
+            self.uses.pop();
+        }
+        if ['{', '}', ';'].iter().any(|&mark| token.is_mark(mark)) {
+            self.begun = self.at;
+        }
         Ok(())
+    }
+
+    fn note_declaration(&mut self, end: usize) -> Result<(), PdfError> {
+        let generated = weigh(&self.tokens[self.begun.min(end)..end]);
+        if generated == Generated::default() {
+            return Ok(());
+        }
+        let elements = self.elements(generated.custom);
+        self.sheet.generate(&generated, elements)
+    }
+
+    /// How many elements the rule around this place fits at most.
+    fn elements(&self, custom: bool) -> usize {
+        match self.uses.last() {
+            // What a custom property holds may be used by any rule.
+            _ if custom || !self.nested => self.sheet.fitting("*"),
+            Some(&uses) => uses,
+            None => self.outside,
+        }
     }
 
     fn at_rule(&mut self, token: Token<'a>) -> Result<(), PdfError> {
@@ -81,6 +188,7 @@ impl<'a> Rewriter<'a> {
                     self.take_until(&['{']);
                     self.out.extend([" { ", placement]);
                     self.in_margin_box = true;
+                    self.uses.push(1);
                 }
             }
         }
@@ -119,7 +227,17 @@ impl<'a> Rewriter<'a> {
     }
 
     fn address(&mut self, address: &str) -> Result<(), PdfError> {
-        let name = self.sheet.picture(address)?;
+        // Paint of the same document, as in the `fill` of an SVG shape.
+        if let Some(id) = address.strip_prefix('#').filter(|id| !id.contains(['"', '\\', '\n'])) {
+            self.out.extend(["url(\"#", id, "\")"]);
+            return Ok(());
+        }
+        let declaration = &self.tokens[self.begun..];
+        let property = declaration.iter().find(|token| !token.is_blank());
+        let custom = property.is_some_and(|token| token.text.starts_with("--"));
+        let elements = self.elements(custom);
+        let shown = Shown { elements, repeated: is_repeated(declaration) };
+        let name = self.sheet.picture(address, shown)?;
         self.out.extend(["url(\"", name.as_deref().unwrap_or("about:blank"), "\")"]);
         Ok(())
     }
@@ -157,6 +275,7 @@ impl<'a> Rewriter<'a> {
         let length = rest.iter().position(|token| ends.iter().any(|&end| token.is_mark(end)));
         let taken = rest[..length.map_or(rest.len(), |length| length + 1)].to_vec();
         self.at += taken.len();
+        self.begun = self.at;
         taken
     }
 }
@@ -169,8 +288,14 @@ mod tests {
     struct Named;
 
     impl Sheet for Named {
-        fn picture(&mut self, address: &str) -> Result<Option<String>, PdfError> {
-            Ok((address == "a.png").then(|| "picture-0".into()))
+        fn picture(&mut self, address: &str, shown: Shown) -> Result<Option<String>, PdfError> {
+            Ok((address == "a.png").then(|| format!("picture-{}", shown.elements)))
+        }
+        fn fitting(&self, selectors: &str) -> usize {
+            selectors.trim().len()
+        }
+        fn generate(&mut self, _: &Generated, _: usize) -> Result<(), PdfError> {
+            Ok(())
         }
         fn font(&mut self, _: &str) -> Result<(), PdfError> {
             Ok(())
@@ -181,12 +306,14 @@ mod tests {
     }
 
     fn rewritten(css: &str) -> String {
-        rewrite(css, &Families::new(&Fonts::bundled()), &mut Named).expect("nothing is limited here")
+        rewrite(css, Whole::Sheet, &Families::new(&Fonts::bundled()), &mut Named)
+            .expect("nothing is limited here")
     }
 
     #[test]
     fn addresses_are_answered_and_never_left() {
-        assert_eq!(rewritten("a{background:url(a.png)}"), "a{background:url(\"picture-0\")}");
+        assert_eq!(rewritten("a{background:url(a.png)}"), "a{background:url(\"picture-1\")}");
+        assert_eq!(rewritten("a{fill:url(#b)}"), "a{fill:url(\"#b\")}");
         assert_eq!(rewritten("a{background:url('http://x/')}"), "a{background:url(\"about:blank\")}");
         assert_eq!(rewritten("@import 'b.css' print;@import url(file:///etc/passwd);p{}"), "b{}p{}");
         assert_eq!(rewritten("@font-face{font-family:X;src:url(http://x/)}p{}"), "p{}");
@@ -215,6 +342,22 @@ mod tests {
             placed.contains("height: 100vh; text-align: right; content: 'a'; ; justify-content: flex-start}")
         );
         assert!(placed.ends_with("margin: 1cm }"));
+    }
+
+    #[test]
+    fn a_picture_knows_the_rule_that_uses_it() {
+        for (css, uses) in [
+            ("background:url(a.png)", 1),
+            ("ab{x:(});background:url(a.png)}", 1),
+            ("@import 'x';@font-face{a:b}abc{x:y;background:url(a.png)}", 3),
+            ("@media print{ab /* x */ {color:red}abcd{background:url(a.png)}}", 4),
+            ("ab{abc{x:y}background:url(a.png)}", 2),
+            ("@page{@top-left{content:url(a.png)}}", 1),
+            ("@page{@top-left{x:y}margin:0}abc{background:url(a.png)}", 3),
+            ("abcd{--x:url(a.png)}", 1),
+        ] {
+            assert!(rewritten(css).contains(&format!("\"picture-{uses}\"")), "{css}");
+        }
     }
 
     #[test]

@@ -27,6 +27,9 @@ const FILES: [&[u8]; 7] = [
     include_bytes!("../../fonts/DejaVuSansMono-Bold.ttf"),
 ];
 
+/// More than there are in Unicode.
+const CHARACTERS: usize = 0x11_0000;
+
 static BUNDLED: LazyLock<Fonts> = LazyLock::new(|| {
     let mut fonts =
         Fonts { faces: Vec::new(), families: Vec::new(), known: BTreeSet::new(), covered: Arc::default() };
@@ -67,7 +70,9 @@ impl Fonts {
         ligatures::drop_optional(Arc::<Vec<u8>>::make_mut(&mut face));
         let font = FontRef::from_index(&face, 0).map_err(|broken| PdfError::Font(broken.to_string()))?;
         let family = family_name(&font)?;
-        Arc::make_mut(&mut self.covered).extend(font.charmap().mappings().map(|(char, _)| char));
+        // A table may name the same characters again and again.
+        let characters = font.charmap().mappings().take(CHARACTERS).map(|(char, _)| char);
+        Arc::make_mut(&mut self.covered).extend(characters);
         if self.known.insert(family.to_lowercase()) {
             self.families.push(family.clone());
         }

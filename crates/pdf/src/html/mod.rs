@@ -9,4 +9,4 @@ mod write;
 
 pub(crate) use parse::parse;
 pub(crate) use tree::{Kind, NodeId, Tree};
-pub(crate) use write::{write_document, write_xml};
+pub(crate) use write::{write_as_engine, write_document, write_xml};

@@ -74,9 +74,9 @@ impl Tree {
         }
     }
 
-    pub(crate) fn is_svg_root(&self, id: NodeId) -> bool {
-        matches!(&self.nodes[id].kind, Kind::Element { name, .. }
-            if name.ns == ns!(svg) && &*name.local == "svg")
+    /// Whether this is an `svg`, of whatever name space: the engine goes by the name alone.
+    pub(crate) fn is_svg(&self, id: NodeId) -> bool {
+        matches!(&self.nodes[id].kind, Kind::Element { name, .. } if &*name.local == "svg")
     }
 
     pub(crate) fn attr(&self, id: NodeId, wanted: &str) -> Option<&str> {

@@ -13,7 +13,7 @@ const RAW_TEXT: [&str; 6] = ["style", "script", "xmp", "iframe", "noembed", "nof
 ///
 /// The doctype matters: without it the engine's parser talks about an error on standard output.
 pub(crate) fn write_document(tree: &Tree, allowed: usize) -> Result<String, PdfError> {
-    let mut writer = Writer { out: String::from("<!DOCTYPE html>"), allowed };
+    let mut writer = Writer { out: String::from("<!DOCTYPE html>"), allowed, bare: false };
     for &child in &tree.nodes[Tree::ROOT].children {
         writer.node(tree, child)?;
     }
@@ -22,14 +22,25 @@ pub(crate) fn write_document(tree: &Tree, allowed: usize) -> Result<String, PdfE
 
 /// Writes one element as XML, for an `svg` that is to be read on its own.
 pub(crate) fn write_xml(tree: &Tree, root: NodeId, allowed: usize) -> Result<String, PdfError> {
-    let mut writer = Writer { out: String::new(), allowed };
+    let mut writer = Writer { out: String::new(), allowed, bare: false };
     writer.node(tree, root)?;
+    Ok(writer.out)
+}
+
+/// Writes an `svg` as the engine writes it before it reads it: without prefixes, and texts without escaping.
+pub(crate) fn write_as_engine(tree: &Tree, root: NodeId, allowed: usize) -> Result<String, PdfError> {
+    let mut writer = Writer { out: String::new(), allowed, bare: true };
+    writer.node(tree, root)?;
+    if !writer.out.contains("xmlns") {
+        return Ok(writer.out.replace("<svg", "<svg xmlns=\"http://www.w3.org/2000/svg\""));
+    }
     Ok(writer.out)
 }
 
 struct Writer {
     out: String,
     allowed: usize,
+    bare: bool,
 }
 
 impl Writer {
@@ -67,7 +78,9 @@ impl Writer {
 
     fn attribute(&mut self, name: &QualName, value: &str) {
         self.out.push(' ');
-        if name.ns == ns!(xml) {
+        if self.bare {
+            // The local name is all that the engine writes.
+        } else if name.ns == ns!(xml) {
             self.out.push_str("xml:");
         } else if name.ns == ns!(xlink) {
             self.out.push_str("xlink:");
@@ -83,7 +96,7 @@ impl Writer {
     fn text(&mut self, tree: &Tree, parent: Option<NodeId>, text: &str) {
         let raw =
             parent.and_then(|parent| tree.html_name(parent)).is_some_and(|name| RAW_TEXT.contains(&&**name));
-        if raw {
+        if raw || self.bare {
             self.out.push_str(text);
         } else {
             escape(&mut self.out, text);

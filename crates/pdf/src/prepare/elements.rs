@@ -5,6 +5,7 @@ use html5ever::{LocalName, QualName, ns};
 use super::About;
 use super::resources::{Picture, Resources};
 use super::svg;
+use super::uses::Uses;
 use crate::error::PdfError;
 use crate::html::{Kind, NodeId, Tree};
 use crate::warnings::quote;
@@ -12,6 +13,7 @@ use crate::warnings::quote;
 /// Brings every element into the form that the engine can use, and reads what the document tells about itself.
 pub(super) fn prepare(tree: &mut Tree, resources: &mut Resources<'_>) -> Result<About, PdfError> {
     let nodes = tree.walk(Tree::ROOT);
+    resources.uses = Uses::of(tree);
     let anchors: BTreeSet<String> =
         nodes.iter().filter_map(|&id| tree.attr(id, "id")).map(str::to_owned).collect();
     let mut about = About::default();
@@ -21,7 +23,11 @@ pub(super) fn prepare(tree: &mut Tree, resources: &mut Resources<'_>) -> Result<
             let style = resources.attribute(&style)?;
             tree.set_attr(id, "style", &style);
         }
-        if tree.is_svg_root(id) {
+        if is_of_math(tree, id) {
+            tree.nodes[id].kind = Kind::Nothing;
+            continue;
+        }
+        if tree.is_svg(id) {
             svg::settle_inline(tree, id, resources)?;
             continue;
         }
@@ -53,6 +59,12 @@ pub(super) fn prepare(tree: &mut Tree, resources: &mut Resources<'_>) -> Result<
         tree.append(head, last);
     }
     Ok(about)
+}
+
+/// Whether this only looks like an `svg` or `style`: inside `math` it is neither, except for the engine.
+fn is_of_math(tree: &Tree, id: NodeId) -> bool {
+    matches!(&tree.nodes[id].kind, Kind::Element { name, .. }
+        if name.ns == ns!(mathml) && matches!(&*name.local, "svg" | "style" | "img" | "link" | "input" | "textarea"))
 }
 
 fn style_element(tree: &mut Tree, css: String, resources: &mut Resources<'_>) -> Result<NodeId, PdfError> {
@@ -129,12 +141,10 @@ fn image(tree: &mut Tree, id: NodeId, resources: &mut Resources<'_>) -> Result<(
     match resources.find_picture(&address)? {
         Some(Picture::Raster(name, size)) => {
             tree.set_attr(id, "src", &name);
-            if let Some((width, height)) = size {
-                give_size(tree, id, width, height);
-            }
+            give_size(tree, id, size.0, size.1);
         }
         Some(Picture::Vector(_, text)) => {
-            let source = svg::settle_file(tree, id, &text, resources);
+            let source = svg::settle_file(tree, id, &text, resources)?;
             tree.nodes[id].kind = source.map_or(Kind::Nothing, Kind::Raw);
         }
         None => {

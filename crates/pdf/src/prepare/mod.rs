@@ -1,9 +1,13 @@
 //! From the caller's document to what the engine gets: one text, one bundle, and the warnings.
 
 mod elements;
+mod generated;
 mod glyphs;
+mod last;
+mod raster;
 mod resources;
 mod svg;
+mod uses;
 
 use fulgur::AssetBundle;
 
@@ -41,6 +45,7 @@ pub(crate) fn prepare(document: &Document, fonts: &Fonts, limits: &Limits) -> Re
     let about = elements::prepare(&mut tree, &mut resources)?;
     glyphs::check(&tree, &mut resources);
     let html = html::write_document(&tree, limits.expanded_bytes)?;
+    last::check(&html, resources.single, limits)?;
     let (bundle, warnings) = resources.finish();
     Ok(Prepared { html, bundle, about, warnings })
 }

@@ -1,16 +1,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use longshore_pdf::{Assets, Document, LimitName, Limits, PdfError, Rendered, Stop};
+use longshore_pdf::{Assets, Document, LimitName, Limits, PdfError, Stop};
 
-use crate::support::{PIXEL, render, try_render};
-
-fn broken(result: Result<Rendered, PdfError>) -> (LimitName, u64, u64) {
-    match result {
-        Err(PdfError::Limit { limit, allowed, found }) => (limit, allowed, found),
-        other => panic!("expected a limit, got {other:?}"),
-    }
-}
+use crate::support::{PIXEL, broken, render, try_render};
 
 #[test]
 fn the_deepest_allowed_document_fits_the_stack() {
@@ -61,6 +54,58 @@ fn a_sheet_cannot_end_the_process() {
     let chain = "p{--a:var(--b)}".repeat(50_001);
     let long = Document::new("x").with_css("a.css", chain);
     assert_eq!(broken(try_render(long, Limits::default())), (LimitName::CssReferences, 50_000, 50_001));
+}
+
+#[test]
+fn selectors_inside_selectors_cannot_go_on_for_ever() {
+    for open in ["a,b{", "& &{", ":is(&,&){"] {
+        let css = open.repeat(100) + "color:red" + &"}".repeat(100);
+        let (limit, ..) = broken(try_render(Document::new("<p>x").with_css("a.css", css), Limits::default()));
+        assert_eq!(limit, LimitName::CssReferences, "{open}");
+    }
+    let usual = "ul, ol { li, p { &:hover, & > a { color: red } @media print { b, i { color: blue } } } }";
+    assert_eq!(render(Document::new("<p>x").with_css("a.css", usual)).pages, 1);
+}
+
+#[test]
+fn a_rule_for_all_elements_cannot_take_the_memory() {
+    let document = |css: String| {
+        let body = format!("<a title='{}' href=x>", "t".repeat(10_000)) + &"<p>x".repeat(2000);
+        try_render(Document::new(body).with_css("a.css", css), Limits::default())
+    };
+    let long = "y".repeat(50_000);
+    for css in [
+        format!("p::before {{ content: '{long}' }}"),
+        format!("*::before {{ c\\6fntent: '{long}'"),
+        "p::before { content: attr(title) }".to_owned(),
+        format!("p {{ --a: '{long}' }} p::before {{ content: var(--a) }}"),
+        format!("p::before {{ content: var(--a) }} p {{ --a: '{long}' }}"),
+        "p { --a: 'yyyy'; --b: var(--a) var(--a) var(--a); --c: var(--b) var(--b) } p::after { content: "
+            .to_owned()
+            + &"var(--c) ".repeat(200),
+    ] {
+        assert_eq!(broken(document(css)).0, LimitName::InputBytes);
+    }
+    for (property, layer) in [("background", "linear-gradient(red, blue)"), ("box-shadow", "1px 1px red")] {
+        let css = format!("p {{ {property}: {} }}", [layer; 1000].join(","));
+        assert_eq!(broken(document(css)).0, LimitName::Elements, "{property}");
+    }
+    let usual = "p::before { content: '\\2022  ' attr(class) ' ' var(--label) } :root { --label: 'Label'; --s: var(--a) var(--b) }
+                 p { background: linear-gradient(red, blue), white; box-shadow: 0 0 1px red, 0 0 2px red } a::after { content: attr(href) }";
+    assert!(document(usual.to_owned()).is_ok());
+}
+
+#[test]
+fn sheets_that_only_the_engine_sees_are_checked_too() {
+    let deep = "calc(".repeat(200_000);
+    for html in [
+        format!("<svg><style>p{{width:{deep}</style></svg><p>x"),
+        format!("<math><style>p{{width:{deep}</style></math><p>x"),
+        format!("<svg><desc><style>p{{width:{deep}</style></desc></svg><p>x"),
+    ] {
+        let result = try_render(Document::new(html), Limits::default());
+        assert!(matches!(result, Ok(_) | Err(PdfError::Limit { .. })), "{result:?}");
+    }
 }
 
 #[test]

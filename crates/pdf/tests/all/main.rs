@@ -3,6 +3,7 @@
 mod documents;
 mod isolation;
 mod limits;
+mod pictures;
 mod sample;
 mod shortcomings;
 mod support;

@@ -1,7 +1,7 @@
 use std::io::Write;
 
 use fulgur::inspect::{InspectResult, inspect};
-use longshore_pdf::{Document, Limits, PdfError, Rendered, Renderer, STACK_BYTES};
+use longshore_pdf::{Document, LimitName, Limits, PdfError, Rendered, Renderer, STACK_BYTES};
 
 /// Renders on a thread with the stack that the crate promises to suffice.
 pub(crate) fn try_render(document: Document, limits: Limits) -> Result<Rendered, PdfError> {
@@ -11,6 +11,14 @@ pub(crate) fn try_render(document: Document, limits: Limits) -> Result<Rendered,
         .expect("a thread can be started")
         .join()
         .expect("the renderer never panics")
+}
+
+/// The limit that ended a render, what it allows and what was found.
+pub(crate) fn broken(result: Result<Rendered, PdfError>) -> (LimitName, u64, u64) {
+    match result {
+        Err(PdfError::Limit { limit, allowed, found }) => (limit, allowed, found),
+        other => panic!("expected a limit, got {other:?}"),
+    }
 }
 
 pub(crate) fn render(document: Document) -> Rendered {
