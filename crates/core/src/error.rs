@@ -2,7 +2,7 @@ use thiserror::Error;
 
 /// An input that was refused before anything changed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{field}: expected {expected}, got {got}")]
+#[error("{}{}expected {expected}, got {got}", field, if field.is_empty() { "" } else { ": " })]
 pub struct Invalid {
     /// The field, as its writer spells it (`jobs[3].delay`).
     pub field: String,

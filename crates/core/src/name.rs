@@ -274,6 +274,18 @@ impl Serialize for Priority {
     }
 }
 
+impl FromStr for Priority {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let named = NAMED_PRIORITIES.iter().find(|(known, _)| *known == text);
+        let number = named.map(|(_, value)| *value).or_else(|| text.parse().ok());
+        number.and_then(|value| Self::new(value).ok()).ok_or_else(|| {
+            let expected = "a finite number, lower runs first, or one of high, normal, low";
+            Invalid::new("priority", expected, format!("{text:?}")).code("invalid_priority")
+        })
+    }
+}
+
 /// Names for the priorities that people say most.
 const NAMED_PRIORITIES: [(&str, f64); 3] = [("high", 1.0), ("normal", 5.0), ("low", 9.0)];
 

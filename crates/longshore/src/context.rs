@@ -22,6 +22,19 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// Opens the configured store, which has to be there: whoever only looks makes none.
+    pub(crate) fn open_existing(&self) -> anyhow::Result<Opened> {
+        let url = &self.settings.store;
+        let config = longshore_sqlite::SqliteConfig::from_url(url).ok();
+        if let Some(path) = config.map(|config| config.path).filter(|path| !path.exists()) {
+            let path = path.display();
+            anyhow::bail!(
+                "there is no store at {path}. Name another with --store, or make one: longshore store migrate"
+            );
+        }
+        self.open()
+    }
+
     /// Opens the configured store and an engine on it.
     pub(crate) fn open(&self) -> anyhow::Result<Opened> {
         let door = Door::system();

@@ -4,6 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use longshore_core::{Invalid, StoreError};
+use longshore_services::PdfServiceError;
 
 use crate::config::Mistakes;
 use crate::out;
@@ -50,5 +51,6 @@ fn is_wrong_usage(error: &anyhow::Error) -> bool {
             || cause.is::<Mistakes>()
             || cause.is::<Invalid>()
             || matches!(cause.downcast_ref(), Some(StoreError::Invalid(_)))
+            || matches!(cause.downcast_ref(), Some(PdfServiceError::Invalid(_)))
     })
 }

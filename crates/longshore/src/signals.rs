@@ -1,18 +1,38 @@
 //! The operating system's requests to stop, as the two steps of a [`Stop`].
 
+use std::time::Duration;
+
+use anyhow::Context as _;
+use longshore_clock::Clock;
 use longshore_runtime::Stop;
 
-/// The first SIGINT or SIGTERM drains, the second cuts.
-pub(crate) fn steer(stop: &Stop) {
-    let (stop, mut requests) = (stop.clone(), Requests::listen());
-    tokio::spawn(async move {
+/// A process that has not ended so long after it was cut is ended from here.
+const CUT_WITHIN: Duration = Duration::from_secs(10);
+
+/// The first SIGINT or SIGTERM drains, the second cuts. Heard on a thread of its own, because handlers may block all
+/// others.
+pub(crate) fn steer(stop: &Stop) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let stop = stop.clone();
+    let (ready, listens) = std::sync::mpsc::channel();
+    let listen = async move {
+        let mut requests = Requests::listen();
+        let _ = ready.send(());
         requests.next().await;
         tracing::info!("stopping: what runs may finish; a second signal stops at once");
         stop.drain();
         requests.next().await;
         tracing::warn!("stopping at once");
         stop.cut();
-    });
+        Clock::system().sleep(CUT_WITHIN).await;
+        tracing::error!(
+            "handlers block every thread; the process ends without them, and their leases run out"
+        );
+        std::process::exit(1);
+    };
+    let thread = std::thread::Builder::new().name("signals".to_owned());
+    thread.spawn(move || runtime.block_on(listen)).context("cannot start a thread")?;
+    listens.recv().context("signals cannot be listened to")
 }
 
 /// Every request to stop, also those that come while nobody waits.

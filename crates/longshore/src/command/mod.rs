@@ -141,10 +141,10 @@ impl Global {
     }
 }
 
-/// The environment; what is not Unicode is none of ours.
+/// The environment. A value that is not Unicode is kept as what it looks like, so that it is found to be a mistake.
 fn environment() -> Vec<(String, String)> {
-    let texts = std::env::vars_os().map(|(name, text)| (name.into_string(), text.into_string()));
-    texts.filter_map(|(name, text)| Some((name.ok()?, text.ok()?))).collect()
+    let texts = std::env::vars_os().map(|(name, text)| (name.into_string(), text));
+    texts.filter_map(|(name, text)| Some((name.ok()?, text.to_string_lossy().into_owned()))).collect()
 }
 
 /// The named file, which has to be there, or the usual one, which need not.

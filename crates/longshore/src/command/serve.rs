@@ -37,7 +37,7 @@ impl Serve {
         out::keep_clean()?;
         descriptors::allow_many();
         let stop = Stop::new();
-        signals::steer(&stop);
+        signals::steer(&stop)?;
         let wanted = Wanted { worker: !self.no_worker, test_kinds: self.test_kinds, ..Wanted::default() };
         let system = System::start(&context.settings, wanted, stop).await?;
         out::line(format_args!("listening on {}", system.url()));

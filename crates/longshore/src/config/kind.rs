@@ -77,6 +77,7 @@ impl Kind {
     /// Reads a value, or says what was expected.
     pub(super) fn read(self, raw: &Raw) -> Result<Value, String> {
         let value = match raw {
+            Raw::Text(text) if text.contains(char::REPLACEMENT_CHARACTER) => None,
             Raw::Text(text) => self.text(text.trim()),
             Raw::List(list) if matches!(self, Self::Queues) => queues(list),
             Raw::List(_) | Raw::Other(_) => None,

@@ -110,7 +110,9 @@ fn raw(value: &DeValue<'_>) -> Raw {
 fn scalar(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.clone().into_owned()),
-        DeValue::Integer(number) => Some(number.as_str().to_owned()),
+        DeValue::Integer(number) => {
+            Some(i128::from_str_radix(number.as_str(), number.radix()).ok()?.to_string())
+        }
         DeValue::Float(number) => Some(number.as_str().to_owned()),
         DeValue::Boolean(yes) => Some(yes.to_string()),
         _ => None,

@@ -83,3 +83,15 @@ fn an_unknown_store_is_wrong_usage() {
         "{told}"
     );
 }
+
+#[test]
+fn numbers_are_read_as_they_are_written() {
+    let site = Site::new();
+    site.write("longshore.toml", "worker_concurrency = 0x20\nsse_streams_max = 1_000\n");
+    let shown = site.ok(&["config"]);
+    let value = |key: &str| {
+        let line = shown.lines().find(|line| line.starts_with(key)).unwrap();
+        line.split_whitespace().nth(1).unwrap().to_owned()
+    };
+    assert_eq!((&*value("worker_concurrency"), &*value("sse_streams_max")), ("32", "1000"));
+}

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
 
 mod config;
+mod disk;
 mod job;
 mod lab;
 mod pdf;

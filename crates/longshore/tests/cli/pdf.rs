@@ -71,3 +71,30 @@ fn mistakes_are_named() {
     }
     assert!(!site.path("a.pdf").exists());
 }
+
+#[test]
+fn a_style_sheet_is_the_file_that_is_named() {
+    let site = Site::new();
+    site.write("templates/hello/template.html", "<link rel=stylesheet href=a.css><p>x</p>");
+    site.write("templates/hello/a.css", "p { color: red }");
+    site.write("a.css", "p { color: blue }");
+    let html = |css: &str| {
+        site.ok(&["pdf", "render", "hello", "--css", css, "-o", "out.html"]);
+        std::fs::read_to_string(site.path("out.html")).unwrap()
+    };
+    assert!(html("./a.css").contains("blue") && html("templates/hello/a.css").contains("red"));
+    let ran = site.run(&[
+        "pdf",
+        "render",
+        "hello",
+        "--css",
+        "a.css",
+        "--css",
+        "templates/hello/a.css",
+        "-o",
+        "o.pdf",
+    ]);
+    assert!(ran.ends(2).err.contains("expected each name once, got two of a.css"));
+    let ran = site.run(&["pdf", "render", "hello", "--css", "none/a.css", "-o", "o.pdf"]).ends(2);
+    assert!(ran.err.contains("expected a file that is there, got none/a.css"), "{ran:?}");
+}

@@ -9,6 +9,7 @@ fn count(site: &Site, queue: &str, state: &str) -> u64 {
 #[test]
 fn queues_are_listed_and_shown() {
     let site = Site::new();
+    site.ok(&["store", "migrate"]);
     assert_eq!(site.json(&["queue", "list"]), json!({ "queues": [] }));
     site.enqueue(&["email.send", "--queue", "mail"]);
     let queues = site.json(&["queue", "list"]);
@@ -61,6 +62,7 @@ fn ended_jobs_are_purged_by_state() {
 #[test]
 fn an_unknown_queue_is_not_found() {
     let site = Site::new();
+    site.ok(&["store", "migrate"]);
     for args in [
         &["info", "q"][..],
         &["pause", "q"],

@@ -67,16 +67,19 @@ fn a_store_in_a_folder_that_is_not_there_is_a_clear_failure() {
 
 #[test]
 fn the_configured_retention_is_given_to_queues() {
-    let site = Site::new().with("LONGSHORE_RETENTION_FAILED", "3d");
+    let site = Site::new();
     site.enqueue(&["test.noop", "--queue", "q"]);
-    let (server, _) = site.serve(&["--no-worker"]);
-    // Each look is a process of its own, which is time enough.
-    let mut left = 1_000;
-    while site.json(&["queue", "info", "q"])["retention"]["failed"] != json!(3 * 86_400) {
-        left -= 1;
-        assert!(left > 0, "the retention was never set");
+    for (configured, days) in [("3d", 3), ("5d", 5), ("30d", 30)] {
+        site.write("longshore.toml", &format!("retention_failed = {configured:?}"));
+        let (server, _) = site.serve(&["--no-worker"]);
+        // Each look is a process of its own, which is time enough.
+        let mut left = 1_000;
+        while site.json(&["queue", "info", "q"])["retention"]["failed"] != json!(days * 86_400) {
+            left -= 1;
+            assert!(left > 0, "the retention was never set to {configured}");
+        }
+        drop(server);
     }
-    drop(server);
 }
 
 #[test]
@@ -95,6 +98,7 @@ fn while_jobs_end_a_server_that_stops_still_answers_and_is_not_ready() {
 #[test]
 fn an_answer_that_does_not_get_out_is_a_failure() {
     let site = Site::new();
+    site.ok(&["store", "migrate"]);
     let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
     for args in [
         &["job", "list"][..],

@@ -52,3 +52,13 @@ fn help_and_version_are_answers() {
     }
     site.run(&[]).ends(2);
 }
+
+#[test]
+fn looking_makes_no_store() {
+    let site = Site::new();
+    for args in [&["job", "list"][..], &["queue", "list"], &["worker", "list"], &["store", "check"]] {
+        let ran = site.run(&[&["--store", "sqlite:typo.db"], args].concat()).ends(1);
+        assert!(ran.err.contains("there is no store at typo.db"), "{ran:?}");
+    }
+    assert_eq!(std::fs::read_dir(site.path("")).unwrap().count(), 0);
+}

@@ -81,6 +81,22 @@ impl Site {
         command
     }
 
+    /// A command in mounts of its own: `setup` is done by a shell first, with `"$0"` for the program and `"$@"` for its
+    /// arguments. Needs a system that lets users have name spaces.
+    pub(crate) fn mounted(&self, setup: &str, args: &[&str]) -> Command {
+        let plain = self.command(args);
+        let mut command = Command::new("unshare");
+        command
+            .args(["--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "sh", "-e", "-c", setup])
+            .arg(plain.get_program())
+            .args(plain.get_args())
+            .current_dir(self.dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
         self.feed(args, "")
     }
@@ -170,6 +186,11 @@ impl Running {
         }
     }
 
+    /// Writes a line to its standard input.
+    pub(crate) fn say(&mut self, line: &str) {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
     /// Sends a signal such as `TERM`.
     pub(crate) fn signal(&self, name: &str) {
         let sent =
@@ -220,9 +241,14 @@ pub(crate) fn get(url: &str) -> Value {
     body
 }
 
+/// The status and the body of a GET.
+pub(crate) fn look(url: &str) -> (u16, Value) {
+    read(agent().get(url).call().unwrap())
+}
+
 /// The status of a GET.
 pub(crate) fn status(url: &str) -> u16 {
-    read(agent().get(url).call().unwrap()).0
+    look(url).0
 }
 
 /// The status and the body of a POST.

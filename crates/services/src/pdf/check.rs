@@ -76,8 +76,9 @@ pub(super) fn check(config: &PdfConfig, request: &PdfRequest) -> Result<Checked,
         return Err(Invalid::new("filename", expected, format!("{} bytes", name.len())));
     }
     let own = template.as_ref().map(|found| (found.folder.clone(), found.owns_folder));
+    let beside = own.iter().map(|(folder, _)| folder.clone());
     let css_folders: Vec<PathBuf> =
-        own.iter().map(|(folder, _)| folder.clone()).chain(config.assets.clone()).collect();
+        config.sheets.clone().into_iter().chain(beside).chain(config.assets.clone()).collect();
     let asset_folders = own
         .into_iter()
         .filter(|(_, owns)| *owns)

@@ -10,6 +10,8 @@ pub struct PdfConfig {
     pub templates: PathBuf,
     /// The folder of style sheets and images for all documents; none by default.
     pub assets: Option<PathBuf>,
+    /// A folder of style sheets that go before those of the same name elsewhere; none by default.
+    pub sheets: Option<PathBuf>,
     /// Threads that render, and so documents at once; one per core.
     pub threads: usize,
     /// Documents that may wait for a thread; further ones are tried again later. 1024.
@@ -29,6 +31,7 @@ impl Default for PdfConfig {
         Self {
             templates: PathBuf::from("templates"),
             assets: None,
+            sheets: None,
             threads: longshore_pool::cores(),
             waiting_max: 1_024,
             time_max: Duration::from_secs(300),

@@ -11,7 +11,7 @@ use crate::FilesError;
 pub enum PdfServiceError {
     /// The request is wrong. Correct it.
     #[error("{}: {_0}", _0.code)]
-    Invalid(#[from] Invalid),
+    Invalid(Invalid),
     /// The template cannot be filled with this data. Correct one of them.
     #[error("template_error: {0}")]
     Template(String),
@@ -66,6 +66,12 @@ impl PdfServiceError {
             Self::Files(error) => error.is_transient(),
             _ => false,
         }
+    }
+}
+
+impl From<Invalid> for PdfServiceError {
+    fn from(invalid: Invalid) -> Self {
+        Self::Invalid(invalid)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Looks: short read transactions that take no lock from the writer.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use longshore_core::{
@@ -10,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::names::{self, parsed};
 use crate::rows::{IdValue, SPEC, SPEC_COLUMNS, read_spec, read_state, reason, time};
-use crate::tx::read_queue;
+use crate::tx::{Queue, read_queue};
 
 /// Records that one call of `list` looks at.
 const LOOKED_AT_MAX: i64 = 10_000;
@@ -160,34 +161,46 @@ pub(crate) fn list(conn: &Connection, filter: &JobFilter, page: Page) -> rusqlit
     Ok(found)
 }
 
+/// Since when the next ready job of a queue has waited.
+fn oldest_ready(conn: &Connection, queue: i64) -> rusqlite::Result<Option<Timestamp>> {
+    let mut find = conn.prepare_cached(
+        "SELECT created_at FROM job WHERE place = (SELECT place FROM ready WHERE queue = ?1 ORDER BY priority, turn, place LIMIT 1)",
+    )?;
+    Ok(time(find.query_row([queue], |row| row.get(0)).optional()?))
+}
+
 pub(crate) fn queue_info(conn: &Connection, number: i64, name: QueueName) -> rusqlite::Result<QueueInfo> {
     let mut find = conn.prepare_cached("SELECT paused, retention FROM queue WHERE id = ?1")?;
-    let settings = find.query_row([number], read_queue).optional()?.unwrap_or_default();
+    let Queue { paused, retention } = find.query_row([number], read_queue).optional()?.unwrap_or_default();
     let mut counts = Counts::default();
     let mut find = conn.prepare_cached("SELECT state, jobs FROM count WHERE queue = ?1")?;
     let mut rows = find.query([number])?;
     while let Some(row) = rows.next()? {
         counts.set(read_state(row.get(0)?), row.get::<_, i64>(1)?.max(0) as u64);
     }
-    let mut find = conn.prepare_cached(
-        "SELECT created_at FROM job WHERE place = (SELECT place FROM ready WHERE queue = ?1 ORDER BY priority, turn, place LIMIT 1)",
-    )?;
-    let oldest: Option<i64> = find.query_row([number], |row| row.get(0)).optional()?;
-    Ok(QueueInfo {
-        name,
-        paused: settings.paused,
-        counts,
-        oldest_ready_at: time(oldest),
-        retention: settings.retention,
-    })
+    Ok(QueueInfo { name, paused, counts, oldest_ready_at: oldest_ready(conn, number)?, retention })
 }
 
+/// Every queue. Two statements for all of them, and one more for each that has ready jobs.
 pub(crate) fn queues(conn: &Connection) -> rusqlite::Result<Vec<QueueInfo>> {
+    let mut counts: HashMap<i64, Counts> = HashMap::new();
+    let mut find = conn.prepare_cached("SELECT queue, state, jobs FROM count")?;
+    let mut rows = find.query([])?;
+    while let Some(row) = rows.next()? {
+        let counts = counts.entry(row.get(0)?).or_default();
+        counts.set(read_state(row.get(1)?), row.get::<_, i64>(2)?.max(0) as u64);
+    }
     let mut find = conn.prepare_cached(
-        "SELECT queue.id, name.text FROM queue JOIN name ON name.id = queue.id ORDER BY name.text",
+        "SELECT paused, retention, queue.id, name.text FROM queue JOIN name ON name.id = queue.id ORDER BY name.text",
     )?;
-    let named = find.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
-    named
-        .map(|queue| queue.and_then(|(number, name)| queue_info(conn, number, parsed(QueueName::new(name))?)))
+    let read = |row: &Row<'_>| Ok((read_queue(row)?, row.get::<_, i64>(2)?, row.get::<_, String>(3)?));
+    find.query_map([], read)?
+        .map(|queue| {
+            let (Queue { paused, retention }, number, name) = queue?;
+            let counts = counts.get(&number).copied().unwrap_or_default();
+            let waits = counts.get(State::Ready) > 0;
+            let oldest_ready_at = if waits { oldest_ready(conn, number)? } else { None };
+            Ok(QueueInfo { name: parsed(QueueName::new(name))?, paused, counts, oldest_ready_at, retention })
+        })
         .collect()
 }

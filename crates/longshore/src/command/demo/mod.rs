@@ -48,7 +48,7 @@ impl Demo {
         primes::register(&mut handlers)?;
         let stop = Stop::new();
         if self.keep {
-            signals::steer(&stop);
+            signals::steer(&stop)?;
         }
         let wanted = Wanted { worker: true, test_kinds: true, handlers };
         let system = System::start(&settings, wanted, stop.clone()).await?;

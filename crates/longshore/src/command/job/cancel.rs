@@ -15,7 +15,7 @@ pub(crate) struct Cancel {
 
 impl Cancel {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let opened = context.open()?;
+        let opened = context.open_existing()?;
         let control = opened.control();
         opened.tell(control.cancel(&self.id)).await?;
         let job = control.job(&self.id).await?;

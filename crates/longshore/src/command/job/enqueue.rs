@@ -26,7 +26,7 @@ pub(crate) struct Enqueue {
     args: String,
     /// Lower runs first; 5 is usual
     #[arg(long, allow_negative_numbers = true)]
-    priority: Option<f64>,
+    priority: Option<Priority>,
     /// Not before this much time has passed, such as 30s
     #[arg(long, value_parser = parse_duration, conflicts_with = "run_at")]
     delay: Option<Duration>,
@@ -90,7 +90,7 @@ impl Enqueue {
     }
 
     fn spec(&self, mut spec: JobSpec, now: Timestamp) -> anyhow::Result<JobSpec> {
-        spec.priority = self.priority.map_or(Ok(spec.priority), Priority::new)?;
+        spec.priority = self.priority.unwrap_or(spec.priority);
         spec.run_at = self.delay.map(|delay| now + delay).or(self.run_at);
         let options = Arc::make_mut(&mut spec.options);
         options.max_attempts = self.max_attempts.unwrap_or(options.max_attempts);

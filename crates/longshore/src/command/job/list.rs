@@ -47,7 +47,7 @@ impl List {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
         let page = Page { after: self.cursor.map(|place| place.0), limit: self.limit as usize };
         let json = self.json;
-        let found = context.open()?.control().list(self.filter(), page).await?;
+        let found = context.open_existing()?.control().list(self.filter(), page).await?;
         let next = found.next.map(|cursor| format!("{:x}", cursor.0));
         if json {
             return out::json(&Listing { jobs: &found.jobs, next_cursor: next });

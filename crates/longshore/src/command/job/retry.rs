@@ -15,7 +15,7 @@ pub(crate) struct Retry {
 
 impl Retry {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let opened = context.open()?;
+        let opened = context.open_existing()?;
         let control = opened.control();
         opened.tell(control.retry(&self.id)).await?;
         show_changed(&control.job(&self.id).await?, self.json, "is ready again")

@@ -15,7 +15,7 @@ pub(crate) struct Watch {
 impl Watch {
     /// Fails if the job does.
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let opened = context.open()?;
+        let opened = context.open_existing()?;
         let line = Line::alone(&self.id.to_string());
         let job = follow(&opened.engine, &self.id, &line).await?;
         line.finish();

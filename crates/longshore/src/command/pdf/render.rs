@@ -1,4 +1,3 @@
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -40,11 +39,11 @@ impl Render {
         }
         out::keep_clean()?;
         let mut config = PdfConfig { threads: 1, ..pdf_config(&context.settings) };
-        let request = self.request(&mut config)?;
-        // Nothing is kept, but the service wants a place where it could be.
+        // For the style sheets; nothing else is kept, but the service wants a place where it could be.
         let scratch = tempfile::tempdir().context("cannot make a temporary folder")?;
+        let request = self.request(&mut config, scratch.path())?;
         let door = Door::system();
-        let files = Files::open(&scratch.path().to_string_lossy(), door.clone())?;
+        let files = Files::open(&scratch.path().join("files").to_string_lossy(), door.clone())?;
         let rendered = PdfService::open(config, files, door)?.render(&request).await?;
         std::fs::write(&self.output, &rendered.bytes)
             .with_context(|| format!("cannot write {}", self.output.display()))?;
@@ -56,9 +55,8 @@ impl Render {
     }
 
     /// What is asked for, and in `config` where it is found.
-    fn request(&self, config: &mut PdfConfig) -> anyhow::Result<PdfRequest> {
+    fn request(&self, config: &mut PdfConfig, scratch: &Path) -> anyhow::Result<PdfRequest> {
         let path = Path::new(&self.template);
-        let mut own = None;
         let mut request = if self.html {
             let html =
                 std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -66,28 +64,13 @@ impl Render {
             PdfRequest::html(html)
         } else {
             let name = locate(path, config)?;
-            own = Some(config.templates.join(&name));
             PdfRequest::template(name, self.data()?)
         };
-        let elsewhere: BTreeSet<PathBuf> =
-            self.css.iter().filter(|css| css.components().count() > 1).map(|css| folder(css)).collect();
-        for place in elsewhere {
-            if own.as_ref().is_some_and(|own| same(own, &place))
-                || config.assets.as_ref().is_some_and(|assets| same(assets, &place))
-            {
-                continue;
-            }
-            if config.assets.is_some() {
-                let wrong = format!(
-                    "--css: expected style sheets of one folder besides the template's own, got {}",
-                    place.display()
-                );
-                return Err(Usage(wrong).into());
-            }
-            config.assets = Some(place);
+        config.sheets = Some(scratch.join("sheets"));
+        std::fs::create_dir(scratch.join("sheets")).context("cannot make a temporary folder")?;
+        for css in &self.css {
+            request.css_files.push(gather(css, config, &scratch.join("sheets"))?);
         }
-        request.css_files =
-            self.css.iter().filter_map(|css| Some(css.file_name()?.to_string_lossy().into_owned())).collect();
         let is_html = self.output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("html"));
         request.output_format = is_html.then(|| "html".to_owned());
         Ok(request)
@@ -104,7 +87,8 @@ impl Render {
 
 /// The name of a template. One given by its path is looked up in its own folder.
 fn locate(path: &Path, config: &mut PdfConfig) -> anyhow::Result<String> {
-    if path.components().count() > 1 {
+    // A file in the folder that we are in is meant as one, too.
+    if path.components().count() > 1 || path.is_file() {
         let path = if path.file_name().is_some_and(|name| name == "template.html") {
             folder(path)
         } else {
@@ -122,6 +106,21 @@ fn folder(path: &Path) -> PathBuf {
     parent.unwrap_or(Path::new(".")).to_owned()
 }
 
-fn same(one: &Path, other: &Path) -> bool {
-    one.canonicalize().ok().zip(other.canonicalize().ok()).is_some_and(|(one, other)| one == other)
+/// Puts a style sheet where the service finds it under its name, and gives the name. One that is not there by its path may
+/// still be beside the template.
+fn gather(css: &Path, config: &mut PdfConfig, sheets: &Path) -> anyhow::Result<String> {
+    let name = css.file_name().unwrap_or(css.as_os_str());
+    if css.is_file() {
+        let place = sheets.join(name);
+        if place.exists() {
+            return Err(
+                Usage(format!("--css: expected each name once, got two of {}", name.display())).into()
+            );
+        }
+        std::fs::copy(css, place).with_context(|| format!("--css: cannot read {}", css.display()))?;
+        config.assets.get_or_insert_with(|| folder(css));
+    } else if css.components().count() > 1 {
+        return Err(Usage(format!("--css: expected a file that is there, got {}", css.display())).into());
+    }
+    Ok(name.to_string_lossy().into_owned())
 }

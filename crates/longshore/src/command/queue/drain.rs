@@ -18,7 +18,7 @@ pub(crate) struct Drain {
 
 impl Drain {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let opened = context.open()?;
+        let opened = context.open_existing()?;
         let control = opened.control();
         known(&control, &self.queue).await?;
         let batch = opened.tell(control.drain(&self.queue, self.include_scheduled)).await?;

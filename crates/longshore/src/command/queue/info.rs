@@ -34,7 +34,7 @@ struct Shown {
 
 impl Info {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let opened = context.open()?;
+        let opened = context.open_existing()?;
         let control = opened.control();
         let info = known(&control, &self.queue).await?;
         let workers: Vec<WorkerInfo> = control

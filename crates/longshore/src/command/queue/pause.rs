@@ -16,7 +16,7 @@ pub(crate) struct Pause {
 
 impl Pause {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let opened = context.open()?;
+        let opened = context.open_existing()?;
         let control = opened.control();
         known(&control, &self.queue).await?;
         let info = opened.tell(control.pause(&self.queue)).await?;

@@ -26,7 +26,7 @@ impl Purge {
             )
             .into());
         }
-        let opened = context.open()?;
+        let opened = context.open_existing()?;
         let control = opened.control();
         known(&control, &self.queue).await?;
         let batch = opened.tell(control.purge(&self.queue, self.state)).await?;

@@ -16,7 +16,7 @@ pub(crate) struct Resume {
 
 impl Resume {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let opened = context.open()?;
+        let opened = context.open_existing()?;
         let control = opened.control();
         known(&control, &self.queue).await?;
         let info = opened.tell(control.resume(&self.queue)).await?;

@@ -30,7 +30,7 @@ struct Found {
 impl Check {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
         let url = &context.settings.store;
-        let opened = context.open()?;
+        let opened = context.open_existing()?;
         let control = opened.control();
         control.check_writable().await.context("the store takes no writes")?;
         let queues = control.queues().await?;

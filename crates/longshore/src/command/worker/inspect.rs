@@ -18,7 +18,7 @@ pub(crate) struct Inspect {
 
 impl Inspect {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let opened = context.open()?;
+        let opened = context.open_existing()?;
         let control = opened.control();
         let Some(info) = control.workers().await?.into_iter().find(|worker| worker.id == self.id) else {
             bail!("there is no worker {}; `longshore worker list` shows those of the last hour", self.id);

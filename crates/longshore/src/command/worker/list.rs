@@ -15,7 +15,7 @@ pub(crate) struct List {
 
 impl List {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let opened = context.open()?;
+        let opened = context.open_existing()?;
         let control = opened.control();
         let workers: Vec<Shown> =
             control.workers().await?.into_iter().map(|info| Shown::of(&control, info)).collect();

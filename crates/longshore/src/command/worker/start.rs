@@ -58,7 +58,7 @@ impl Start {
         let engine = &opened.engine;
         let services = Services::open(settings, engine)?;
         let stop = Stop::new();
-        signals::steer(&stop);
+        signals::steer(&stop)?;
         if let Some(listener) = &probed {
             out::line(format_args!("metrics on http://{}", listener.local_addr()?));
         }
