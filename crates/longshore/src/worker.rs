@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use longshore_core::QueueName;
 use longshore_runtime::{Engine, Handlers, Queue, Worker, WorkerConfig};
-use longshore_services::{Files, PdfConfig, PdfService};
+use longshore_services::{Files, PdfConfig, PdfLimits, PdfService};
 
 use crate::config::Settings;
 
@@ -64,6 +64,12 @@ pub(crate) fn pdf_config(settings: &Settings) -> PdfConfig {
         threads: settings.pdf_threads,
         time_max: settings.pdf_time_max,
         result_retention: settings.pdf_result_retention,
+        limits: PdfLimits {
+            html_bytes: settings.pdf_html_max,
+            pages: settings.pdf_pages_max,
+            output_bytes: settings.pdf_output_max,
+            ..PdfLimits::default()
+        },
         ..PdfConfig::default()
     }
 }

@@ -26,7 +26,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 #[utoipa::path(
     get, operation_id = "watch_job", path = "/jobs/{id}/events", tag = "events", params(("id" = String, Path)),
     responses(
-        (status = 200, description = "text/event-stream; ids resume through Last-Event-ID, always with a snapshot first"),
+        (status = 200, description = "text/event-stream; it always begins with a snapshot"),
         (status = 404, body = ErrorBody),
         (status = 503, description = "Too many streams are open", body = ErrorBody)
     )
@@ -166,7 +166,8 @@ impl Wanted {
 
 /// Watches the whole system: `snapshot` (queues and workers), then every event under its own name.
 #[utoipa::path(
-    get, operation_id = "watch_all", path = "/events", tag = "events", params(EventsQuery),
+    get, operation_id = "watch_all", path = "/events", tag = "events",
+    params(EventsQuery, ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event heard")),
     responses(
         (status = 200, description = "text/event-stream; with Last-Event-ID it goes on where it was, or starts with a snapshot if that is too long ago"),
         (status = 400, description = "No such event or state", body = ErrorBody),

@@ -124,6 +124,7 @@ pub(crate) async fn show(
     responses(
         (status = 200, description = "Cancelled", body = JobRecord),
         (status = 202, description = "Running, and asked to stop", body = JobRecord),
+        (status = 400, description = "The id cannot be one", body = ErrorBody),
         (status = 404, body = ErrorBody),
         (status = 409, description = "It has ended", body = ErrorBody)
     )
@@ -141,7 +142,12 @@ pub(crate) async fn cancel(
 /// Makes a failed or cancelled job ready again, with all its attempts.
 #[utoipa::path(
     post, operation_id = "retry_job", path = "/jobs/{id}/retry", tag = "jobs", params(("id" = String, Path)),
-    responses((status = 202, body = JobRecord), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody))
+    responses(
+        (status = 202, description = "Ready again", body = JobRecord),
+        (status = 400, description = "The id cannot be one", body = ErrorBody),
+        (status = 404, body = ErrorBody),
+        (status = 409, description = "It has not failed", body = ErrorBody)
+    )
 )]
 pub(crate) async fn retry(
     Shared(api): Shared<Face>,

@@ -29,7 +29,7 @@ pub(crate) struct PdfBody {
     #[schema(value_type = Option<Object>)]
     context_data: Option<()>,
     /// Names of style sheets, in their order.
-    css_files: Vec<String>,
+    css_files: Option<Vec<String>>,
     /// What the download is called.
     filename: Option<String>,
     /// pdf (default) or html.
@@ -50,6 +50,9 @@ fn unavailable(renderer: &str, missing: &str) -> serde_json::Value {
     responses(
         (status = 202, description = "Stored", body = Accepted),
         (status = 400, description = "Nothing was stored", body = ErrorBody),
+        (status = 409, description = "The key was used for another request", body = ErrorBody),
+        (status = 413, description = "Too large", body = ErrorBody),
+        (status = 507, description = "The store has no room left", body = ErrorBody),
         (status = 503, description = "No live worker has such a renderer, or the store does not take it now", body = ErrorBody)
     )
 )]

@@ -16,7 +16,13 @@ use crate::hex::hex;
 
 /// Downloads the result of a completed job: its JSON value, or the file it produced (ranges and ETags work).
 #[utoipa::path(
-    get, operation_id = "download_result", path = "/jobs/{id}/result", tag = "jobs", params(("id" = String, Path)),
+    get, operation_id = "download_result", path = "/jobs/{id}/result", tag = "jobs",
+    params(
+        ("id" = String, Path),
+        ("Range" = Option<String>, Header, description = "One range of bytes of a file"),
+        ("If-Range" = Option<String>, Header, description = "The ETag for which the range is meant"),
+        ("If-None-Match" = Option<String>, Header, description = "An ETag that the client has")
+    ),
     responses(
         (status = 200, description = "The JSON value or the file"),
         (status = 204, description = "The job returned nothing"),

@@ -134,7 +134,9 @@ impl JobRequest {
         (status = 202, description = "Stored; an array for an array", body = Accepted),
         (status = 400, description = "Nothing was stored", body = ErrorBody),
         (status = 409, description = "An id is taken, or the key was used for another request", body = ErrorBody),
+        (status = 408, description = "The body did not come in time", body = ErrorBody),
         (status = 413, description = "Too large", body = ErrorBody),
+        (status = 507, description = "The store has no room left", body = ErrorBody),
         (status = 503, description = "The store does not take it now", body = ErrorBody)
     )
 )]
