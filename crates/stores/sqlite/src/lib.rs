@@ -10,6 +10,7 @@ mod desk;
 mod error;
 #[cfg(feature = "bench")]
 pub mod floor;
+mod gate;
 mod history;
 mod keep;
 mod look;
@@ -39,7 +40,8 @@ pub use config::{SqliteConfig, Synchronous};
 pub use open::SCHEMA;
 
 use desk::Readers;
-use wake::{Bell, Gate, Peers};
+use gate::Gate;
+use wake::{Bell, Peers};
 use writer::Writer;
 
 /// Looks that run at the same time.

@@ -1,8 +1,8 @@
-//! The door bell and the gate between processes that share the file.
+//! The door bell between processes that share the file.
 //!
 //! Beside `jobs.db` stands the folder `jobs.db-peers`. Every process binds a datagram socket in it; a commit sends
-//! what changed to every other socket. Two lock files make the gate through which writers pass one at a time. The
-//! folder holds nothing that matters: it may be removed when no process uses the file.
+//! what changed to every other socket. Two lock files in it make the gate (the module `gate`). The folder holds nothing
+//! that matters: it may be removed when no process uses the file.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -51,42 +51,10 @@ impl Peers {
         if through.exists() { through.join(name) } else { self.folder.join(name) }
     }
 
-    fn lock_file(&self, name: &str) -> StoreResult<File> {
+    pub(crate) fn lock_file(&self, name: &str) -> StoreResult<File> {
         let path = self.folder.join(name);
         let file = File::options().create(true).truncate(false).write(true).open(&path);
         file.map_err(|error| StoreError::ReadOnly(format!("{}: {error}", path.display())))
-    }
-}
-
-/// Lets one writer through at a time, in turns.
-///
-/// Whoever wants to write first takes the outer lock, then the inner one, then lets go of the outer. A process that
-/// has just written must queue up behind the one that waits, so none can keep the others out.
-pub(crate) struct Gate {
-    outer: File,
-    inner: File,
-}
-
-impl Gate {
-    pub(crate) fn open(peers: &Peers) -> StoreResult<Self> {
-        Ok(Self { outer: peers.lock_file("gate-outer")?, inner: peers.lock_file("gate-inner")? })
-    }
-
-    /// Waits for the turn; it lasts until the value is dropped.
-    pub(crate) fn enter(&self) -> Turn<'_> {
-        // Without locks (some network drives) SQLite's own still keep the file sound, only less fairly.
-        let _ = self.outer.lock();
-        let _ = self.inner.lock();
-        let _ = self.outer.unlock();
-        Turn(&self.inner)
-    }
-}
-
-pub(crate) struct Turn<'gate>(&'gate File);
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        let _ = self.0.unlock();
     }
 }
 

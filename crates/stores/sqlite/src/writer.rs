@@ -15,9 +15,10 @@ use tokio::sync::{mpsc, oneshot};
 use crate::config::Synchronous;
 use crate::desk::WAITING_MAX;
 use crate::error::{Tried, Trouble, sorted};
+use crate::gate::Gate;
 use crate::names::Names;
 use crate::tx::Tx;
-use crate::wake::{Bell, Gate};
+use crate::wake::Bell;
 
 /// Requests that share one commit at most.
 const SHARED_MAX: usize = 1_024;
@@ -184,7 +185,7 @@ impl Desk {
         let promises = batch.iter().any(|step| step.is_promise());
         self.set(if promises { self.synchronous } else { Synchronous::Normal }).map_err(Failed::Whole)?;
         let wakes = {
-            let _turn = self.gate.enter();
+            let _turn = self.gate.enter().map_err(Failed::Whole)?;
             match transact(&self.connection, &mut self.names, &self.chance, batch) {
                 Ok(wakes) => wakes,
                 Err(trouble) => {

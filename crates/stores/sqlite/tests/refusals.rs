@@ -129,3 +129,21 @@ fn a_new_file_can_be_opened_by_many_at_once() {
         });
     }
 }
+
+#[tokio::test]
+async fn a_process_that_was_halted_while_it_wrote_does_not_hold_up_the_others_for_ever() {
+    let (folder, path) = folder();
+    let store = open(&path).unwrap();
+    let put = async || {
+        let at = longshore_core::Timestamp::ZERO;
+        store.doc_put("key", "value".into(), longshore_core::Expect::Anything, None, at).await
+    };
+    put().await.unwrap();
+    let halted = std::fs::File::open(folder.path().join("jobs.db-peers").join("gate-inner")).unwrap();
+    halted.lock().unwrap();
+    let refused = put().await;
+    assert!(matches!(&refused, Err(StoreError::Unavailable(text)) if text.contains("halted")), "{refused:?}");
+    halted.unlock().unwrap();
+    put().await.unwrap();
+    put().await.unwrap();
+}
