@@ -1,3 +1,8 @@
+use std::iter::Peekable;
+use std::vec::IntoIter;
+
+use super::borders;
+use super::boxes::{self, Boxed};
 use super::family::Families;
 use super::generated::{Generated, weigh};
 use super::margin;
@@ -17,6 +22,8 @@ pub(crate) trait Sheet {
     fn font(&mut self, address: &str) -> Result<(), PdfError>;
     /// The finished text of an imported sheet, or nothing if it is not there or already used.
     fn import(&mut self, address: &str) -> Result<Option<String>, PdfError>;
+    /// Takes notice of a rule that makes boxes of parts of a line.
+    fn boxed(&mut self, boxed: Boxed);
 }
 
 /// How often a picture of a sheet may be drawn.
@@ -45,12 +52,23 @@ pub(crate) fn rewrite(
     sheet: &mut dyn Sheet,
 ) -> Result<String, PdfError> {
     let tokens = scan(css);
+    let nested = is_well_nested(&tokens);
+    let mut borders = Vec::new();
+    if nested {
+        borders = borders::mends(&tokens, whole);
+        boxes::rules(&tokens, &mut |selector, boxed| {
+            if sheet.fitting(selector) > 0 {
+                sheet.boxed(boxed);
+            }
+        });
+    }
     let mut rewriter = Rewriter {
         at: 0,
         begun: 0,
         uses: Vec::new(),
         outside: if whole == Whole::Attribute { 1 } else { sheet.fitting("*") },
-        nested: is_well_nested(&tokens),
+        nested,
+        borders: borders.into_iter().peekable(),
         tokens,
         out: String::with_capacity(css.len()),
         in_margin_box: false,
@@ -77,6 +95,16 @@ fn is_well_nested(tokens: &[Token<'_>]) -> bool {
     open.is_empty()
 }
 
+/// A part of the condition of `@media`. A PDF is printed matter, but the engine answers to `screen`.
+pub(super) fn medium(token: Token<'_>) -> &str {
+    match token {
+        _ if token.is_word("print") => "screen",
+        _ if token.is_word("screen") => "print",
+        _ if token.kind == Kind::Comment => " ",
+        _ => token.text,
+    }
+}
+
 struct Rewriter<'a> {
     tokens: Vec<Token<'a>>,
     at: usize,
@@ -87,6 +115,8 @@ struct Rewriter<'a> {
     /// The same for what stands outside of all blocks.
     outside: usize,
     nested: bool,
+    /// What the colours of borders need, by the place of the token that it stands before.
+    borders: Peekable<IntoIter<(usize, String)>>,
     out: String,
     in_margin_box: bool,
     families: &'a Families,
@@ -97,6 +127,7 @@ impl<'a> Rewriter<'a> {
     fn run(&mut self) -> Result<(), PdfError> {
         let mut declares = true;
         while let Some(&token) = self.tokens.get(self.at) {
+            self.mend_borders();
             self.at += 1;
             match token.kind {
                 Kind::Comment => self.out.push(' '),
@@ -112,7 +143,18 @@ impl<'a> Rewriter<'a> {
                 declares = ['{', '}', ';'].iter().any(|&mark| token.is_mark(mark)) || token.kind == Kind::At;
             }
         }
+        self.mend_borders();
         self.note_declaration(self.tokens.len())
+    }
+
+    fn mend_borders(&mut self) {
+        let at = self.at;
+        while let Some((place, declaration)) = self.borders.next_if(|(place, _)| *place <= at) {
+            // What ended in a part that was left out is left out too.
+            if place == at {
+                self.out.push_str(&declaration);
+            }
+        }
     }
 
     fn note_blocks(&mut self, token: Token<'a>) -> Result<(), PdfError> {
@@ -210,19 +252,13 @@ impl<'a> Rewriter<'a> {
         }
     }
 
-    /// A PDF is printed matter, but the engine answers to `screen`.
     fn media_prelude(&mut self) {
         while let Some(&token) = self.tokens.get(self.at) {
             if token.is_mark('{') || token.is_mark(';') {
                 return;
             }
             self.at += 1;
-            self.out.push_str(match token {
-                _ if token.is_word("print") => "screen",
-                _ if token.is_word("screen") => "print",
-                _ if token.kind == Kind::Comment => " ",
-                _ => token.text,
-            });
+            self.out.push_str(medium(token));
         }
     }
 
@@ -303,6 +339,7 @@ mod tests {
         fn import(&mut self, address: &str) -> Result<Option<String>, PdfError> {
             Ok((address == "b.css").then(|| "b{}".into()))
         }
+        fn boxed(&mut self, _: Boxed) {}
     }
 
     fn rewritten(css: &str) -> String {
@@ -358,6 +395,20 @@ mod tests {
         ] {
             assert!(rewritten(css).contains(&format!("\"picture-{uses}\"")), "{css}");
         }
+    }
+
+    #[test]
+    fn the_top_border_is_coloured_where_the_rule_ends() {
+        assert_eq!(
+            rewritten("@font-face{border-left:red}@page{@top-left{border-bottom:1px solid red}}a{b:c}")
+                .matches("border-top-color: red}")
+                .count(),
+            1
+        );
+        assert_eq!(
+            rewrite("border-left: 1px red", Whole::Attribute, &Families::new(&Fonts::bundled()), &mut Named),
+            Ok("border-left: 1px red; border-top-color: red".into())
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use html5ever::{LocalName, QualName, ns};
 
 use super::About;
+use super::boxes;
 use super::resources::{Picture, Resources};
 use super::svg;
 use super::uses::Uses;
@@ -48,16 +49,17 @@ pub(super) fn prepare(tree: &mut Tree, resources: &mut Resources<'_>) -> Result<
         }
     }
     if let Some(head) = head {
-        let base = resources.families.base_sheet();
+        let unnamed = resources.unnamed_sheets()?;
+        let last = style_element(tree, unnamed, resources)?;
+        tree.append(head, last);
+        let base = resources.boxes.sheet() + &resources.families.base_sheet();
         let first = style_element(tree, base, resources)?;
         match tree.nodes[head].children.first().copied() {
             Some(sibling) => tree.insert_before(sibling, first),
             None => tree.append(head, first),
         }
-        let unnamed = resources.unnamed_sheets()?;
-        let last = style_element(tree, unnamed, resources)?;
-        tree.append(head, last);
     }
+    boxes::settle(tree, &resources.boxes);
     Ok(about)
 }
 
@@ -78,8 +80,9 @@ fn style_element(tree: &mut Tree, css: String, resources: &mut Resources<'_>) ->
 
 fn style(tree: &mut Tree, id: NodeId, resources: &mut Resources<'_>) -> Result<(), PdfError> {
     let media = tree.attr(id, "media").unwrap_or_default().to_owned();
+    let boxes = resources.boxes.place();
     let css = resources.css(&tree.text_of(id))?;
-    put_style(tree, id, &media, css, resources)
+    put_style(tree, id, &media, css, boxes, resources)
 }
 
 fn link(tree: &mut Tree, id: NodeId, resources: &mut Resources<'_>) -> Result<(), PdfError> {
@@ -91,8 +94,9 @@ fn link(tree: &mut Tree, id: NodeId, resources: &mut Resources<'_>) -> Result<()
         return Ok(());
     };
     let media = tree.attr(id, "media").unwrap_or_default().to_owned();
+    let boxes = resources.boxes.place();
     if let Some(css) = resources.sheet(&address)? {
-        put_style(tree, id, &media, css, resources)?;
+        put_style(tree, id, &media, css, boxes, resources)?;
     } else {
         resources.warn_of("style sheet", &address, "was not fetched: it is not among the given ones");
         tree.unlink(id);
@@ -101,22 +105,26 @@ fn link(tree: &mut Tree, id: NodeId, resources: &mut Resources<'_>) -> Result<()
 }
 
 /// Puts a finished sheet in the place of `old`, unless it is for other media than paper.
+///
+/// `boxes` is the place of the rules about boxes that the sheet brought.
 fn put_style(
     tree: &mut Tree,
     old: NodeId,
     media: &str,
     css: String,
+    boxes: usize,
     resources: &mut Resources<'_>,
 ) -> Result<(), PdfError> {
     let media = media.trim().to_ascii_lowercase();
     let for_paper = media.is_empty() || media.split(',').any(|one| matches!(one.trim(), "all" | "print"));
-    let css = match () {
+    let limited = |css: String| match () {
         () if for_paper => css,
         // The margin boxes of a conditional sheet would not be found inside the condition; its rules are.
         () if media.contains('(') => format!("@media {} {{\n{css}\n}}", media.replace("print", "screen")),
         () => String::new(),
     };
-    let new = style_element(tree, css, resources)?;
+    resources.boxes.rewrite_since(boxes, limited);
+    let new = style_element(tree, limited(css), resources)?;
     tree.insert_before(old, new);
     tree.unlink(old);
     Ok(())

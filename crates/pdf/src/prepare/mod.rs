@@ -1,5 +1,6 @@
 //! From the caller's document to what the engine gets: one text, one bundle, and the warnings.
 
+mod boxes;
 mod elements;
 mod generated;
 mod glyphs;

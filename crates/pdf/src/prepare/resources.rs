@@ -7,13 +7,14 @@ use fulgur::image::AssetKind;
 use usvg::fontdb;
 
 use crate::assets::{Address, judge};
-use crate::css::{Families, Generated, Sheet, Shown, Whole, check, check_references, rewrite};
+use crate::css::{Boxed, Families, Generated, Sheet, Shown, Whole, check, check_references, rewrite};
 use crate::document::Document;
 use crate::error::{LimitName, PdfError};
 use crate::fonts::Fonts;
 use crate::limits::Limits;
 use crate::warnings::{Warnings, quote};
 
+use super::boxes::Boxes;
 use super::generated::Sum;
 use super::raster;
 use super::svg::{self, Cost};
@@ -29,6 +30,7 @@ pub(super) struct Resources<'a> {
     pub(super) fonts: Fonts,
     pub(super) families: Arc<Families>,
     pub(super) warnings: Warnings,
+    pub(super) boxes: Boxes,
     bundle: AssetBundle,
     pictures: BTreeMap<String, Option<Picture>>,
     /// Vector pictures of style sheets by their name in the bundle, with what it takes to show one.
@@ -65,6 +67,7 @@ impl<'a> Resources<'a> {
             fonts: fonts.clone(),
             families: Arc::new(Families::new(fonts)),
             warnings: Warnings::default(),
+            boxes: Boxes::default(),
             bundle: AssetBundle::new(),
             pictures: BTreeMap::new(),
             drawn: BTreeMap::new(),
@@ -306,5 +309,9 @@ impl Sheet for Resources<'_> {
             self.warn_of("style sheet", address, "was not fetched: it is not among the given ones");
         }
         Ok(sheet)
+    }
+
+    fn boxed(&mut self, boxed: Boxed) {
+        self.boxes.add(boxed);
     }
 }

@@ -3,6 +3,7 @@
 mod documents;
 mod isolation;
 mod limits;
+mod mends;
 mod pictures;
 mod sample;
 mod shortcomings;
