@@ -102,6 +102,10 @@ impl Running {
         if is_over(&self.defies_at) {
             return interrupted(Interrupt::Cancel);
         }
+        // Counted from the first look, so that the many short attempts that nobody ever looks at pay nothing for it.
+        if let (Some(timeout), Some(_)) = (self.spec.options.timeout, self.started_at()) {
+            self.stuck_at.get_or_init(|| self.door.clock.after(timeout.0 + STUBBORN));
+        }
         if !self.ended.load(Ordering::Acquire) && is_over(&self.stuck_at) {
             tracing::warn!(job = %self.spec.id, kind = %self.spec.kind, "a handler blocks its thread beyond its timeout");
             return Some(timed_out(self));
@@ -193,9 +197,6 @@ async fn guarded(running: &Arc<Running>, handlers: &Handlers) -> Option<Fate> {
         running.hub.tell(
             running.event(EventName::Started, State::Running, started_at).times(Some(started_at), None),
         );
-    }
-    if let Some(timeout) = running.spec.options.timeout {
-        running.stuck_at.get_or_init(|| running.door.clock.after(timeout.0 + STUBBORN));
     }
     match supervise(running, registered).await {
         Verdict::Called(Called::Returned(Ok(result))) => Some(done(running, result)),
