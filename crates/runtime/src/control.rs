@@ -273,7 +273,7 @@ impl Control {
     /// as full has room for less. It goes by itself.
     pub async fn check_writable(&self) -> StoreResult<()> {
         let (now, key) = (self.engine.now(), "health/probe");
-        let value = bytes::Bytes::from_static(&[b'x'; 64 * 1_024]);
+        let value = bytes::Bytes::from(vec![b'x'; 64 * 1_024]);
         let ttl = Some(Duration::from_secs(60));
         self.engine.store().doc_put(key, value, longshore_core::Expect::Anything, ttl, now).await?;
         Ok(())

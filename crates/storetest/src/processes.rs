@@ -4,6 +4,7 @@
 //! and tells it where the data are. There only the work is done, at the place of the question that asked.
 
 use std::collections::HashSet;
+use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -46,7 +47,8 @@ where
         let answer = work(std::env::var(NUMBER).unwrap().parse().unwrap(), store.clone()).await;
         store.close().await.unwrap();
         // A line of its own, whatever stands on the one before.
-        println!("\n{ANSWER}{}", serde_json::to_string(&answer).unwrap());
+        let line = format!("\n{ANSWER}{}\n", serde_json::to_string(&answer).unwrap());
+        std::io::stdout().write_all(line.as_bytes()).unwrap();
         return None;
     }
     prepare.await;

@@ -181,7 +181,8 @@ pub(crate) async fn a_queue_is_listed_although_a_claim_named_it_first(desk: &Des
         let claim = desk.store.claim(claim_of(&[(&name, 1)]), START);
         let insert = desk.store.insert(specs([job(&name).queue(&name)]), START);
         let (claimed, inserted) = tokio::join!(claim, insert);
-        (claimed.unwrap(), inserted.unwrap());
+        claimed.unwrap();
+        inserted.unwrap();
     }
     assert_eq!(desk.store.queues().await.unwrap().len(), 50);
 }

@@ -367,7 +367,9 @@ impl Turns<'_> {
             if ask > asked {
                 asked = ask;
                 let held: Vec<Arc<Running>> = lock(&self.desk.held).values().cloned().collect();
-                held.iter().for_each(|running| running.signal.raise(ask));
+                for running in &held {
+                    running.signal.raise(ask);
+                }
                 let grace =
                     if ask == Interrupt::Cut { Duration::ZERO } else { self.desk.handlers.grace_max() };
                 given_up = clock.after(grace + LET_GO);

@@ -40,12 +40,12 @@ impl Files {
         tokio::task::spawn_blocking(move || {
             let path = format!("{directory}/{filename}");
             let written = write(&inner, &directory, &filename, &bytes, &|| !reply.is_closed() && wanted());
-            let written = written.and_then(|own| match wanted() {
-                true => Ok(own),
-                false => {
-                    forget_own(&inner, &path, own);
-                    Err(FilesError::Unwanted)
+            let written = written.and_then(|own| {
+                if wanted() {
+                    return Ok(own);
                 }
+                forget_own(&inner, &path, own);
+                Err(FilesError::Unwanted)
             });
             let own = written.as_ref().ok().copied();
             let sha256 = hex(&Sha256::digest(&bytes));

@@ -78,14 +78,12 @@ impl Gate {
         // Handed over, not left lying: a turn that came too late is given back by the thread.
         let (come, turn) = sync_channel(0);
         let asked = self.waiters.send(come);
-        match asked.ok().and_then(|()| turn.recv_timeout(PATIENCE).ok()) {
-            Some(()) => Ok(Turn(&self.locks)),
-            None => {
-                self.owed.store(true, Ordering::Release);
-                let text = "another process has not finished writing for seconds; was it halted?";
-                Err(StoreError::Unavailable(text.to_owned()))
-            }
+        if asked.is_ok() && turn.recv_timeout(PATIENCE).is_ok() {
+            return Ok(Turn(&self.locks));
         }
+        self.owed.store(true, Ordering::Release);
+        let text = "another process has not finished writing for seconds; was it halted?";
+        Err(StoreError::Unavailable(text.to_owned()))
     }
 }
 

@@ -10,6 +10,9 @@ use std::thread::JoinHandle;
 use longshore_clock::Chance;
 use longshore_core::{StoreError, StoreResult, Wake};
 use rusqlite::Connection;
+use rusqlite::ErrorCode::{
+    DatabaseBusy, DatabaseCorrupt, DatabaseLocked, NotADatabase, OutOfMemory, ReadOnly, SystemIoFailure,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::Synchronous;
@@ -216,10 +219,6 @@ impl Failed {
     fn of_step(trouble: &Trouble) -> Self {
         let error = trouble.sorted();
         let Trouble::Sql(sql) = trouble else { return Self::Step(error) };
-        use rusqlite::ErrorCode::{
-            DatabaseBusy, DatabaseCorrupt, DatabaseLocked, NotADatabase, OutOfMemory, ReadOnly,
-            SystemIoFailure,
-        };
         match sql.sqlite_error_code() {
             Some(
                 DatabaseBusy | DatabaseCorrupt | DatabaseLocked | NotADatabase | OutOfMemory | ReadOnly
