@@ -126,6 +126,12 @@ pub trait Store: Records + 'static {
     /// nothing, and a listener that is slow gets [`Wake::Missed`] instead of what it missed.
     fn wakeups(&self) -> WakeStream;
 
+    /// Whether nobody else has the store open now, as far as is known: what is only for others need not be written then.
+    /// Never says so of a store that somebody else opened before.
+    fn is_alone(&self) -> bool {
+        !self.can().shared
+    }
+
     /// What this store can do beyond the contract.
     fn can(&self) -> Can;
 

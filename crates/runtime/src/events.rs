@@ -396,7 +396,8 @@ async fn send_letters(inner: Weak<Inner>, store: Arc<dyn Store>) {
                 events: std::mem::take(&mut out.letter),
             }
         };
-        if letter.events.is_empty() && letter.dropped == 0 {
+        // A node that comes later begins with the record, not with what was told before.
+        if letter.events.is_empty() && letter.dropped == 0 || store.is_alone() {
             continue;
         }
         let Ok(bytes) = serde_json::to_vec(&letter) else { continue };

@@ -164,6 +164,10 @@ impl Store for Faulty {
         self.inner.wakeups()
     }
 
+    fn is_alone(&self) -> bool {
+        self.inner.is_alone()
+    }
+
     fn can(&self) -> Can {
         self.inner.can()
     }

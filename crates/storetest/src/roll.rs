@@ -191,6 +191,7 @@ macro_rules! __roll {
                 new_entries_ring_for_their_log
                 a_listener_that_is_slow_is_told_that_it_missed_something
                 the_bell_rings_for_what_others_changed
+                a_store_that_others_have_open_is_not_alone
             }
             fidelity {
                 args_come_back_byte_for_byte

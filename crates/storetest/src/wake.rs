@@ -160,3 +160,12 @@ pub(crate) async fn the_bell_rings_for_what_others_changed(desk: &Desk) {
     there.amend(vec![claimed[0].spec.id.clone()], Change::Cancel, at(2)).await.unwrap();
     hear_of(&mut bell, &Wake::Cancel).await;
 }
+
+pub(crate) async fn a_store_that_others_have_open_is_not_alone(desk: &Desk) {
+    let handles = desk.handles().await;
+    let shared = desk.store.can().shared;
+    for handle in &handles {
+        assert!(!shared || !handle.is_alone(), "there are {} handles", handles.len());
+    }
+    assert!(shared || desk.store.is_alone(), "nobody else can have it open");
+}

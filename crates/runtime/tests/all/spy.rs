@@ -160,6 +160,10 @@ impl Store for Spy {
         self.inner.wakeups()
     }
 
+    fn is_alone(&self) -> bool {
+        self.inner.is_alone()
+    }
+
     fn can(&self) -> Can {
         self.inner.can()
     }

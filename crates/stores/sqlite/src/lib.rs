@@ -171,6 +171,10 @@ impl Store for SqliteStore {
         self.bell.listen()
     }
 
+    fn is_alone(&self) -> bool {
+        self.bell.is_alone()
+    }
+
     fn can(&self) -> Can {
         Can { durability: self.durability, shared: true, push: true }
     }

@@ -115,6 +115,13 @@ impl Bell {
         self.out.lock().unwrap_or_else(PoisonError::into_inner).send(&letter);
     }
 
+    /// Whether no other process listens.
+    pub(crate) fn is_alone(&self) -> bool {
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        out.look_for_others();
+        out.others.is_empty()
+    }
+
     pub(crate) fn listen(&self) -> WakeStream {
         Box::pin(stream::unfold(self.here.subscribe(), async |mut rings| match rings.recv().await {
             Ok(wake) => Some((wake, rings)),
