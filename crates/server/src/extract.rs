@@ -30,6 +30,8 @@ impl FromRequest<Face> for Body {
         let (limit, patience) = (api.config.max_body_bytes, api.patience.body);
         let clock = &api.engine.door().clock;
         let collected = tokio::select! {
+            // Most bodies are there already, and need no timer.
+            biased;
             collected = Limited::new(request.into_body(), limit).collect() => collected,
             () = clock.sleep(patience) => {
                 let message = format!("the body did not come within {}", format_duration(patience));
