@@ -30,15 +30,17 @@ fn a_worker_runs_jobs_and_stops_when_asked() {
 }
 
 #[test]
-fn a_kind_that_no_live_worker_knows_is_enqueued_with_a_warning() {
+fn a_kind_that_no_live_worker_knows_is_refused() {
     let site = Site::new();
     assert_eq!(site.run(&["job", "enqueue", "tset.echo"]).ends(0).err, "", "without workers nobody can tell");
     let worker = site.worker(&["q", "--test-kinds"]);
-    let warned = site.run(&["job", "enqueue", "tset.echo"]).ends(0).err;
+    let refused = site.run(&["job", "enqueue", "tset.echo"]).ends(2).err;
     assert!(
-        warned.contains("no live worker knows the kind tset.echo") && warned.contains("test.echo"),
-        "{warned}"
+        refused.contains("KIND: expected a kind that a live worker knows (pdf.render, test.cpu"),
+        "{refused}"
     );
+    assert!(refused.contains("got \"tset.echo\""), "{refused}");
+    assert_eq!(site.json(&["queue", "info", "default"])["counts"]["ready"], 1, "nothing was stored");
     assert_eq!(site.run(&["job", "enqueue", "test.echo"]).ends(0).err, "");
     drop(worker);
 }

@@ -68,6 +68,7 @@ impl Enqueue {
             .into());
         }
         let opened = context.open()?;
+        refuse_unknown(&opened.control(), &self.kind).await?;
         let client = opened.client();
         let id = self.id.clone().unwrap_or_else(|| client.new_id());
         let spec = self.spec(JobSpec::new(id, self.queue.clone(), self.kind.clone(), args), opened.now())?;
@@ -76,7 +77,6 @@ impl Enqueue {
             .await?
             .pop()
             .context("the store gave no receipt")?;
-        warn_unknown(&opened.control(), &self.kind).await?;
         if self.json {
             return out::json(&receipt);
         }
@@ -116,16 +116,15 @@ fn read_args(given: &str) -> anyhow::Result<Json> {
 }
 
 /// A kind that no live worker knows is most often a typing mistake. If no worker is alive, nobody can tell.
-async fn warn_unknown(control: &Control, kind: &KindName) -> anyhow::Result<()> {
+async fn refuse_unknown(control: &Control, kind: &KindName) -> anyhow::Result<()> {
     let workers = control.workers().await?;
     let kinds: BTreeSet<&KindName> =
         workers.iter().filter(|worker| control.is_alive(worker)).flat_map(|worker| &worker.kinds).collect();
-    if !kinds.is_empty() && !kinds.contains(kind) {
-        let known: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
-        out::note(format_args!(
-            "longshore: no live worker knows the kind {kind}; the job waits for one. Known kinds: {}",
-            known.join(", ")
-        ));
+    if kinds.is_empty() || kinds.contains(kind) {
+        return Ok(());
     }
-    Ok(())
+    let known: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+    let known = known.join(", ");
+    Err(Usage(format!("KIND: expected a kind that a live worker knows ({known}), got {:?}", kind.as_str()))
+        .into())
 }
