@@ -98,6 +98,9 @@ impl Running {
     /// How an attempt ends whose handler blocks its thread, so that neither timeout nor cancellation can reach it.
     /// None while there is still hope.
     pub(crate) fn given_up(&self) -> Option<Fate> {
+        if self.ended.load(Ordering::Acquire) {
+            return None;
+        }
         let is_over = |deadline: &OnceLock<Deadline>| deadline.get().is_some_and(Deadline::is_over);
         if is_over(&self.defies_at) {
             return interrupted(Interrupt::Cancel);
@@ -106,7 +109,7 @@ impl Running {
         if let (Some(timeout), Some(_)) = (self.spec.options.timeout, self.started_at()) {
             self.stuck_at.get_or_init(|| self.door.clock.after(timeout.0 + STUBBORN));
         }
-        if !self.ended.load(Ordering::Acquire) && is_over(&self.stuck_at) {
+        if is_over(&self.stuck_at) {
             tracing::warn!(job = %self.spec.id, kind = %self.spec.kind, "a handler blocks its thread beyond its timeout");
             return Some(timed_out(self));
         }

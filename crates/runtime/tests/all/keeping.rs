@@ -1,12 +1,15 @@
 //! What is due comes in time, and what was lost comes back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use longshore_clock::Door;
 use longshore_core::{Claim, EventName, JobSpec, LaneWant, Reason, State, WorkerId};
+use longshore_memory::MemoryStore;
 use longshore_runtime::{Args, IntoSeconds, Keeper, KeeperConfig, Outcome, Queue, Stop, Worker};
 
 use crate::kit::kit;
+use crate::spy::Spy;
 use crate::support::{
     Endless, HOUR, Room, Shift, Task, file, hear, keep, millis, queue, settle, short_lease, soon,
 };
@@ -158,4 +161,23 @@ async fn a_keeper_stops_when_it_is_asked_to() {
     let keeper = tokio::spawn(Keeper::new(room.engine.clone(), KeeperConfig::default()).run(stop.clone()));
     stop.drain();
     soon(keeper).await.unwrap();
+}
+
+#[tokio::test]
+async fn after_an_outage_the_keeper_lets_workers_renew_before_it_takes_back_leases() {
+    let door = Door::system();
+    let spy = Arc::new(Spy::on(Arc::new(MemoryStore::new(&door))));
+    let room = Room::on(spy.clone(), door);
+    spy.fail("reclaim");
+    let config = KeeperConfig { scan_interval: millis(10), renewed_within: HOUR, ..KeeperConfig::default() };
+    tokio::spawn(Keeper::new(room.engine.clone(), config).run(Stop::new()));
+    spy.more("reclaim", 1).await;
+    spy.mend();
+    let id = room.add("work").await;
+    take_away(&room, millis(1)).await;
+    // The store answers again, and many a scan goes by.
+    spy.more("log_end", 1).await;
+    let tried = spy.calls()["reclaim"];
+    spy.more("promote", 5).await;
+    assert_eq!((spy.calls()["reclaim"], room.job(&id).await.state), (tried, State::Running));
 }
