@@ -277,8 +277,7 @@ impl Serialize for Priority {
 impl FromStr for Priority {
     type Err = Invalid;
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let named = NAMED_PRIORITIES.iter().find(|(known, _)| *known == text);
-        let number = named.map(|(_, value)| *value).or_else(|| text.parse().ok());
+        let number = named_priority(text).or_else(|| text.parse().ok());
         number.and_then(|value| Self::new(value).ok()).ok_or_else(|| {
             let expected = "a finite number, lower runs first, or one of high, normal, low";
             Invalid::new("priority", expected, format!("{text:?}")).code("invalid_priority")
@@ -288,6 +287,10 @@ impl FromStr for Priority {
 
 /// Names for the priorities that people say most.
 const NAMED_PRIORITIES: [(&str, f64); 3] = [("high", 1.0), ("normal", 5.0), ("low", 9.0)];
+
+fn named_priority(name: &str) -> Option<f64> {
+    NAMED_PRIORITIES.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+}
 
 impl<'de> Deserialize<'de> for Priority {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -307,9 +310,8 @@ impl<'de> Deserialize<'de> for Priority {
                 self.visit_f64(value as f64)
             }
             fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Priority, E> {
-                let named = NAMED_PRIORITIES.iter().find(|(known, _)| *known == name);
-                named
-                    .map(|(_, value)| Priority(*value))
+                named_priority(name)
+                    .map(Priority)
                     .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(name), &self))
             }
         }

@@ -1,9 +1,10 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use longshore_core::limits::STEP_RECORDS_MAX;
 use longshore_core::{
-    Amended, Can, Change, Event, EventName, Job, JobFilter, JobId, JobPage, Page, QueueChange, QueueInfo,
-    QueueName, State, StoreError, StoreResult, WorkerInfo,
+    Amended, Can, Change, Event, EventName, Job, JobFilter, JobId, JobPage, KindName, Page, QueueChange,
+    QueueInfo, QueueName, State, StoreError, StoreResult, WorkerInfo,
 };
 use serde::Serialize;
 
@@ -243,6 +244,16 @@ impl Control {
     /// Whether a worker has told of itself lately.
     pub fn is_alive(&self, worker: &WorkerInfo) -> bool {
         self.engine.now().since(worker.seen_at) < roster::ALIVE
+    }
+
+    /// The kinds that live workers know. While there are none, nobody can tell which kinds there are.
+    pub async fn live_kinds(&self) -> StoreResult<BTreeSet<KindName>> {
+        let workers = self.workers().await?;
+        Ok(workers
+            .into_iter()
+            .filter(|worker| self.is_alive(worker))
+            .flat_map(|worker| worker.kinds)
+            .collect())
     }
 
     /// The whole system at a glance.

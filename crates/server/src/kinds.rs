@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::error::ApiError;
 /// Looked up in memory. Workers are asked again when a kind is not among those known, and when the last answer is old.
 #[derive(Clone)]
 pub(crate) struct Kinds {
-    own: Arc<HashSet<KindName>>,
+    own: Arc<BTreeSet<KindName>>,
     seen: Arc<RwLock<Seen>>,
     asking: Arc<Mutex<()>>,
 }
@@ -22,7 +22,7 @@ pub(crate) struct Kinds {
 /// The kinds of the workers that were alive at a time.
 #[derive(Default)]
 struct Seen {
-    kinds: HashSet<KindName>,
+    kinds: BTreeSet<KindName>,
     at: Timestamp,
 }
 
@@ -52,14 +52,11 @@ impl Kinds {
         if self.finds(engine, kind).await? {
             return Ok(());
         }
-        let mut known: Vec<KindName> =
-            self.own.iter().cloned().chain(self.seen().kinds.iter().cloned()).collect();
+        let known: BTreeSet<KindName> = &*self.own | &self.seen().kinds;
         if known.is_empty() {
             return Ok(());
         }
         let field = field();
-        known.sort_unstable();
-        known.dedup();
         let names = known.iter().map(KindName::as_str).collect::<Vec<_>>().join(", ");
         let expected = format!("a kind that a live worker knows ({names})");
         let invalid =
@@ -87,10 +84,7 @@ impl Kinds {
         if let Some(known) = is_known(ASK_AGAIN, engine.door().clock.now()) {
             return Ok(known);
         }
-        let control = engine.control();
-        let workers = control.workers().await?;
-        let alive = workers.into_iter().filter(|worker| control.is_alive(worker));
-        let kinds: HashSet<KindName> = alive.flat_map(|worker| worker.kinds).collect();
+        let kinds = engine.control().live_kinds().await?;
         let known = kinds.contains(kind);
         *self.seen.write().unwrap_or_else(PoisonError::into_inner) =
             Seen { kinds, at: engine.door().clock.now() };

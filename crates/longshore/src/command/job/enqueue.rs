@@ -1,4 +1,3 @@
-use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,13 +116,11 @@ fn read_args(given: &str) -> anyhow::Result<Json> {
 
 /// A kind that no live worker knows is most often a typing mistake. If no worker is alive, nobody can tell.
 async fn refuse_unknown(control: &Control, kind: &KindName) -> anyhow::Result<()> {
-    let workers = control.workers().await?;
-    let kinds: BTreeSet<&KindName> =
-        workers.iter().filter(|worker| control.is_alive(worker)).flat_map(|worker| &worker.kinds).collect();
+    let kinds = control.live_kinds().await?;
     if kinds.is_empty() || kinds.contains(kind) {
         return Ok(());
     }
-    let known: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+    let known: Vec<&str> = kinds.iter().map(KindName::as_str).collect();
     let known = known.join(", ");
     Err(Usage(format!("KIND: expected a kind that a live worker knows ({known}), got {:?}", kind.as_str()))
         .into())
