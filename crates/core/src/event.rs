@@ -35,6 +35,9 @@ pub enum EventName {
     /// A job ended badly.
     #[serde(rename = "job:failed")]
     Failed,
+    /// A job failed because it waited longer than it may.
+    #[serde(rename = "job:expired")]
+    Expired,
     /// A job was cancelled.
     #[serde(rename = "job:cancelled")]
     Cancelled,
@@ -44,6 +47,15 @@ pub enum EventName {
     /// A second insert of a known id created nothing.
     #[serde(rename = "job:duplicated")]
     Duplicated,
+    /// An insert met the holder of its unique key: one of the two was dropped.
+    #[serde(rename = "job:deduplicated")]
+    Deduplicated,
+    /// The same, told together with it.
+    #[serde(rename = "job:debounced")]
+    Debounced,
+    /// A schedule made jobs.
+    #[serde(rename = "schedule:fired")]
+    ScheduleFired,
     /// A queue stopped handing out jobs.
     #[serde(rename = "queue:paused")]
     QueuePaused,
@@ -74,9 +86,13 @@ impl EventName {
             Self::Stalled => "job:stalled",
             Self::Completed => "job:completed",
             Self::Failed => "job:failed",
+            Self::Expired => "job:expired",
             Self::Cancelled => "job:cancelled",
             Self::Removed => "job:removed",
             Self::Duplicated => "job:duplicated",
+            Self::Deduplicated => "job:deduplicated",
+            Self::Debounced => "job:debounced",
+            Self::ScheduleFired => "schedule:fired",
             Self::QueuePaused => "queue:paused",
             Self::QueueResumed => "queue:resumed",
             Self::WorkerUp => "worker:up",
@@ -87,7 +103,7 @@ impl EventName {
 
     /// Whether a job has ended with this event.
     pub const fn is_end(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+        matches!(self, Self::Completed | Self::Failed | Self::Expired | Self::Cancelled)
     }
 }
 
@@ -142,6 +158,24 @@ pub struct Event {
     /// The worker it happened to, or that did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<Arc<str>>,
+    /// The state before, of a job that became ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<State>,
+    /// `job:duplicated`, `job:deduplicated`, `job:debounced`: the job that the insert was answered with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<JobId>,
+    /// `job:deduplicated`: the unique key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deduplication_id: Option<Arc<str>>,
+    /// `job:deduplicated`: the job that was dropped, which is the new one or, after a replacement, the one before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deduplicated_job_id: Option<JobId>,
+    /// `job:debounced`: the unique key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debounce_id: Option<Arc<str>>,
+    /// `job:stalled`: the queue once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_name: Option<QueueName>,
 }
 
 impl Event {
@@ -161,6 +195,12 @@ impl Event {
             progress: None,
             progress_message: None,
             worker: None,
+            from: None,
+            job_id: None,
+            deduplication_id: None,
+            deduplicated_job_id: None,
+            debounce_id: None,
+            queue_name: None,
         }
     }
 

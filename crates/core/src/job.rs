@@ -68,7 +68,8 @@ impl JobSpec {
         }
         jobs.iter().enumerate().try_for_each(|(index, spec)| {
             spec.check().map_err(|error| error.below(&format!("jobs[{index}]")))
-        })
+        })?;
+        crate::flow::check_circles(jobs)
     }
 }
 
@@ -91,6 +92,10 @@ pub enum Reason {
     BadArgs,
     /// The result was larger than a result may be.
     ResultTooLarge,
+    /// It waited longer than its `ttl`.
+    Expired,
+    /// A job that it waited for did not complete.
+    ParentFailed,
     /// An operator decided.
     ByOperator,
     /// The handler decided.
@@ -108,6 +113,8 @@ impl Reason {
             Self::UnknownKind => "unknown_kind",
             Self::BadArgs => "bad_args",
             Self::ResultTooLarge => "result_too_large",
+            Self::Expired => "expired",
+            Self::ParentFailed => "parent_failed",
             Self::ByOperator => "by_operator",
             Self::ByHandler => "by_handler",
         }
@@ -215,6 +222,10 @@ pub struct Job {
     pub stalls: u32,
     /// When a scheduled job becomes ready.
     pub run_at: Option<Timestamp>,
+    /// Parents that have not completed, while it is blocked.
+    pub parents_left: u32,
+    /// When it expires unless it has started by then.
+    pub deadline_at: Option<Timestamp>,
     /// When it was inserted.
     pub created_at: Timestamp,
     /// When its latest attempt started.
@@ -252,6 +263,8 @@ impl Job {
             attempt: 0,
             stalls: 0,
             run_at: if state == State::Scheduled { spec.run_at } else { None },
+            parents_left: 0,
+            deadline_at: spec.options.ttl.map(|ttl| now + ttl.0),
             created_at: now,
             started_at: None,
             finished_at: None,
@@ -306,9 +319,17 @@ impl Serialize for Job {
         map.serialize_entry("timeout", &options.timeout)?;
         map.serialize_entry("backoff", &options.backoff)?;
         map.serialize_entry("retention", &options.retention)?;
+        map.serialize_entry("ttl", &options.ttl)?;
+        map.serialize_entry("unique_key", &options.unique.as_ref().map(|unique| &unique.key))?;
+        map.serialize_entry("depends_on", &options.depends_on)?;
+        map.serialize_entry("on_parent_failure", &options.on_parent_failure)?;
+        map.serialize_entry("parents_left", &self.parents_left)?;
+        map.serialize_entry("schedule", &options.schedule)?;
+        map.serialize_entry("nominal_at", &options.nominal_at)?;
         map.serialize_entry("worker", &self.worker)?;
         map.serialize_entry("cancel_requested", &self.cancel_requested)?;
         map.serialize_entry("run_at", &self.run_at)?;
+        map.serialize_entry("deadline_at", &self.deadline_at)?;
         map.serialize_entry("created_at", &self.created_at)?;
         map.serialize_entry("started_at", &self.started_at)?;
         map.serialize_entry("finished_at", &self.finished_at)?;

@@ -9,6 +9,7 @@ mod duration;
 mod error;
 mod event;
 mod filter;
+mod flow;
 mod job;
 mod json;
 mod lease;
@@ -21,6 +22,7 @@ mod outcome;
 mod queue;
 mod records;
 mod store;
+mod unique;
 mod worker;
 
 pub use backoff::Backoff;
@@ -28,18 +30,20 @@ pub use duration::{DurationText, check_duration, format_duration, parse_duration
 pub use error::{Invalid, StoreError, StoreResult};
 pub use event::{Event, EventName, Times};
 pub use filter::JobFilter;
+pub use flow::{Consequence, Parent, ParentEnd, ParentPolicy};
 pub use job::{AttemptError, Job, JobError, JobSpec, Progress, Reason};
 pub use json::Json;
 pub use lease::{Lease, LeaseToken};
 pub use life::State;
 pub use longshore_clock::Timestamp;
-pub use name::{JobId, KindName, Priority, QueueName, WorkerId};
+pub use name::{JobId, KindName, Priority, QueueName, ScheduleName, WorkerId};
 pub use options::Options;
 pub use outcome::{End, Ended, Ends, Outcome, Refusal};
 pub use queue::{Counts, QueueChange, QueueInfo, Retention};
 pub use records::{Doc, Expect, LogEntry, Put, Records};
 pub use store::{
-    Amended, Can, Change, Claim, Claimed, Cursor, Durability, Inserted, JobPage, Kept, LaneWant, Moved, Page,
-    Renewal, Renewed, Store, Turned, Wake, WakeStream,
+    Amended, Can, Change, Claim, Claimed, Cursor, Durability, Fire, Fired, Inserted, JobPage, Kept, LaneWant,
+    Moved, Page, Renewal, Renewed, Store, Turned, Wake, WakeStream,
 };
+pub use unique::Unique;
 pub use worker::WorkerInfo;

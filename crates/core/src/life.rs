@@ -94,8 +94,16 @@ pub enum Writer {
 /// What can happen to a job after it was inserted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Move {
-    /// Its last parent completed.
+    /// It need not wait for any parent any more.
     Release,
+    /// The same, but its own time has not come yet.
+    Delay,
+    /// A parent did not complete, and it shall fail then.
+    FailWithParent,
+    /// A parent did not complete, and it shall be cancelled then.
+    CancelWithParent,
+    /// It waited longer than it may.
+    Expire,
     /// Its time has come.
     Promote,
     /// A worker takes a lease on it.
@@ -118,6 +126,8 @@ pub enum Move {
     Cancel,
     /// It shall be tried again from the start.
     Revive,
+    /// The same, but a parent has not completed.
+    ReviveBlocked,
     /// Its record goes.
     Remove,
 }
@@ -147,7 +157,13 @@ use Writer::{Keeper, Operator, Worker};
 /// Every move that changes a state. What is not here cannot happen.
 pub const TABLE: &[Row] = &[
     row(Blocked, Move::Release, Some(Ready), Keeper, Some(EventName::Ready)),
+    row(Blocked, Move::Delay, Some(Scheduled), Keeper, Some(EventName::Delayed)),
+    row(Blocked, Move::FailWithParent, Some(Failed), Keeper, Some(EventName::Failed)),
+    row(Blocked, Move::CancelWithParent, Some(Cancelled), Keeper, Some(EventName::Cancelled)),
     row(Scheduled, Move::Promote, Some(Ready), Keeper, Some(EventName::Ready)),
+    row(Blocked, Move::Expire, Some(Failed), Keeper, Some(EventName::Expired)),
+    row(Scheduled, Move::Expire, Some(Failed), Keeper, Some(EventName::Expired)),
+    row(Ready, Move::Expire, Some(Failed), Keeper, Some(EventName::Expired)),
     row(Ready, Move::Claim, Some(Running), Worker, Some(EventName::Started)),
     row(Running, Move::Done, Some(Completed), Worker, Some(EventName::Completed)),
     row(Running, Move::Retry, Some(Scheduled), Worker, Some(EventName::Retrying)),
@@ -162,6 +178,8 @@ pub const TABLE: &[Row] = &[
     row(Ready, Move::Cancel, Some(Cancelled), Operator, Some(EventName::Cancelled)),
     row(Failed, Move::Revive, Some(Ready), Operator, Some(EventName::Ready)),
     row(Cancelled, Move::Revive, Some(Ready), Operator, Some(EventName::Ready)),
+    row(Failed, Move::ReviveBlocked, Some(Blocked), Operator, None),
+    row(Cancelled, Move::ReviveBlocked, Some(Blocked), Operator, None),
     row(Blocked, Move::Remove, None, Operator, Some(EventName::Removed)),
     row(Scheduled, Move::Remove, None, Operator, Some(EventName::Removed)),
     row(Ready, Move::Remove, None, Operator, Some(EventName::Removed)),
@@ -203,6 +221,10 @@ pub fn diagram() -> String {
 fn word(by_move: Move) -> &'static str {
     match by_move {
         Move::Release => "release",
+        Move::Delay => "delay",
+        Move::FailWithParent => "fail with parent",
+        Move::CancelWithParent => "cancel with parent",
+        Move::Expire => "expire",
         Move::Promote => "promote",
         Move::Claim => "claim",
         Move::Done => "done",
@@ -214,6 +236,7 @@ fn word(by_move: Move) -> &'static str {
         Move::Quarantine => "quarantine",
         Move::Cancel => "cancel",
         Move::Revive => "revive",
+        Move::ReviveBlocked => "revive blocked",
         Move::Remove => "remove",
     }
 }

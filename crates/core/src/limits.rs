@@ -24,6 +24,10 @@ pub const PAGE_BYTES_MAX: usize = 16 * 1_048_576;
 pub const TAGS_MAX: usize = 20;
 /// Longest tag, in bytes.
 pub const TAG_BYTES_MAX: usize = 64;
+/// Longest key that makes a job unique, in bytes.
+pub const UNIQUE_KEY_BYTES_MAX: usize = 200;
+/// Most parents of one job.
+pub const PARENTS_MAX: usize = 1_000;
 /// Most attempts a job may ask for.
 pub const ATTEMPTS_MAX: u32 = 1_000;
 /// Errors kept on a job, newest last.

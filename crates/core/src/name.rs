@@ -92,6 +92,11 @@ name!(
     WorkerId, "worker"
 );
 
+name!(
+    /// The name of a schedule, unique in the store.
+    ScheduleName, "schedule"
+);
+
 impl Default for QueueName {
     fn default() -> Self {
         Self("default".into())

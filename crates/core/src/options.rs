@@ -1,10 +1,13 @@
+use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{ATTEMPTS_MAX, TAG_BYTES_MAX, TAGS_MAX};
-use crate::{Backoff, DurationText, Invalid, check_duration};
+use crate::limits::{ATTEMPTS_MAX, NAME_BYTES_MAX, PARENTS_MAX, TAG_BYTES_MAX, TAGS_MAX};
+use crate::{
+    Backoff, DurationText, Invalid, Parent, ParentPolicy, ScheduleName, Timestamp, Unique, check_duration,
+};
 
 /// How a job wants to be treated. Everything has a default; a record written by an older program reads as the default
 /// for what it does not name, and what a newer one has added is passed over.
@@ -23,6 +26,29 @@ pub struct Options {
     pub retention: Option<DurationText>,
     /// How long the result stays after the end; none is as long as the record.
     pub result_retention: Option<DurationText>,
+    /// How long the job may wait in all, from its insert on and over all its attempts; then it fails as expired instead
+    /// of starting once more. None is for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<DurationText>,
+    /// Be the only one with this key in the queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unique: Option<Unique>,
+    /// Jobs of the same store that it waits for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<Parent>,
+    /// What happens when one of them does not complete.
+    #[serde(skip_serializing_if = "is_default")]
+    pub on_parent_failure: ParentPolicy,
+    /// The schedule that made the job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduleName>,
+    /// The time for which the schedule made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nominal_at: Option<Timestamp>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Default for Options {
@@ -34,6 +60,12 @@ impl Default for Options {
             tags: Vec::new(),
             retention: None,
             result_retention: None,
+            ttl: None,
+            unique: None,
+            depends_on: Vec::new(),
+            on_parent_failure: ParentPolicy::default(),
+            schedule: None,
+            nominal_at: None,
         }
     }
 }
@@ -60,6 +92,9 @@ impl Options {
             ));
         }
         self.backoff.check()?;
+        if self.ttl.is_some_and(|ttl| ttl.0.is_zero()) {
+            return Err(Invalid::new("ttl", "a duration above zero, or null for ever", "0"));
+        }
         if self.timeout.is_some_and(|timeout| timeout.0.is_zero()) {
             return Err(Invalid::new("timeout", "a duration above zero, or null for no limit", "0"));
         }
@@ -67,6 +102,7 @@ impl Options {
             ("timeout", self.timeout),
             ("retention", self.retention),
             ("result_retention", self.result_retention),
+            ("ttl", self.ttl),
         ];
         for (field, duration) in durations {
             duration.map_or(Ok(()), |duration| check_duration(field, duration.0))?;
@@ -83,6 +119,28 @@ impl Options {
             {
                 let expected = format!("1 to {TAG_BYTES_MAX} bytes without blanks or control characters");
                 return Err(Invalid::new("tags", expected, format!("{tag:?}")));
+            }
+        }
+        self.unique.as_ref().map_or(Ok(()), Unique::check)?;
+        self.check_parents()
+    }
+
+    fn check_parents(&self) -> Result<(), Invalid> {
+        if self.depends_on.len() > PARENTS_MAX {
+            let expected = format!("at most {PARENTS_MAX} parents");
+            return Err(Invalid::new("depends_on", expected, self.depends_on.len()).code("too_many"));
+        }
+        let (mut ids, mut labels) = (HashSet::new(), HashSet::new());
+        for (index, parent) in self.depends_on.iter().enumerate() {
+            if let Some(name) = &parent.name
+                && (name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control))
+            {
+                let expected = format!("1 to {NAME_BYTES_MAX} bytes without control characters");
+                return Err(Invalid::new(format!("depends_on[{index}].name"), expected, format!("{name:?}")));
+            }
+            if !ids.insert(&parent.id) || !labels.insert(parent.label()) {
+                let field = format!("depends_on[{index}]");
+                return Err(Invalid::new(field, "each parent and each name once", parent.label()));
             }
         }
         Ok(())

@@ -100,6 +100,10 @@ impl End {
             if !end.then.is_empty() {
                 JobSpec::check_batch(&end.then)
                     .map_err(|error| error.below(&format!("ends[{index}].then")))?;
+                if let Some(place) = end.then.iter().position(|spec| !spec.options.depends_on.is_empty()) {
+                    let field = format!("ends[{index}].then[{place}].depends_on");
+                    return Err(Invalid::new(field, "no parents: it follows from this end already", "some"));
+                }
             }
         }
         Ok(())

@@ -34,12 +34,20 @@ pub trait Store: Records + 'static {
     /// job that is there. An id that exists in another queue refuses the whole batch with
     /// [`crate::StoreError::IdTaken`]. A cancelled job does not hold its id: the new job replaces it. A second
     /// occurrence of an id inside the batch is a duplicate of the first.
+    ///
+    /// After the id, the unique key is looked at, in the same step: while another job holds it ([`crate::Unique`]), the
+    /// answer is that job as a duplicate, or that job was replaced.
+    ///
+    /// A job with parents ([`crate::Options::depends_on`], looked up in the batch, then in the store) is blocked until
+    /// each of them has completed or need not be waited for; with none left it is born as if it had none. An unknown
+    /// parent refuses the whole batch with the code `unknown_parent`, a circle with `flow_cycle`.
     async fn insert(&self, jobs: Vec<Arc<JobSpec>>, now: Timestamp) -> StoreResult<Vec<Inserted>>;
 
     // ---- workers ----
 
     /// Leases up to the wanted number of ready jobs of each lane, lowest priority number first, and in the order in
-    /// which they became ready within one priority. A paused queue gives none. Counts one attempt on each.
+    /// which they became ready within one priority. A paused queue gives none, and nobody gets a job whose time to live is
+    /// over. Counts one attempt on each.
     async fn claim(&self, claim: Claim, now: Timestamp) -> StoreResult<Vec<Claimed>>;
 
     /// Extends leases to `now + lease`, stores progress, and tells which jobs shall stop and which leases are lost.
@@ -58,7 +66,8 @@ pub trait Store: Records + 'static {
     /// job has ended or lost its lease; every other late end is refused and changes nothing. A job
     /// whose cancellation was requested ends as cancelled, unless it failed. A following job whose id exists is
     /// skipped. A completed job has progress 100; a job that goes back to waiting has progress 0. A job that is handed
-    /// back keeps its turn in the line; a retried or snoozed one joins its end when it is promoted.
+    /// back keeps its turn in the line; a retried or snoozed one joins its end when it is promoted. The end of a job
+    /// that others wait for is marked in the same step for [`settle`](Self::settle), and rings [`Wake::Settle`].
     async fn finish(&self, ends: Ends, now: Timestamp) -> StoreResult<Vec<Ended>>;
 
     /// [`finish`](Self::finish), then [`claim`](Self::claim). A store may carry both in one commit. A claim that breaks
@@ -74,6 +83,18 @@ pub trait Store: Records + 'static {
     /// Makes scheduled jobs ready whose time has come, the earliest first. `next` is the next due time.
     async fn promote(&self, limit: usize, now: Timestamp) -> StoreResult<Kept>;
 
+    /// Fails waiting jobs whose time to live is over, the earliest first. `next` is the next deadline.
+    async fn expire(&self, limit: usize, now: Timestamp) -> StoreResult<Kept>;
+
+    /// Draws the consequences of ended jobs for those that wait for them ([`crate::ParentPolicy`]): releases, fails or
+    /// cancels the children, and lets go of parents that were only kept for a child. `limit` counts pairs of parent
+    /// and child. `next` is at once while there is more to do.
+    async fn settle(&self, limit: usize, now: Timestamp) -> StoreResult<Kept>;
+
+    /// Writes a document if it has the expected version, and inserts jobs in the same step: how a schedule fires once
+    /// for each of its times, whoever keeps it. The jobs are inserted as by [`insert`](Self::insert).
+    async fn fire(&self, fire: Fire, now: Timestamp) -> StoreResult<Fired>;
+
     /// Takes back leases that ran out: the attempt is given back, the loss counted, and the job is ready again; or
     /// failed with the reason `stalled` once it has lost `stalls_max` leases; or cancelled, if that was
     /// requested. A job taken back keeps its turn in the line. Rings [`Wake::Cancel`]. `next` is the earliest end of a
@@ -81,7 +102,8 @@ pub trait Store: Records + 'static {
     async fn reclaim(&self, limit: usize, stalls_max: u32, now: Timestamp) -> StoreResult<Kept>;
 
     /// Removes results whose own retention is over (marking `result_expired_at`), ended jobs whose retention is over,
-    /// and documents that expired. `next` is the next time something is over.
+    /// and documents that expired. `next` is the next time something is over. A record stays while a child that has not
+    /// ended may read its result, and while it holds a unique key.
     async fn prune(&self, limit: usize, now: Timestamp) -> StoreResult<Kept>;
 
     // ---- operators ----
@@ -102,7 +124,14 @@ pub trait Store: Records + 'static {
     /// Forgets a queue that has no jobs; tells whether it did.
     async fn remove_queue(&self, queue: QueueName, now: Timestamp) -> StoreResult<bool>;
 
+    /// Takes a unique key from the job that holds it; the job stays. Tells whose it was.
+    async fn free_unique(&self, queue: QueueName, key: String, now: Timestamp) -> StoreResult<Option<JobId>>;
+
     // ---- looks ----
+
+    /// The job that holds a unique key.
+    async fn unique_owner(&self, queue: QueueName, key: String, now: Timestamp)
+    -> StoreResult<Option<JobId>>;
 
     /// One job.
     async fn get(&self, id: JobId) -> StoreResult<Option<Job>>;
@@ -168,8 +197,37 @@ pub struct Inserted {
     pub id: JobId,
     /// Its state now.
     pub state: State,
-    /// The id existed; nothing was created.
+    /// The id existed, or another job holds the unique key (then it is that job's id); nothing was created.
     pub duplicate: bool,
+    /// The scheduled job that held the unique key, and was removed in favour of this one.
+    pub replaced: Option<JobId>,
+}
+
+/// A document to be written, and jobs to be inserted if it could be.
+#[derive(Clone, Debug)]
+pub struct Fire {
+    /// The key of the document.
+    pub key: String,
+    /// The version that it must have.
+    pub expect: u64,
+    /// What it shall hold.
+    pub value: bytes::Bytes,
+    /// The jobs.
+    pub jobs: Vec<Arc<JobSpec>>,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fired {
+    /// The document was written, and the jobs were inserted.
+    Done {
+        /// The version of the document now.
+        version: u64,
+        /// As from [`Store::insert`].
+        inserted: Vec<Inserted>,
+    },
+    /// The document has another version, or is not there; nothing changed.
+    Conflict,
 }
 
 /// How many jobs of one queue a worker can take.
@@ -263,6 +321,8 @@ pub struct Turned {
 pub struct Moved {
     /// What was asked.
     pub spec: Arc<JobSpec>,
+    /// Its state before.
+    pub from: State,
     /// Its state now.
     pub state: State,
     /// Why.
@@ -289,8 +349,9 @@ pub struct Kept {
 pub enum Change {
     /// Waiting: cancelled at once. Running: its worker is asked to stop. Ended: refused.
     Cancel,
-    /// Failed or cancelled: ready again, with attempt, stalls, progress and result anew; its errors stay.
-    /// Otherwise refused.
+    /// Failed or cancelled: ready again, or blocked if a parent has not completed, with attempt, stalls, progress,
+    /// result and time to live anew; its errors stay. Refused in other states, and while another job holds its
+    /// unique key.
     Revive,
     /// Not running: the record goes. Running: refused, unless `force` is set, which revokes the lease.
     Remove {
@@ -313,6 +374,8 @@ pub enum Amended {
     Asked(Box<Job>),
     /// Its state does not allow the change; nothing changed.
     WrongState(State),
+    /// This other job holds its unique key; nothing changed.
+    UniqueConflict(JobId),
     /// There is no such job.
     Unknown,
 }
@@ -363,6 +426,8 @@ pub enum Wake {
     Paused(QueueName),
     /// A job was scheduled; it may be due before what the keeper waits for.
     Due,
+    /// A job of a flow has ended, and others are to be told.
+    Settle,
     /// A running job was asked to stop, or lost its lease.
     Cancel,
     /// This log has new entries.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use longshore_core::{
     Backoff, DurationText, Event, EventName, Inserted, Invalid, JobId, JobSpec, Json, KindName, Options,
-    Priority, QueueName, State, StoreError, StoreResult, Timestamp,
+    Parent, ParentPolicy, Priority, QueueName, State, StoreError, StoreResult, Timestamp, Unique,
 };
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use crate::engine::Engine;
 use crate::job::Job;
@@ -73,13 +74,45 @@ impl Client {
     }
 
     fn tell(&self, spec: &JobSpec, inserted: &Inserted, now: Timestamp) {
+        let of = |name| {
+            let mut event = Event::of_job(name, now, spec, inserted.state, 0, now);
+            event.id = Some(inserted.id.clone());
+            event
+        };
+        let by_key = inserted.duplicate && inserted.id != spec.id;
+        if let Some(dropped) = inserted.replaced.clone().or_else(|| by_key.then(|| spec.id.clone())) {
+            let key: Option<Arc<str>> = spec.options.unique.as_ref().map(|unique| unique.key.as_str().into());
+            let job_id = Some(inserted.id.clone());
+            self.engine.hub().tell(Event {
+                job_id: job_id.clone(),
+                debounce_id: key.clone(),
+                ..of(EventName::Debounced)
+            });
+            self.engine.hub().tell(Event {
+                job_id,
+                deduplication_id: key,
+                deduplicated_job_id: Some(dropped),
+                ..of(EventName::Deduplicated)
+            });
+            if by_key {
+                return;
+            }
+        }
         let name = match (inserted.duplicate, inserted.state) {
             (true, _) => EventName::Duplicated,
-            (false, State::Ready) => EventName::Added,
-            (false, _) => EventName::Delayed,
+            (false, State::Scheduled) => EventName::Delayed,
+            (false, _) => EventName::Added,
         };
-        self.engine.hub().tell(Event::of_job(name, now, spec, inserted.state, 0, now));
+        let job_id = inserted.duplicate.then(|| inserted.id.clone());
+        self.engine.hub().tell(Event { job_id, ..of(name) });
     }
+}
+
+/// The unique key of a job that is the only one of its kind with its args.
+fn own_key(spec: &JobSpec) -> String {
+    let digest = Sha256::digest(spec.args.as_str().as_bytes());
+    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("{}/{hex}", spec.kind)
 }
 
 /// A job on its way in.
@@ -159,6 +192,50 @@ impl<J: Job> Enqueue<J> {
     /// A word to find the job by; may be given several times.
     pub fn tag(mut self, tag: &str) -> Self {
         self.options.tags.push(tag.to_owned());
+        self
+    }
+
+    /// How long the job may wait in all, over all its attempts, before it expires.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.options.ttl = Some(DurationText(ttl));
+        self
+    }
+
+    /// Be the only job of its queue with this key until it has ended.
+    pub fn unique(self, key: &str) -> Self {
+        self.with_unique(Unique::new(key))
+    }
+
+    /// Be the only job of this kind with these args in its queue for so long, whatever becomes of it.
+    pub fn unique_for(self, window: Duration) -> Self {
+        let key = match &self.spec {
+            Ok(spec) => own_key(spec),
+            Err(_) => return self,
+        };
+        self.with_unique(Unique { ttl: Some(DurationText(window)), ..Unique::new(key) })
+    }
+
+    /// As [`Unique`] says.
+    pub fn with_unique(mut self, unique: Unique) -> Self {
+        self.options.unique = Some(unique);
+        self
+    }
+
+    /// Waits until this job has completed.
+    pub fn after_job(mut self, parent: &JobId) -> Self {
+        self.options.depends_on.push(Parent::new(parent.clone()));
+        self
+    }
+
+    /// The same, and its handler finds that job's result under this name.
+    pub fn after_named(mut self, name: &str, parent: &JobId) -> Self {
+        self.options.depends_on.push(Parent { id: parent.clone(), name: Some(name.to_owned()) });
+        self
+    }
+
+    /// What happens when a job that it waits for does not complete.
+    pub fn on_parent_failure(mut self, policy: ParentPolicy) -> Self {
+        self.options.on_parent_failure = policy;
         self
     }
 

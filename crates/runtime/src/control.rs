@@ -34,6 +34,14 @@ pub enum ControlError {
         /// What would have been right.
         expected: &'static str,
     },
+    /// Another job holds its unique key.
+    #[error("the unique key of job {id} is held by job {owner}; cancel or remove that one first")]
+    UniqueConflict {
+        /// The job.
+        id: JobId,
+        /// The one that holds the key.
+        owner: JobId,
+    },
     /// The store did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -116,7 +124,7 @@ impl Control {
         self.amend_one(id, Change::Cancel, "only a job that has not ended can be cancelled").await
     }
 
-    /// Makes a failed or cancelled job ready again, with all its attempts.
+    /// Makes a failed or cancelled job ready again, with all its attempts; or blocked, if a parent has not completed.
     pub async fn retry(&self, id: &JobId) -> Result<Job, ControlError> {
         self.amend_one(id, Change::Revive, "only a failed or cancelled job can be retried").await
     }
@@ -137,6 +145,9 @@ impl Control {
             Some(Amended::Moved { job, .. } | Amended::Asked(job)) => Ok(*job),
             Some(Amended::WrongState(state)) => {
                 Err(ControlError::WrongState { id: id.clone(), state, expected })
+            }
+            Some(Amended::UniqueConflict(owner)) => {
+                Err(ControlError::UniqueConflict { id: id.clone(), owner })
             }
             Some(Amended::Unknown) | None => Err(ControlError::Unknown(id.clone())),
         }

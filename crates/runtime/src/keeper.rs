@@ -1,4 +1,4 @@
-//! The keeper: moves due, lost and old jobs. It sleeps until the next time that the store named, and is woken when
+//! The keeper: moves due, released, lost and old jobs. It sleeps until the next time that the store named, and is woken when
 //! something earlier comes in.
 
 use std::time::Duration;
@@ -45,6 +45,8 @@ pub struct Keeper {
 #[derive(Clone, Copy)]
 enum Duty {
     Promote,
+    Expire,
+    Settle,
     Reclaim,
     Prune,
 }
@@ -53,6 +55,8 @@ enum Duty {
 const PUSHED_FACTOR: u32 = 5;
 /// A lease may end before all that was known at the last scan.
 const RECLAIM_EVERY: Duration = Duration::from_secs(5);
+/// A job whose time to live is over runs nowhere, so it may wait for its end.
+const EXPIRE_EVERY: Duration = Duration::from_secs(30);
 /// Old records are not urgent.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// A log that is looked at to see whether the store answers again; nothing is ever in it.
@@ -91,13 +95,17 @@ impl Keeper {
 
     /// Keeps until asked to stop.
     pub async fn run(self, stop: Stop) {
-        let (ring, rings) = watch::channel(0_u64);
+        let (due, dues) = watch::channel(0_u64);
+        let (settle, settles) = watch::channel(0_u64);
         // Listens before the first look, so that nothing falls between the two.
         let mut wakes = self.engine.store().wakeups();
         let listen = async {
             while let Some(wake) = wakes.next().await {
                 if matches!(wake, Wake::Due | Wake::Missed) {
-                    ring.send_modify(|count| *count += 1);
+                    due.send_modify(|count| *count += 1);
+                }
+                if matches!(wake, Wake::Settle | Wake::Missed) {
+                    settle.send_modify(|count| *count += 1);
                 }
             }
             std::future::pending::<()>().await;
@@ -105,7 +113,9 @@ impl Keeper {
         tokio::select! {
             () = stop.draining() => {}
             () = listen => {}
-            () = self.duty(Duty::Promote, Some(rings)) => {}
+            () = self.duty(Duty::Promote, Some(dues.clone())) => {}
+            () = self.duty(Duty::Expire, Some(dues)) => {}
+            () = self.duty(Duty::Settle, Some(settles)) => {}
             () = self.duty(Duty::Reclaim, None) => {}
             () = self.duty(Duty::Prune, None) => {}
         }
@@ -117,6 +127,9 @@ impl Keeper {
         let scan = self.config.scan_interval.max(SCAN_INTERVAL_MIN) * pushed;
         let (pause, breath) = match duty {
             Duty::Promote => (scan, Duration::ZERO),
+            // Nothing is settled because of the time alone, so on a store that rings this is the net below the net.
+            Duty::Settle => (scan * pushed, Duration::ZERO),
+            Duty::Expire => (EXPIRE_EVERY, Duration::ZERO),
             Duty::Reclaim => (scan.min(RECLAIM_EVERY), BREATH),
             Duty::Prune => (PRUNE_EVERY, BREATH),
         };
@@ -171,6 +184,8 @@ impl Keeper {
         let (store, now) = (self.engine.store(), self.engine.now());
         let kept = match duty {
             Duty::Promote => store.promote(STEP_RECORDS_MAX, now).await?,
+            Duty::Expire => store.expire(STEP_RECORDS_MAX, now).await?,
+            Duty::Settle => store.settle(STEP_RECORDS_MAX, now).await?,
             Duty::Reclaim => store.reclaim(STEP_RECORDS_MAX, self.config.stalls_max, now).await?,
             Duty::Prune => store.prune(STEP_RECORDS_MAX, now).await?,
         };
@@ -192,21 +207,24 @@ impl Keeper {
 
 fn event(duty: Duty, moved: &Moved, now: Timestamp) -> Event {
     let name = match (duty, moved.state) {
+        (Duty::Expire, _) => EventName::Expired,
         (_, State::Failed) => EventName::Failed,
         (_, State::Cancelled) => EventName::Cancelled,
+        (_, State::Scheduled) => EventName::Delayed,
         (Duty::Reclaim, _) => EventName::Stalled,
         _ => EventName::Ready,
     };
     let finished_at = moved.state.is_end().then_some(now);
     let event = Event::of_job(name, now, &moved.spec, moved.state, moved.attempt, moved.created_at);
-    Event { reason: moved.reason, ..event.times(None, finished_at) }
+    let queue_name = (name == EventName::Stalled).then(|| moved.spec.queue.clone());
+    Event { reason: moved.reason, from: Some(moved.from), queue_name, ..event.times(None, finished_at) }
 }
 
 /// One round of every duty, for tests on a manual clock.
 pub(crate) async fn round(engine: &Engine) -> StoreResult<usize> {
     let keeper = Keeper::new(engine.clone(), KeeperConfig::default());
     let mut moved = 0;
-    for duty in [Duty::Promote, Duty::Reclaim, Duty::Prune] {
+    for duty in [Duty::Settle, Duty::Expire, Duty::Promote, Duty::Reclaim, Duty::Prune] {
         moved += keeper.step(duty).await?.moved.len();
     }
     Ok(moved)

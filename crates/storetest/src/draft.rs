@@ -6,7 +6,7 @@ use std::time::Duration;
 use longshore_core::life::Move;
 use longshore_core::{
     Claim, DurationText, End, JobError, JobId, JobSpec, Json, KindName, LaneWant, LeaseToken, Options,
-    Outcome, Priority, QueueName, Reason, Timestamp, WorkerId,
+    Outcome, Parent, ParentPolicy, Priority, QueueName, Reason, Timestamp, Unique, WorkerId,
 };
 
 /// The first moment of every question.
@@ -104,6 +104,24 @@ impl Draft {
 
     pub(crate) fn result_retention(self, length: Duration) -> Self {
         self.options(|options| options.result_retention = Some(DurationText(length)))
+    }
+
+    pub(crate) fn ttl(self, length: Duration) -> Self {
+        self.options(|options| options.ttl = Some(DurationText(length)))
+    }
+
+    pub(crate) fn unique(self, unique: Unique) -> Self {
+        self.options(|options| options.unique = Some(unique))
+    }
+
+    /// Waits for these jobs.
+    pub(crate) fn after(self, parents: &[&str]) -> Self {
+        let parents = parents.iter().map(|parent| Parent::new(id(parent))).collect();
+        self.options(|options| options.depends_on = parents)
+    }
+
+    pub(crate) fn policy(self, policy: ParentPolicy) -> Self {
+        self.options(|options| options.on_parent_failure = policy)
     }
 
     pub(crate) fn spec(self) -> Arc<JobSpec> {

@@ -11,7 +11,7 @@ use longshore_core::{
 
 use crate::desk::{Desk, every};
 use crate::draft::{LEASE, START, at, claim_of, done, end_then, id, job, ms, retry, specs};
-use crate::{Faulty, Odds};
+use crate::{Faults, Faulty, Odds};
 
 /// The next answer is lost, whatever is asked.
 const LOST: Odds = Odds { before: 0.0, after: 1.0 };
@@ -21,7 +21,7 @@ const ROUGH: Odds = Odds { before: 0.17, after: 0.17 };
 const SEEDS: std::ops::Range<u64> = 0..5;
 
 fn faulty(desk: &Desk, seed: u64, odds: Odds) -> Faulty {
-    Faulty::new(desk.store.clone(), Chance::seeded(seed), odds)
+    Faults::around(desk.store.clone(), Chance::seeded(seed), odds)
 }
 
 /// Repeats a request until it is answered.

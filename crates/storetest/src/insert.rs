@@ -8,11 +8,11 @@ use crate::draft::{START, at, id, job, queue, specs};
 use crate::stage::{BROUGHT, Stage};
 
 fn created(text: &str, state: State) -> Inserted {
-    Inserted { id: id(text), state, duplicate: false }
+    Inserted { id: id(text), state, duplicate: false, replaced: None }
 }
 
 fn duplicate(text: &str, state: State) -> Inserted {
-    Inserted { id: id(text), state, duplicate: true }
+    Inserted { id: id(text), state, duplicate: true, replaced: None }
 }
 
 pub(crate) async fn jobs_are_answered_in_their_order(desk: &Desk) {

@@ -24,13 +24,17 @@ mod draft;
 mod faulty;
 mod sit;
 mod stage;
+mod wrapped;
 
 mod amend;
 mod claim;
 mod close;
+mod expire;
 mod faults;
 mod fidelity;
 mod finish;
+mod fire;
+mod flow;
 mod follow;
 mod history;
 mod insert;
@@ -44,13 +48,15 @@ mod reclaim;
 mod records;
 mod renew;
 mod table;
+mod unique;
 mod wake;
 
 pub use audit::{assert_sound, audit};
 pub use closet::{Closet, Exam};
-pub use faulty::{Faulty, Odds};
+pub use faulty::{Faults, Faulty, Odds};
 #[doc(hidden)]
 pub use roll::questions;
+pub use wrapped::{Around, Wrapped};
 
 #[cfg(doc)]
 use longshore_core::Store;

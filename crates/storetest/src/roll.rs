@@ -125,6 +125,57 @@ macro_rules! __roll {
                 jobs_and_documents_share_the_limit
                 with_nothing_that_expires_nothing_is_wanted
             }
+            unique {
+                a_second_job_with_the_key_is_answered_with_the_first
+                a_key_is_unique_in_its_queue_only
+                one_batch_gives_one_job_for_a_key
+                the_id_is_looked_at_before_the_key
+                a_key_is_held_until_its_job_has_ended
+                a_cancelled_or_removed_job_frees_its_key
+                a_key_with_a_ttl_is_held_that_long_whatever_becomes_of_its_job
+                extend_makes_the_window_begin_anew
+                a_record_stays_while_it_holds_its_key
+                a_scheduled_job_can_be_replaced
+                a_replacement_keeps_the_window
+                a_job_that_waits_for_no_time_is_not_replaced
+                a_key_can_be_taken_from_its_job_which_stays
+                a_job_is_not_revived_while_another_holds_its_key
+            }
+            flow {
+                a_job_is_blocked_until_its_parents_have_completed
+                a_flow_may_be_given_in_any_order_and_depth
+                a_completed_parent_need_not_be_waited_for
+                a_released_job_still_waits_for_its_own_time
+                a_parent_may_stand_in_another_queue_and_have_many_children
+                a_failed_attempt_of_a_parent_decides_nothing
+                each_policy_answers_a_failed_parent
+                each_policy_answers_a_cancelled_parent
+                each_policy_answers_a_removed_parent
+                an_expired_parent_is_a_failed_one
+                the_end_of_a_child_goes_down_the_flow
+                a_child_of_a_parent_that_ended_before_follows_its_policy
+                a_result_stays_until_the_last_child_has_ended
+                a_revived_child_waits_for_parents_that_have_not_completed
+                a_parent_revived_before_it_was_settled_is_waited_for
+                an_unknown_parent_refuses_the_whole_batch
+                a_circle_refuses_the_whole_batch
+                more_parents_than_a_job_may_have_are_refused
+                the_largest_flow_is_taken
+                the_end_of_a_parent_rings
+            }
+            expire {
+                a_waiting_job_whose_time_to_live_is_over_fails
+                nobody_gets_a_job_whose_time_to_live_is_over
+                a_running_job_does_not_expire_but_its_retry_does
+                a_job_that_started_in_time_completes_late
+                a_revived_job_lives_anew
+            }
+            fire {
+                a_document_is_written_and_jobs_are_inserted_in_one_step
+                another_version_changes_nothing
+                of_many_that_fire_at_once_one_succeeds
+                jobs_that_are_refused_leave_the_document
+            }
             amend {
                 a_waiting_job_is_cancelled_at_once
                 the_worker_of_a_running_job_is_asked_to_stop_and_asking_again_answers_the_same

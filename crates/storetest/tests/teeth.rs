@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use longshore_clock::{Chance, Door};
 use longshore_core::Store;
 use longshore_memory::MemoryStore;
-use longshore_storetest::{Closet, Exam, Faulty, Odds, questions};
+use longshore_storetest::{Closet, Exam, Faults, Odds, questions};
 
 struct Right;
 
@@ -31,7 +31,7 @@ impl Closet for Wrong {
     }
 
     async fn open(&self, place: &str) -> Arc<dyn Store> {
-        Arc::new(Faulty::new(Right.open(place).await, Chance::seeded(1), Odds { before: 0.01, after: 0.0 }))
+        Arc::new(Faults::around(Right.open(place).await, Chance::seeded(1), Odds { before: 0.01, after: 0.0 }))
     }
 }
 

@@ -10,7 +10,6 @@ use longshore_memory::MemoryStore;
 use longshore_runtime::{Outcome, Subscription, Worker};
 use tokio::sync::Notify;
 
-use crate::spy::Spy;
 use crate::support::{Room, Shift, keep, millis, short_lease, soon};
 
 /// Counts its calls, then blocks its thread until it is let go.
@@ -35,7 +34,7 @@ fn blocking(
 #[tokio::test]
 async fn a_handler_that_blocks_every_thread_longer_than_its_lease_does_not_lose_it() {
     let door = Door::system();
-    let spy = Arc::new(Spy::on(Arc::new(MemoryStore::new(&door))));
+    let spy = Arc::new(crate::spy::on(Arc::new(MemoryStore::new(&door))));
     let (calls, begun) = (Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()));
     let (let_go, release) = mpsc::channel();
 

@@ -9,7 +9,6 @@ use longshore_memory::MemoryStore;
 use longshore_runtime::{Cancel, ControlError, KindOptions, Outcome, WorkerConfig};
 use tokio::sync::{Notify, mpsc};
 
-use crate::spy::Spy;
 use crate::support::{Dropped, Endless, HOUR, Room, Shift, calm, hear, millis, soon};
 
 #[tokio::test]
@@ -139,7 +138,7 @@ async fn forced_removal_of_a_running_job_drops_its_handler_and_nothing_comes_bac
 #[tokio::test]
 async fn a_cancellation_that_comes_between_a_claim_and_its_answer_reaches_the_handler() {
     let door = Door::system();
-    let spy = Arc::new(Spy::on(Arc::new(MemoryStore::new(&door))));
+    let spy = Arc::new(crate::spy::on(Arc::new(MemoryStore::new(&door))));
     let room = Room::on(spy.clone(), door);
     let mut endless = Endless::new();
     // No lease is due for renewal while this lasts.

@@ -163,7 +163,7 @@ async fn a_refused_request_leaves_no_key_behind() {
 #[tokio::test]
 async fn a_request_that_was_cut_off_is_taken_up_again() {
     let door = longshore_clock::Door::system();
-    let spy = Arc::new(crate::spy::Spy::on(Arc::new(longshore_memory::MemoryStore::new(&door))));
+    let spy = Arc::new(crate::spy::on(Arc::new(longshore_memory::MemoryStore::new(&door))));
     let room = Room::on(spy.clone(), door);
     spy.fail("insert");
     assert!(once(&room, "key", "print").await.is_err());

@@ -8,13 +8,12 @@ use longshore_memory::MemoryStore;
 use longshore_runtime::{Args, ControlError, IntoSeconds, Outcome};
 
 use crate::kit::kit;
-use crate::spy::Spy;
 use crate::support::{Endless, Room, Shift, Task, keep, millis, queue, settle, soon};
 
 #[tokio::test]
 async fn a_page_is_full_though_the_store_gives_short_ones() {
     let door = Door::system();
-    let spy = Spy::on(Arc::new(MemoryStore::new(&door))).short_pages(3);
+    let spy = crate::spy::short_pages(Arc::new(MemoryStore::new(&door)), 3);
     let room = Room::on(Arc::new(spy), door);
     let mut ids = Vec::new();
     for _ in 0..10 {

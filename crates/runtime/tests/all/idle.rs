@@ -7,13 +7,12 @@ use longshore_memory::MemoryStore;
 use longshore_runtime::testing::TestKit;
 use longshore_runtime::{Outcome, Worker};
 
-use crate::spy::Spy;
 use crate::support::{Room, Shift, hear, millis, settle};
 
 #[tokio::test]
 async fn an_idle_worker_asks_a_store_that_rings_at_most_once_a_second() {
     let (door, manual) = TestKit::door();
-    let spy = Arc::new(Spy::on(Arc::new(MemoryStore::new(&door))));
+    let spy = Arc::new(crate::spy::on(Arc::new(MemoryStore::new(&door))));
     let room = Room::on(spy.clone(), door);
     let mut events = room.engine.hub().subscribe();
     // As it comes: on every queue, and keeping.

@@ -9,7 +9,6 @@ use longshore_memory::MemoryStore;
 use longshore_runtime::{Args, IntoSeconds, Keeper, KeeperConfig, Outcome, Queue, Stop, Worker};
 
 use crate::kit::kit;
-use crate::spy::Spy;
 use crate::support::{
     Endless, HOUR, Room, Shift, Task, file, hear, keep, millis, queue, settle, short_lease, soon,
 };
@@ -166,7 +165,7 @@ async fn a_keeper_stops_when_it_is_asked_to() {
 #[tokio::test]
 async fn after_an_outage_the_keeper_lets_workers_renew_before_it_takes_back_leases() {
     let door = Door::system();
-    let spy = Arc::new(Spy::on(Arc::new(MemoryStore::new(&door))));
+    let spy = Arc::new(crate::spy::on(Arc::new(MemoryStore::new(&door))));
     let room = Room::on(spy.clone(), door);
     spy.fail("reclaim");
     let config = KeeperConfig { scan_interval: millis(10), renewed_within: HOUR, ..KeeperConfig::default() };

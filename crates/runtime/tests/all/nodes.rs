@@ -7,7 +7,6 @@ use longshore_core::{EventName, State};
 use longshore_runtime::{Outcome, Subscription};
 use tempfile::TempDir;
 
-use crate::spy::Spy;
 use crate::support::{Room, Shift, file, hear, soon};
 
 fn node(dir: &TempDir) -> Room {
@@ -60,7 +59,7 @@ async fn a_job_from_one_node_is_run_and_cancelled_by_others() {
 #[tokio::test]
 async fn events_that_could_not_be_sent_are_a_gap_at_the_other_nodes() {
     let (dir, door) = (tempfile::tempdir().unwrap(), Door::system());
-    let spy = Arc::new(Spy::on(file(&dir, &door)));
+    let spy = Arc::new(crate::spy::on(file(&dir, &door)));
     let (here, there) = (Room::on(spy.clone(), door), node(&dir));
     let mut events = there.engine.hub().subscribe();
     introduce(&here, &mut events).await;

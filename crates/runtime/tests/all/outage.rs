@@ -6,9 +6,8 @@ use longshore_clock::{Chance, Door};
 use longshore_core::{EventName, QueueName, State, Store};
 use longshore_memory::MemoryStore;
 use longshore_runtime::{Outcome, WorkerConfig};
-use longshore_storetest::{Faulty, Odds, assert_sound};
+use longshore_storetest::{Faults, Odds, assert_sound};
 
-use crate::spy::Spy;
 use crate::support::{Room, Shift, file, hear, keep, millis, short_lease};
 
 /// One call in five fails, half of them after they happened.
@@ -16,7 +15,7 @@ const ROUGH: Odds = Odds { before: 0.1, after: 0.1 };
 const JOBS: usize = 500;
 
 async fn a_rough_day(inner: Arc<dyn Store>, door: Door) {
-    let store = Arc::new(Faulty::new(inner.clone(), Chance::seeded(7), Odds::CALM));
+    let store = Arc::new(Faults::around(inner.clone(), Chance::seeded(7), Odds::CALM));
     let room = Room::on(store.clone(), door);
     let mut events = room.engine.hub().subscribe();
     let config = WorkerConfig { concurrency: 50, ..short_lease() };
@@ -61,8 +60,8 @@ async fn on_a_rough_day_every_job_in_a_file_completes_once() {
 #[tokio::test]
 async fn a_worker_recovers_by_itself_when_its_store_is_back() {
     let door = Door::system();
-    let faulty = Arc::new(Faulty::new(Arc::new(MemoryStore::new(&door)), Chance::seeded(7), Odds::CALM));
-    let spy = Arc::new(Spy::on(faulty.clone()));
+    let faulty = Arc::new(Faults::around(Arc::new(MemoryStore::new(&door)), Chance::seeded(7), Odds::CALM));
+    let spy = Arc::new(crate::spy::on(faulty.clone()));
     let room = Room::on(spy.clone(), door);
     keep(&room.engine, millis(10));
     let worker = room.worker().config(short_lease());
@@ -86,7 +85,7 @@ async fn a_worker_recovers_by_itself_when_its_store_is_back() {
 #[tokio::test]
 async fn an_end_that_the_store_did_not_take_is_offered_until_it_does() {
     let door = Door::system();
-    let spy = Arc::new(Spy::on(Arc::new(MemoryStore::new(&door))));
+    let spy = Arc::new(crate::spy::on(Arc::new(MemoryStore::new(&door))));
     let room = Room::on(spy.clone(), door);
     let failing = spy.clone();
     let shift = Shift::start(room.worker().handle("calm", move || {
@@ -105,7 +104,7 @@ async fn an_end_that_the_store_did_not_take_is_offered_until_it_does() {
 async fn what_is_done_is_not_done_again_because_the_store_took_its_end_late() {
     let door = Door::system();
     let inner: Arc<dyn Store> = Arc::new(MemoryStore::new(&door));
-    let spy = Arc::new(Spy::on(inner.clone()));
+    let spy = Arc::new(crate::spy::on(inner.clone()));
     let room = Room::on(spy.clone(), door.clone());
     let failing = spy.clone();
     let shift = Shift::start(room.worker().config(short_lease()).handle("calm", move || {

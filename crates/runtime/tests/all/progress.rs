@@ -49,7 +49,7 @@ fn half_way(spy: &Arc<Spy>, go: &Arc<Notify>) -> (Room, Shift) {
 }
 
 fn spy() -> Arc<Spy> {
-    Arc::new(Spy::on(Arc::new(MemoryStore::new(&longshore_clock::Door::system()))))
+    Arc::new(crate::spy::on(Arc::new(MemoryStore::new(&longshore_clock::Door::system()))))
 }
 
 #[tokio::test]

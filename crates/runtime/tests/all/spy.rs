@@ -1,22 +1,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use longshore_core::limiter::{Permit, Rule};
-use longshore_core::{
-    Amended, Can, Change, Claim, Claimed, Doc, Ended, Ends, Expect, Inserted, Job, JobFilter, JobId, JobPage,
-    JobSpec, Kept, LogEntry, Page, Put, QueueChange, QueueInfo, QueueName, Records, Renewal, Renewed, Store,
-    StoreError, StoreResult, Timestamp, Turned, WakeStream,
-};
+use longshore_core::{Page, Store, StoreError, StoreResult};
+use longshore_storetest::{Around, Wrapped};
 use tokio::sync::watch;
 
 use crate::support::soon;
 
 /// A store that counts its calls by name, and does worse than it could where a test wants it to.
-pub(crate) struct Spy {
-    inner: Arc<dyn Store>,
+pub(crate) type Spy = Wrapped<Eyes>;
+
+/// What the spy sees and does.
+pub(crate) struct Eyes {
     calls: watch::Sender<BTreeMap<&'static str, u64>>,
     failing: Mutex<BTreeSet<&'static str>>,
     stuck: Mutex<BTreeSet<&'static str>>,
@@ -24,17 +19,18 @@ pub(crate) struct Spy {
     page_jobs_max: usize,
 }
 
-impl Spy {
-    pub(crate) fn on(inner: Arc<dyn Store>) -> Self {
-        let (calls, failing, stuck) = (watch::Sender::default(), Mutex::default(), Mutex::default());
-        Self { inner, calls, failing, stuck, late: watch::Sender::default(), page_jobs_max: usize::MAX }
-    }
+/// A spy on a store.
+pub(crate) fn on(inner: Arc<dyn Store>) -> Spy {
+    short_pages(inner, usize::MAX)
+}
 
-    /// With pages that hold so few jobs.
-    pub(crate) fn short_pages(self, page_jobs_max: usize) -> Self {
-        Self { page_jobs_max, ..self }
-    }
+/// A spy on a store, with pages that hold so few jobs.
+pub(crate) fn short_pages(inner: Arc<dyn Store>, page_jobs_max: usize) -> Spy {
+    let (calls, failing, stuck) = (watch::Sender::default(), Mutex::default(), Mutex::default());
+    Wrapped::new(inner, Eyes { calls, failing, stuck, late: watch::Sender::default(), page_jobs_max })
+}
 
+impl Eyes {
     /// Calls of this name fail from now on, before they reach the store.
     pub(crate) fn fail(&self, name: &'static str) {
         self.failing.lock().unwrap().insert(name);
@@ -69,8 +65,14 @@ impl Spy {
         let reached = calls.wait_for(|calls| calls.get(name).is_some_and(|so_far| *so_far >= wanted));
         soon(reached).await.unwrap();
     }
+}
 
-    async fn pass<T>(
+impl Around for Eyes {
+    fn page(&self, page: Page) -> Page {
+        Page { limit: page.limit.min(self.page_jobs_max), ..page }
+    }
+
+    async fn pass<T: Send>(
         &self,
         name: &'static str,
         call: impl Future<Output = StoreResult<T>> + Send,
@@ -84,139 +86,5 @@ impl Spy {
         }
         self.late.subscribe().wait_for(|late| !late.contains(name)).await.unwrap();
         answer
-    }
-}
-
-#[async_trait]
-impl Store for Spy {
-    async fn insert(&self, jobs: Vec<Arc<JobSpec>>, now: Timestamp) -> StoreResult<Vec<Inserted>> {
-        self.pass("insert", self.inner.insert(jobs, now)).await
-    }
-
-    async fn claim(&self, claim: Claim, now: Timestamp) -> StoreResult<Vec<Claimed>> {
-        self.pass("claim", self.inner.claim(claim, now)).await
-    }
-
-    async fn renew(
-        &self,
-        renewals: Vec<Renewal>,
-        lease: Duration,
-        now: Timestamp,
-    ) -> StoreResult<Vec<Renewed>> {
-        self.pass("renew", self.inner.renew(renewals, lease, now)).await
-    }
-
-    async fn finish(&self, ends: Ends, now: Timestamp) -> StoreResult<Vec<Ended>> {
-        self.pass("finish", self.inner.finish(ends, now)).await
-    }
-
-    async fn turn(&self, ends: Ends, claim: Claim, now: Timestamp) -> StoreResult<Turned> {
-        self.pass("turn", self.inner.turn(ends, claim, now)).await
-    }
-
-    async fn promote(&self, limit: usize, now: Timestamp) -> StoreResult<Kept> {
-        self.pass("promote", self.inner.promote(limit, now)).await
-    }
-
-    async fn reclaim(&self, limit: usize, stalls_max: u32, now: Timestamp) -> StoreResult<Kept> {
-        self.pass("reclaim", self.inner.reclaim(limit, stalls_max, now)).await
-    }
-
-    async fn prune(&self, limit: usize, now: Timestamp) -> StoreResult<Kept> {
-        self.pass("prune", self.inner.prune(limit, now)).await
-    }
-
-    async fn amend(&self, ids: Vec<JobId>, change: Change, now: Timestamp) -> StoreResult<Vec<Amended>> {
-        self.pass("amend", self.inner.amend(ids, change, now)).await
-    }
-
-    async fn set_queue(
-        &self,
-        queue: QueueName,
-        change: QueueChange,
-        now: Timestamp,
-    ) -> StoreResult<QueueInfo> {
-        self.pass("set_queue", self.inner.set_queue(queue, change, now)).await
-    }
-
-    async fn remove_queue(&self, queue: QueueName, now: Timestamp) -> StoreResult<bool> {
-        self.pass("remove_queue", self.inner.remove_queue(queue, now)).await
-    }
-
-    async fn get(&self, id: JobId) -> StoreResult<Option<Job>> {
-        self.pass("get", self.inner.get(id)).await
-    }
-
-    async fn list(&self, filter: JobFilter, page: Page) -> StoreResult<JobPage> {
-        let page = Page { limit: page.limit.min(self.page_jobs_max), ..page };
-        self.pass("list", self.inner.list(filter, page)).await
-    }
-
-    async fn queues(&self) -> StoreResult<Vec<QueueInfo>> {
-        self.pass("queues", self.inner.queues()).await
-    }
-
-    fn wakeups(&self) -> WakeStream {
-        self.inner.wakeups()
-    }
-
-    fn is_alone(&self) -> bool {
-        self.inner.is_alone()
-    }
-
-    fn can(&self) -> Can {
-        self.inner.can()
-    }
-
-    async fn close(&self) -> StoreResult<()> {
-        self.inner.close().await
-    }
-}
-
-#[async_trait]
-impl Records for Spy {
-    async fn doc_get(&self, key: &str, now: Timestamp) -> StoreResult<Option<Doc>> {
-        self.pass("doc_get", self.inner.doc_get(key, now)).await
-    }
-
-    async fn doc_put(
-        &self,
-        key: &str,
-        value: Bytes,
-        expect: Expect,
-        ttl: Option<Duration>,
-        now: Timestamp,
-    ) -> StoreResult<Put> {
-        self.pass("doc_put", self.inner.doc_put(key, value, expect, ttl, now)).await
-    }
-
-    async fn doc_delete(&self, key: &str, expect: Expect, now: Timestamp) -> StoreResult<bool> {
-        self.pass("doc_delete", self.inner.doc_delete(key, expect, now)).await
-    }
-
-    async fn doc_list(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-        now: Timestamp,
-    ) -> StoreResult<Vec<Doc>> {
-        self.pass("doc_list", self.inner.doc_list(prefix, after, limit, now)).await
-    }
-
-    async fn log_append(&self, log: &str, entries: Vec<Bytes>, keep: usize) -> StoreResult<u64> {
-        self.pass("log_append", self.inner.log_append(log, entries, keep)).await
-    }
-
-    async fn log_read(&self, log: &str, after: u64, limit: usize) -> StoreResult<Vec<LogEntry>> {
-        self.pass("log_read", self.inner.log_read(log, after, limit)).await
-    }
-
-    async fn log_end(&self, log: &str) -> StoreResult<u64> {
-        self.pass("log_end", self.inner.log_end(log)).await
-    }
-
-    async fn limit(&self, key: &str, rule: Rule, cost: u32, now: Timestamp) -> StoreResult<Permit> {
-        self.pass("limit", self.inner.limit(key, rule, cost, now)).await
     }
 }

@@ -8,10 +8,9 @@ use longshore_core::{EventName, State, StoreError};
 use longshore_memory::MemoryStore;
 use longshore_runtime::testing::TestKit;
 use longshore_runtime::{Cancel, KindOptions, Outcome, Progress, Queue, Worker, WorkerConfig};
-use longshore_storetest::{Faulty, Odds, assert_sound};
+use longshore_storetest::{Faults, Odds, assert_sound};
 use tokio::sync::{Notify, mpsc};
 
-use crate::spy::Spy;
 use crate::support::{Endless, HOUR, Room, Shift, calm, file, hear, millis, settle, soon};
 
 fn deadline(stop_deadline: Duration) -> WorkerConfig {
@@ -196,8 +195,8 @@ async fn a_worker_runs_until_its_shutdown_comes() {
 #[tokio::test]
 async fn a_worker_without_work_stops_although_its_store_is_down() {
     let door = Door::system();
-    let faulty = Arc::new(Faulty::new(Arc::new(MemoryStore::new(&door)), Chance::seeded(1), Odds::CALM));
-    let spy = Arc::new(Spy::on(faulty.clone()));
+    let faulty = Arc::new(Faults::around(Arc::new(MemoryStore::new(&door)), Chance::seeded(1), Odds::CALM));
+    let spy = Arc::new(crate::spy::on(faulty.clone()));
     let room = Room::on(spy.clone(), door);
     let worker = room.worker().config(deadline(HOUR));
     let shift = Shift::start(worker.handle("calm", async || Ok::<_, Outcome>(())));
@@ -213,8 +212,8 @@ async fn a_worker_without_work_stops_although_its_store_is_down() {
 #[tokio::test]
 async fn a_worker_with_work_gives_up_a_store_that_stays_down() {
     let (door, manual) = TestKit::door();
-    let faulty = Arc::new(Faulty::new(Arc::new(MemoryStore::new(&door)), Chance::seeded(1), Odds::CALM));
-    let spy = Arc::new(Spy::on(faulty.clone()));
+    let faulty = Arc::new(Faults::around(Arc::new(MemoryStore::new(&door)), Chance::seeded(1), Odds::CALM));
+    let spy = Arc::new(crate::spy::on(faulty.clone()));
     let room = Room::on(spy.clone(), door);
     let (mut endless, down) = (Endless::new(), faulty.clone());
     let worker = room.worker().config(deadline(HOUR)).handle("endless", endless.handler());
@@ -238,7 +237,7 @@ async fn a_worker_with_work_gives_up_a_store_that_stays_down() {
 #[tokio::test]
 async fn a_worker_stops_although_its_store_does_not_answer_a_renewal() {
     let door = Door::system();
-    let spy = Arc::new(Spy::on(Arc::new(MemoryStore::new(&door))));
+    let spy = Arc::new(crate::spy::on(Arc::new(MemoryStore::new(&door))));
     let room = Room::on(spy.clone(), door);
     let go = Arc::new(Notify::new());
     let shift = Shift::start(room.worker().handle("telling", {

@@ -5,8 +5,8 @@ use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use longshore_core::{
-    Backoff, DurationText, Invalid, JobId, JobSpec, Json as RawJson, KindName, Options, Priority, QueueName,
-    StoreError, StoreResult, Timestamp,
+    Backoff, DurationText, Invalid, JobId, JobSpec, Json as RawJson, KindName, Options, Parent, ParentPolicy,
+    Priority, QueueName, StoreError, StoreResult, Timestamp, Unique,
 };
 use longshore_runtime::{OnceKey, Receipt};
 use longshore_services::{PdfRequest, PdfService};
@@ -72,6 +72,81 @@ pub(crate) struct JobRequest {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     retention: Option<DurationText>,
+    /// How long the result stays after the end, if not as long as the record.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    result_retention: Option<DurationText>,
+    /// How long the job may wait in all, over all its attempts; then it fails as expired.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    ttl: Option<DurationText>,
+    /// Be the only one with this key in the queue: the key, or an object {key, ttl, extend, replace}.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    unique: Option<UniqueForm>,
+    /// Ids of jobs that it waits for, at most 1000; {id, name} gives a parent's result a name.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    depends_on: Vec<ParentForm>,
+    /// What happens when one of them does not complete: wait (usual), fail, cancel or run.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    on_parent_failure: ParentPolicy,
+}
+
+/// A unique key as a caller writes it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "a key, or an object {key, ttl, extend, replace}")]
+enum UniqueForm {
+    Key(String),
+    Whole(WholeUnique),
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WholeUnique {
+    key: String,
+    #[serde(default)]
+    ttl: Option<DurationText>,
+    #[serde(default)]
+    extend: bool,
+    #[serde(default)]
+    replace: bool,
+}
+
+impl From<UniqueForm> for Unique {
+    fn from(form: UniqueForm) -> Self {
+        match form {
+            UniqueForm::Key(key) => Self::new(key),
+            UniqueForm::Whole(WholeUnique { key, ttl, extend, replace }) => {
+                Self { key, ttl, extend, replace }
+            }
+        }
+    }
+}
+
+/// A parent as a caller writes it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "the id of a job, or an object {id, name}")]
+enum ParentForm {
+    Id(JobId),
+    Named(NamedParent),
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NamedParent {
+    id: JobId,
+    name: String,
+}
+
+impl From<ParentForm> for Parent {
+    fn from(form: ParentForm) -> Self {
+        match form {
+            ParentForm::Id(id) => Self { id, name: None },
+            ParentForm::Named(NamedParent { id, name }) => Self { id, name: Some(name) },
+        }
+    }
 }
 
 /// Tells "not given" from "given as null".
@@ -101,27 +176,30 @@ impl JobRequest {
         spec.priority = self.priority.unwrap_or_default();
         spec.run_at = self.run_at.or_else(|| self.delay.map(|delay| now + delay.0));
         spec.correlation_id = correlation::shared();
-        if self.has_options() {
-            let usual = Options::default();
-            spec.options = Arc::new(Options {
-                max_attempts: self.max_attempts.unwrap_or(usual.max_attempts),
-                backoff: self.backoff.clone().unwrap_or(usual.backoff),
-                timeout: self.timeout.unwrap_or(usual.timeout),
-                tags: self.tags.clone(),
-                retention: self.retention,
-                result_retention: None,
-            });
+        let options = self.options();
+        if !options.is_default() {
+            spec.options = Arc::new(options);
         }
         spec.check()?;
         Ok(spec)
     }
 
-    fn has_options(&self) -> bool {
-        self.max_attempts.is_some()
-            || self.backoff.is_some()
-            || self.timeout.is_some()
-            || !self.tags.is_empty()
-            || self.retention.is_some()
+    fn options(&self) -> Options {
+        let usual = Options::default();
+        Options {
+            max_attempts: self.max_attempts.unwrap_or(usual.max_attempts),
+            backoff: self.backoff.clone().unwrap_or(usual.backoff),
+            timeout: self.timeout.unwrap_or(usual.timeout),
+            tags: self.tags.clone(),
+            retention: self.retention,
+            result_retention: self.result_retention,
+            ttl: self.ttl,
+            unique: self.unique.clone().map(Unique::from),
+            depends_on: self.depends_on.iter().cloned().map(Parent::from).collect(),
+            on_parent_failure: self.on_parent_failure,
+            schedule: None,
+            nominal_at: None,
+        }
     }
 }
 

@@ -27,7 +27,7 @@ impl Table {
         let Some(state) = self.jobs.get(&place).map(|entry| entry.job.state) else { return Amended::Unknown };
         match change {
             Change::Cancel => self.cancel(place, state, now),
-            Change::Revive => self.revive(place, state),
+            Change::Revive => self.revive(place, state, now),
             Change::Remove { force } => self.take_away(place, state, force),
         }
     }
@@ -39,24 +39,32 @@ impl Table {
             entry.job.cancel_requested = true;
             return Amended::Asked(Box::new(entry.job.clone()));
         }
-        let to = self.step(place, Move::Cancel, |entry, to, retention| {
+        let to = self.step(place, Move::Cancel, now, |entry, _| {
             entry.job.run_at = None;
             entry.job.reason = Some(Reason::ByOperator);
-            let options = entry.job.spec.options.clone();
-            Self::retain(&options, retention, entry, to, now);
         });
         self.answer(place, state, to)
     }
 
-    fn revive(&mut self, place: u64, state: State) -> Amended {
-        let to = self.step(place, Move::Revive, |entry, _, _| {
+    fn revive(&mut self, place: u64, state: State, now: Timestamp) -> Amended {
+        if life::allowed(state, Move::Revive).is_none() {
+            return Amended::WrongState(state);
+        }
+        if let Some(rival) = self.rival(place, now) {
+            return Amended::UniqueConflict(rival);
+        }
+        let left = self.relink(place, now);
+        let by_move = if left > 0 { Move::ReviveBlocked } else { Move::Revive };
+        let to = self.step(place, by_move, now, |entry, _| {
             let job = &mut entry.job;
-            (job.attempt, job.stalls, job.reason) = (0, 0, None);
+            (job.attempt, job.stalls, job.reason, job.parents_left) = (0, 0, None, left);
             (job.started_at, job.finished_at, job.expires_at) = (None, None, None);
             (job.result, job.result_expired_at, job.worker) = (None, None, None);
+            job.deadline_at = job.spec.options.ttl.map(|ttl| now + ttl.0);
             job.progress = Progress::default();
             (entry.last, entry.result_expires_at) = (None, None);
         });
+        self.take_key(place, None, now);
         self.answer(place, state, to)
     }
 

@@ -1,5 +1,5 @@
 use longshore_core::life::Move;
-use longshore_core::{JobError, Kept, Progress, Reason, Timestamp};
+use longshore_core::{JobError, Kept, Progress, Reason, State, Timestamp};
 
 use crate::table::Table;
 
@@ -10,13 +10,30 @@ impl Table {
             && let Some((due, place)) = self.orders.scheduled.first().copied()
             && due <= now
         {
-            self.step(place, Move::Promote, |entry, _, _| {
+            self.step(place, Move::Promote, now, |entry, _| {
                 entry.job.run_at = None;
                 entry.job.reason = None;
             });
-            kept.moved.extend(self.moved(place));
+            kept.moved.extend(self.moved(place, State::Scheduled));
         }
         kept.next = next(now, self.orders.scheduled.first().map(|(due, _)| *due));
+        kept
+    }
+
+    pub(crate) fn expire(&mut self, limit: usize, now: Timestamp) -> Kept {
+        let mut kept = Kept::default();
+        while kept.moved.len() < limit
+            && let Some((deadline, place)) = self.orders.expiring.first().copied()
+            && deadline <= now
+        {
+            let from = self.jobs.get(&place).map_or(State::Ready, |entry| entry.job.state);
+            self.step(place, Move::Expire, now, |entry, _| {
+                entry.job.run_at = None;
+                entry.job.reason = Some(Reason::Expired);
+            });
+            kept.moved.extend(self.moved(place, from));
+        }
+        kept.next = next(now, self.orders.expiring.first().map(|(deadline, _)| *deadline));
         kept
     }
 
@@ -35,7 +52,7 @@ impl Table {
             } else {
                 Move::Reclaim
             };
-            self.step(place, by_move, |entry, to, retention| {
+            self.step(place, by_move, now, |entry, _| {
                 entry.last = None;
                 entry.job.stalls += 1;
                 entry.job.cancel_requested = false;
@@ -54,12 +71,8 @@ impl Table {
                         entry.job.progress = Progress::default();
                     }
                 }
-                if to.is_end() {
-                    let options = entry.job.spec.options.clone();
-                    Self::retain(&options, retention, entry, to, now);
-                }
             });
-            kept.moved.extend(self.moved(place));
+            kept.moved.extend(self.moved(place, State::Running));
         }
         kept.next = next(now, self.orders.leased.first().map(|(until, _)| *until));
         kept

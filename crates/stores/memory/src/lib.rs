@@ -4,10 +4,12 @@
 //! One lock around one table; each method of the contract is one function on `table::Table`.
 
 mod amend;
+mod flow;
 mod keep;
 mod look;
 mod records;
 mod table;
+mod unique;
 mod wake;
 mod work;
 
@@ -19,9 +21,9 @@ use bytes::Bytes;
 use longshore_clock::{Chance, Door};
 use longshore_core::limiter::{Permit, Rule};
 use longshore_core::{
-    Amended, Can, Change, Claim, Claimed, Doc, Durability, Ended, Ends, Expect, Inserted, Job, JobFilter,
-    JobId, JobPage, JobSpec, Kept, LogEntry, Page, Put, QueueChange, QueueInfo, QueueName, Records, Renewal,
-    Renewed, Store, StoreResult, Timestamp, Turned, WakeStream,
+    Amended, Can, Change, Claim, Claimed, Doc, Durability, Ended, Ends, Expect, Fire, Fired, Inserted, Job,
+    JobFilter, JobId, JobPage, JobSpec, Kept, LogEntry, Page, Put, QueueChange, QueueInfo, QueueName,
+    Records, Renewal, Renewed, Store, StoreResult, Timestamp, Turned, WakeStream,
 };
 use std::sync::Arc;
 
@@ -109,6 +111,34 @@ impl Store for MemoryStore {
         Ok(kept)
     }
 
+    async fn expire(&self, limit: usize, now: Timestamp) -> StoreResult<Kept> {
+        let mut table = self.table();
+        let kept = table.expire(limit, now);
+        self.ring(&mut table);
+        Ok(kept)
+    }
+
+    async fn settle(&self, limit: usize, now: Timestamp) -> StoreResult<Kept> {
+        let mut table = self.table();
+        let kept = table.settle(limit, now);
+        self.ring(&mut table);
+        Ok(kept)
+    }
+
+    async fn fire(&self, fire: Fire, now: Timestamp) -> StoreResult<Fired> {
+        let (mut table, mut shelf) = (self.table(), self.shelf());
+        if shelf.get(&fire.key, now).is_none_or(|doc| doc.version != fire.expect) {
+            return Ok(Fired::Conflict);
+        }
+        let inserted = table.insert(fire.jobs, now)?;
+        let put = shelf.put(&fire.key, fire.value, Expect::Version(fire.expect), None, now);
+        self.ring(&mut table);
+        Ok(match put {
+            Put::Written(version) => Fired::Done { version, inserted },
+            Put::Conflict(_) => Fired::Conflict,
+        })
+    }
+
     async fn reclaim(&self, limit: usize, stalls_max: u32, now: Timestamp) -> StoreResult<Kept> {
         let mut table = self.table();
         let kept = table.reclaim(limit, stalls_max, now);
@@ -146,6 +176,19 @@ impl Store for MemoryStore {
 
     async fn remove_queue(&self, queue: QueueName, _now: Timestamp) -> StoreResult<bool> {
         Ok(self.table().remove_queue(&queue))
+    }
+
+    async fn free_unique(&self, queue: QueueName, key: String, now: Timestamp) -> StoreResult<Option<JobId>> {
+        Ok(self.table().free_unique(queue, key, now))
+    }
+
+    async fn unique_owner(
+        &self,
+        queue: QueueName,
+        key: String,
+        now: Timestamp,
+    ) -> StoreResult<Option<JobId>> {
+        Ok(self.table().unique_owner(queue, key, now))
     }
 
     async fn get(&self, id: JobId) -> StoreResult<Option<Job>> {

@@ -3,9 +3,12 @@ use std::sync::Arc;
 
 use longshore_core::life::{self, Move};
 use longshore_core::{
-    Counts, Job, JobId, JobSpec, Moved, Options, Priority, QueueInfo, QueueName, Retention, State, Timestamp,
-    Wake,
+    Counts, Job, JobId, JobSpec, Moved, ParentEnd, Priority, QueueInfo, QueueName, Retention, State,
+    Timestamp, Wake,
 };
+
+use crate::flow::Flows;
+use crate::unique::Uniques;
 
 /// All jobs, and the orders they stand in.
 #[derive(Default)]
@@ -14,6 +17,8 @@ pub(crate) struct Table {
     pub(crate) jobs: BTreeMap<u64, Entry>,
     pub(crate) by_id: HashMap<JobId, u64>,
     pub(crate) orders: Orders,
+    pub(crate) flows: Flows,
+    pub(crate) uniques: Uniques,
 }
 
 /// For each thing that is asked often, an order in which the answer stands first.
@@ -21,6 +26,8 @@ pub(crate) struct Table {
 pub(crate) struct Orders {
     pub(crate) queues: BTreeMap<QueueName, Queue>,
     pub(crate) scheduled: BTreeSet<(Timestamp, u64)>,
+    /// Waiting jobs with a time to live.
+    pub(crate) expiring: BTreeSet<(Timestamp, u64)>,
     pub(crate) leased: BTreeSet<(Timestamp, u64)>,
     pub(crate) ended: BTreeSet<(Timestamp, u64)>,
     pub(crate) results: BTreeSet<(Timestamp, u64)>,
@@ -64,6 +71,14 @@ impl Orders {
     /// The one function that knows which orders a state stands in.
     fn set(&mut self, place: u64, entry: &Entry, enters: bool) {
         let job = &entry.job;
+        if let Some(deadline) = job.deadline_at
+            && matches!(job.state, State::Blocked | State::Scheduled | State::Ready)
+        {
+            set(&mut self.expiring, (deadline, place), enters);
+            if enters {
+                self.wake(Wake::Due);
+            }
+        }
         let Some(queue) = self.queues.get_mut(&job.spec.queue) else { return };
         let count = queue.counts.get(job.state);
         queue.counts.set(job.state, if enters { count + 1 } else { count - 1 });
@@ -98,13 +113,16 @@ impl Table {
     }
 
     /// Puts a new job in its place.
-    pub(crate) fn add(&mut self, spec: Arc<JobSpec>, now: Timestamp) -> State {
+    pub(crate) fn add(&mut self, spec: Arc<JobSpec>, now: Timestamp) -> u64 {
         let place = self.orders.next();
         if !self.orders.queues.contains_key(&spec.queue) {
             self.orders.queues.insert(spec.queue.clone(), Queue::default());
         }
-        let job = Job::new(spec, now);
-        let state = job.state;
+        let mut job = Job::new(spec, now);
+        if !job.spec.options.depends_on.is_empty() {
+            // Until its parents were looked at.
+            (job.state, job.run_at) = (State::Blocked, None);
+        }
         self.by_id.insert(job.id().clone(), place);
         let entry = Entry {
             job,
@@ -116,7 +134,7 @@ impl Table {
         };
         self.orders.set(place, &entry, true);
         self.jobs.insert(place, entry);
-        state
+        place
     }
 
     /// Makes a move of the state table. `change` sets what else the move means, between leaving the old place in every
@@ -125,49 +143,87 @@ impl Table {
         &mut self,
         place: u64,
         by_move: Move,
-        change: impl FnOnce(&mut Entry, State, Retention),
+        now: Timestamp,
+        change: impl FnOnce(&mut Entry, State),
     ) -> Option<State> {
         let entry = self.jobs.get_mut(&place)?;
         let to = life::allowed(entry.job.state, by_move)?.to?;
-        let retention =
-            self.orders.queues.get(&entry.job.spec.queue).map(|queue| queue.retention).unwrap_or_default();
         self.orders.set(place, entry, false);
         entry.job.state = to;
         // A job that was given back keeps its turn; every other way to become ready leads to the end of the line.
         if to == State::Ready && !matches!(by_move, Move::HandBack | Move::Reclaim) {
             entry.turn = self.orders.next();
         }
-        change(entry, to, retention);
-        self.orders.set(place, entry, true);
+        change(entry, to);
+        if to.is_end() {
+            entry.job.finished_at = Some(now);
+            let spec = entry.job.spec.clone();
+            self.give_back(place, &spec, false);
+            if self.flows.mark(place, ParentEnd::Ended(to)) {
+                self.orders.wake(Wake::Settle);
+            }
+            self.write_expiry(place, now);
+        }
+        if let Some(entry) = self.jobs.get(&place) {
+            self.orders.set(place, entry, true);
+        }
         Some(to)
+    }
+
+    /// Changes a job in place, in every order.
+    pub(crate) fn change(&mut self, place: u64, change: impl FnOnce(&mut Entry)) {
+        let Some(entry) = self.jobs.get_mut(&place) else { return };
+        self.orders.set(place, entry, false);
+        change(entry);
+        self.orders.set(place, entry, true);
     }
 
     /// Takes a job out of every order, and its record away.
     pub(crate) fn remove(&mut self, place: u64) -> Option<Job> {
         let entry = self.jobs.remove(&place)?;
         self.orders.set(place, &entry, false);
-        self.by_id.remove(entry.job.id());
+        if self.by_id.get(entry.job.id()) == Some(&place) {
+            self.by_id.remove(entry.job.id());
+        }
+        self.give_back(place, &entry.job.spec, true);
+        if self.flows.mark(place, ParentEnd::Removed) {
+            self.orders.wake(Wake::Settle);
+        }
         Some(entry.job)
     }
 
-    /// What ending in `state` at `now` means for how long record and result stay.
-    pub(crate) fn retain(
-        options: &Options,
-        queue: Retention,
-        entry: &mut Entry,
-        state: State,
-        now: Timestamp,
-    ) {
-        entry.job.finished_at = Some(now);
-        entry.job.expires_at = Some(now + options.retention.map_or(queue.of(state), |own| own.0));
-        entry.result_expires_at =
-            options.result_retention.filter(|_| entry.job.result.is_some()).map(|own| now + own.0);
+    /// Decides anew when an ended job goes.
+    pub(crate) fn set_expiry(&mut self, place: u64, now: Timestamp) {
+        let Some(entry) = self.jobs.get(&place).filter(|entry| entry.job.state.is_end()) else { return };
+        self.orders.set(place, entry, false);
+        self.write_expiry(place, now);
+        if let Some(entry) = self.jobs.get(&place) {
+            self.orders.set(place, entry, true);
+        }
     }
 
-    pub(crate) fn moved(&self, place: u64) -> Option<Moved> {
+    /// When record and result go: after their retention, but not before the children and the unique key allow it.
+    fn write_expiry(&mut self, place: u64, now: Timestamp) {
+        let Some(spec) = self.jobs.get(&place).map(|entry| entry.job.spec.clone()) else { return };
+        let held_until = self.held_until(place, &spec).unwrap_or(Timestamp::ZERO);
+        let needed = self.flows.has_children(place);
+        let queue = self.orders.queues.get(&spec.queue).map(|queue| queue.retention).unwrap_or_default();
+        let Some(entry) = self.jobs.get_mut(&place) else { return };
+        let finished_at = entry.job.finished_at.unwrap_or(now);
+        let stays = spec.options.retention.map_or(queue.of(entry.job.state), |own| own.0);
+        entry.job.expires_at = (!needed).then(|| (finished_at + stays).max(held_until));
+        entry.result_expires_at = spec
+            .options
+            .result_retention
+            .filter(|_| !needed && entry.job.result.is_some())
+            .map(|own| finished_at + own.0);
+    }
+
+    pub(crate) fn moved(&self, place: u64, from: State) -> Option<Moved> {
         let job = &self.jobs.get(&place)?.job;
         Some(Moved {
             spec: job.spec.clone(),
+            from,
             state: job.state,
             reason: job.reason,
             attempt: job.attempt,

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use longshore_core::{
 };
 
 use crate::table::{Entry, Table};
+use crate::unique::Meets;
 
 impl Table {
     pub(crate) fn insert(&mut self, jobs: Vec<Arc<JobSpec>>, now: Timestamp) -> StoreResult<Vec<Inserted>> {
@@ -18,7 +20,31 @@ impl Table {
                 return Err(StoreError::IdTaken { id: spec.id.to_string(), queue: other });
             }
         }
-        Ok(jobs.into_iter().map(|spec| self.insert_one(spec, now)).collect())
+        self.check_parents(&jobs)?;
+        let has_flow = jobs.iter().any(|spec| !spec.options.depends_on.is_empty());
+        let (mut fresh, mut placed) = (Vec::new(), HashMap::new());
+        let mut inserted = Vec::with_capacity(jobs.len());
+        for spec in jobs {
+            let (asked, waits) = (spec.id.clone(), !spec.options.depends_on.is_empty());
+            let (place, answer) = self.insert_one(spec, now);
+            if has_flow {
+                placed.extend(answer.replaced.clone().map(|replaced| (replaced, place)));
+                placed.entry(asked).or_insert(place);
+            }
+            if waits && !answer.duplicate {
+                fresh.push(place);
+            }
+            inserted.push((place, answer));
+        }
+        self.link_all(&fresh, &placed, now);
+        let state = |place: &u64| self.jobs.get(place).map(|entry| entry.job.state);
+        Ok(inserted
+            .into_iter()
+            .map(|(place, answer)| Inserted {
+                state: if answer.duplicate { answer.state } else { state(&place).unwrap_or(answer.state) },
+                ..answer
+            })
+            .collect())
     }
 
     fn in_another_queue(&self, spec: &JobSpec) -> Option<String> {
@@ -27,16 +53,38 @@ impl Table {
             .then(|| holder.job.spec.queue.to_string())
     }
 
-    fn insert_one(&mut self, spec: Arc<JobSpec>, now: Timestamp) -> Inserted {
-        let id = spec.id.clone();
-        if let Some(place) = self.by_id.get(&id).copied() {
-            match self.jobs.get(&place).map(|entry| entry.job.state) {
-                Some(State::Cancelled) | None => drop(self.remove(place)),
-                Some(state) => return Inserted { id, state, duplicate: true },
+    /// Inserts one job, and tells the place of the job that stands for it now. Its parents are looked at afterwards.
+    fn insert_one(&mut self, spec: Arc<JobSpec>, now: Timestamp) -> (u64, Inserted) {
+        let duplicate = |entry: &Entry| Inserted {
+            id: entry.job.id().clone(),
+            state: entry.job.state,
+            duplicate: true,
+            replaced: None,
+        };
+        if let Some(place) = self.by_id.get(&spec.id).copied() {
+            match self.jobs.get(&place) {
+                Some(entry) if entry.job.state != State::Cancelled => return (place, duplicate(entry)),
+                _ => drop(self.remove(place)),
             }
         }
-        let state = self.add(spec, now);
-        Inserted { id, state, duplicate: false }
+        let (mut replaced, mut until) = (None, None);
+        match self.meet(&spec, now) {
+            Meets::Nobody => {}
+            Meets::Holder(owner) => {
+                if let Some(entry) = self.jobs.get(&owner) {
+                    return (owner, duplicate(entry));
+                }
+            }
+            Meets::Replaceable(owner, window) => {
+                until = Some(window);
+                replaced = self.remove(owner).map(|job| job.id().clone());
+            }
+        }
+        let id = spec.id.clone();
+        let place = self.add(spec, now);
+        self.take_key(place, until, now);
+        let state = self.jobs.get(&place).map_or(State::Ready, |entry| entry.job.state);
+        (place, Inserted { id, state, duplicate: false, replaced })
     }
 
     pub(crate) fn claim(&mut self, claim: &Claim, nonce: u64, now: Timestamp) -> StoreResult<Vec<Claimed>> {
@@ -47,9 +95,14 @@ impl Table {
             let Some(queue) = self.orders.queues.get(&lane.queue).filter(|queue| !queue.paused) else {
                 continue;
             };
-            let places: Vec<u64> = queue.ready.iter().take(lane.limit).map(|(_, _, place)| *place).collect();
+            let alive = |place: &u64| {
+                let deadline = self.jobs.get(place).and_then(|entry| entry.job.deadline_at);
+                deadline.is_none_or(|deadline| deadline > now)
+            };
+            let line = queue.ready.iter().map(|(_, _, place)| *place);
+            let places: Vec<u64> = line.filter(alive).take(lane.limit).collect();
             for place in places {
-                self.step(place, Move::Claim, |entry, _, _| {
+                self.step(place, Move::Claim, now, |entry, _| {
                     entry.nonce = nonce;
                     entry.lease_until = until;
                     start_attempt(&mut entry.job, &claim.worker, now);
@@ -104,13 +157,9 @@ impl Table {
             };
         };
         let by_move = end.outcome.by_move(entry.job.cancel_requested);
-        let to = self.step(place, by_move, |entry, to, retention| {
+        let to = self.step(place, by_move, now, |entry, to| {
             entry.last = Some((nonce, way, to));
             end_attempt(&mut entry.job, end, by_move, now);
-            if to.is_end() {
-                let options = entry.job.spec.options.clone();
-                Self::retain(&options, retention, entry, to, now);
-            }
         });
         for spec in &end.then {
             if self.in_another_queue(spec).is_none() {

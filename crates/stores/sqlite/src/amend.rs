@@ -6,10 +6,10 @@ use longshore_core::{
 use rusqlite::{OptionalExtension, params};
 
 use crate::error::Tried;
+use crate::insert::waits;
 use crate::look;
 use crate::rows::IdValue;
 use crate::tx::Tx;
-use crate::work::waits;
 
 impl Tx<'_> {
     pub(crate) fn amend(&mut self, ids: &[JobId], change: Change, now: Timestamp) -> Tried<Vec<Amended>> {
@@ -28,7 +28,7 @@ impl Tx<'_> {
             .optional()?;
         let Some((place, queue, waiting)) = found else { return Ok(Amended::Unknown) };
         let state = self.state(place, queue, waiting)?;
-        let to = match change {
+        match change {
             Change::Cancel if state == State::Running => {
                 self.conn
                     .prepare_cached("UPDATE running SET cancel = 1 WHERE place = ?1")?
@@ -37,31 +37,46 @@ impl Tx<'_> {
                 return Ok(look::job_at(self.conn, place)?
                     .map_or(Amended::Unknown, |job| Amended::Asked(Box::new(job))));
             }
-            Change::Cancel => life::allowed(state, Move::Cancel).and_then(|row| row.to),
-            Change::Revive => life::allowed(state, Move::Revive).and_then(|row| row.to),
-            Change::Remove { force } => return self.take_away(place, queue, state, force),
-        };
-        let Some(to) = to else { return Ok(Amended::WrongState(state)) };
-        match change {
-            Change::Cancel => self.cancel_waiting(place, queue, state, now)?,
-            _ => self.revive(place, queue, state)?,
+            Change::Cancel if life::allowed(state, Move::Cancel).is_some() => {
+                self.end_waiting(place, state, State::Cancelled, Reason::ByOperator, now)?;
+                self.amended(place, State::Cancelled)
+            }
+            Change::Revive if life::allowed(state, Move::Revive).is_some() => {
+                self.revive(place, queue, state, now)
+            }
+            Change::Remove { force } => self.take_away(place, queue, state, force),
+            Change::Cancel | Change::Revive => Ok(Amended::WrongState(state)),
         }
+    }
+
+    fn amended(&self, place: i64, to: State) -> Tried<Amended> {
         let job = look::job_at(self.conn, place)?;
         Ok(job.map_or(Amended::Unknown, |job| Amended::Moved { job: Box::new(job), to: Some(to) }))
     }
 
-    fn cancel_waiting(&mut self, place: i64, queue: i64, state: State, now: Timestamp) -> Tried<()> {
-        self.leave_line(place, queue, state)?;
+    /// Ends a job that waits.
+    pub(crate) fn end_waiting(
+        &mut self,
+        place: i64,
+        from: State,
+        to: State,
+        reason: Reason,
+        now: Timestamp,
+    ) -> Tried<()> {
+        let mut find = self.conn.prepare_cached("SELECT queue, ties FROM job WHERE place = ?1")?;
+        let (queue, ties) = find.query_row([place], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        self.leave_line(place, queue, from)?;
         let wishes = self.wishes(place)?;
-        let expires_at = self.expires_at(queue, State::Cancelled, wishes, now)?;
+        let expires_at = self.expires_at(queue, to, wishes, now)?;
         self.conn
             .prepare_cached(
                 "INSERT INTO ended (queue, state, place, attempt, stalls, started_at, finished_at, expires_at, reason, worker)
                  SELECT queue, ?2, place, attempt, stalls, started_at, ?3, ?4, ?5, worker FROM job WHERE place = ?1",
             )?
-            .execute(params![place, State::Cancelled as i64, now.as_millis(), expires_at, Reason::ByOperator.as_str()])?;
-        self.count(queue, state, -1);
-        self.count(queue, State::Cancelled, 1);
+            .execute(params![place, to as i64, now.as_millis(), expires_at, reason.as_str()])?;
+        self.tied_end(place, ties, to)?;
+        self.count(queue, from, -1);
+        self.count(queue, to, 1);
         Ok(())
     }
 
@@ -86,10 +101,18 @@ impl Tx<'_> {
             }
             _ => {}
         }
-        Ok(())
+        Ok(self.leave_expiring(place)?)
     }
 
-    fn revive(&mut self, place: i64, queue: i64, state: State) -> Tried<()> {
+    fn revive(&mut self, place: i64, queue: i64, state: State, now: Timestamp) -> Tried<Amended> {
+        let spec = self.spec_at(place)?;
+        if let Some(unique) = &spec.options.unique {
+            if let Some(rival) = self.rival(place, queue, &unique.key, now)? {
+                return Ok(Amended::UniqueConflict(rival));
+            }
+        }
+        let left = self.relink(place, &spec)?;
+        let to = if left > 0 { State::Blocked } else { State::Ready };
         self.conn
             .prepare_cached("DELETE FROM ended WHERE queue = ?1 AND state = ?2 AND place = ?3")?
             .execute([queue, state as i64, place])?;
@@ -97,19 +120,32 @@ impl Tx<'_> {
         self.conn
             .prepare_cached(
                 "UPDATE job SET waits = ?2, due_at = NULL, turn = ?3, attempt = 0, stalls = 0, reason = NULL, worker = NULL,
-                 started_at = NULL, last_nonce = NULL, last_way = NULL, last_state = NULL WHERE place = ?1",
+                 started_at = NULL, last_nonce = NULL, last_way = NULL, last_state = NULL, parents_left = ?4, deadline_at = ?5
+                 WHERE place = ?1",
             )?
-            .execute(params![place, waits(State::Ready), turn])?;
+            .execute(params![
+                place,
+                waits(to),
+                turn,
+                left,
+                spec.options.ttl.map(|ttl| (now + ttl.0).as_millis())
+            ])?;
         self.conn
             .prepare_cached(
                 "UPDATE detail SET percent = NULL, message = NULL, data = NULL, result = NULL, result_expires_at = NULL,
                  result_expired_at = NULL WHERE place = ?1",
             )?
             .execute([place])?;
-        self.rejoin(place, queue)?;
+        if to == State::Ready {
+            self.rejoin(place, queue)?;
+        }
+        self.enter_expiring(place)?;
+        if let Some(unique) = &spec.options.unique {
+            self.take_key(place, queue, unique, None, now)?;
+        }
         self.count(queue, state, -1);
-        self.count(queue, State::Ready, 1);
-        Ok(())
+        self.count(queue, to, 1);
+        self.amended(place, to)
     }
 
     fn take_away(&mut self, place: i64, queue: i64, state: State, force: bool) -> Tried<Amended> {
@@ -127,6 +163,10 @@ impl Tx<'_> {
 
     /// Takes a job out of its order, and its record away.
     pub(crate) fn remove(&mut self, place: i64, queue: i64, state: State) -> Tried<()> {
+        let ties = self.ties(place)?;
+        if ties != 0 {
+            self.tied_removal(place, ties)?;
+        }
         match state {
             State::Running => {
                 self.conn.prepare_cached("DELETE FROM running WHERE place = ?1")?.execute([place])?;

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::error::Tried;
 use crate::names::{self, parsed};
+use crate::ties::{EDGES, KEY};
 use crate::tx::{Tx, Wishes};
 
 /// A row of `running`.
@@ -20,6 +21,7 @@ pub(crate) struct Attempt {
     pub(crate) stalls: i64,
     pub(crate) wishes: Wishes,
     pub(crate) cancel: bool,
+    pub(crate) ties: i64,
     progress: (Option<i64>, Option<String>, Option<String>),
 }
 
@@ -27,7 +29,7 @@ impl Attempt {
     /// The attempt at this place; with a nonce, only if that claim holds it.
     pub(crate) fn held(conn: &Connection, place: i64, nonce: Option<i64>) -> rusqlite::Result<Option<Self>> {
         let mut find = conn.prepare_cached(
-            "SELECT nonce, queue, worker, started_at, attempt, stalls, retention, result_retention, cancel, percent, message, data
+            "SELECT nonce, queue, worker, started_at, attempt, stalls, retention, result_retention, cancel, percent, message, data, ties
              FROM running WHERE place = ?1 AND (?2 IS NULL OR nonce = ?2)",
         )?;
         let read = |row: &rusqlite::Row<'_>| {
@@ -42,6 +44,7 @@ impl Attempt {
                 wishes: Wishes { retention: row.get(6)?, result_retention: row.get(7)? },
                 cancel: row.get(8)?,
                 progress: (row.get(9)?, row.get(10)?, row.get(11)?),
+                ties: row.get(12)?,
             })
         };
         find.query_row(params![place, nonce], read).optional()
@@ -86,6 +89,9 @@ impl Tx<'_> {
                      SET percent = excluded.percent, message = excluded.message, data = excluded.data",
                 )?
                 .execute(params![attempt.place, percent, message, data])?;
+        }
+        if attempt.ties & (EDGES | KEY) != 0 {
+            self.tied_end(attempt.place, attempt.ties, state)?;
         }
         self.count(attempt.queue, state, 1);
         Ok(state)

@@ -1,14 +1,17 @@
 use std::sync::Arc;
 
 use longshore_core::life::Move;
-use longshore_core::{JobError, Kept, Moved, Reason, State, Timestamp, Wake};
+use longshore_core::{
+    Expect, Fire, Fired, JobError, JobSpec, Kept, Moved, Put, Reason, State, Timestamp, Wake,
+};
 use rusqlite::{OptionalExtension, params};
 
 use crate::error::Tried;
 use crate::history::Attempt;
-use crate::rows::{SPEC, SPEC_COLUMNS, read_spec};
+use crate::insert::waits;
+use crate::rows::{SPEC, read_spec};
+use crate::ties::DEADLINE;
 use crate::tx::Tx;
-use crate::work::waits;
 
 /// When to be called next: at once if something is due already.
 fn next(now: Timestamp, first: Option<i64>) -> Option<Timestamp> {
@@ -49,7 +52,7 @@ impl Tx<'_> {
             self.enter_ready(place, queue, priority, turn)?;
             self.count(queue, State::Scheduled, -1);
             self.count(queue, State::Ready, 1);
-            kept.moved.push(self.moved(place, State::Ready, None, None)?);
+            kept.moved.push(self.moved(place, State::Scheduled, State::Ready, None, None)?);
         }
         kept.next = next(now, self.first("SELECT due_at FROM scheduled ORDER BY due_at LIMIT 1")?);
         Ok(kept)
@@ -92,14 +95,26 @@ impl Tx<'_> {
         match by_move {
             Move::Cancel => {
                 self.end(&attempt, State::Cancelled, Some(Reason::ByOperator), None, now)?;
-                Ok(self.moved(place, State::Cancelled, Some(Reason::ByOperator), Some(attempt.number))?)
+                Ok(self.moved(
+                    place,
+                    State::Running,
+                    State::Cancelled,
+                    Some(Reason::ByOperator),
+                    Some(attempt.number),
+                )?)
             }
             Move::Quarantine => {
                 let error =
                     JobError::new(&format!("its lease was lost {} times by dying workers", attempt.stalls));
                 self.keep_error(&attempt, &error, Reason::Stalled, now)?;
                 self.end(&attempt, State::Failed, Some(Reason::Stalled), None, now)?;
-                Ok(self.moved(place, State::Failed, Some(Reason::Stalled), Some(attempt.number))?)
+                Ok(self.moved(
+                    place,
+                    State::Running,
+                    State::Failed,
+                    Some(Reason::Stalled),
+                    Some(attempt.number),
+                )?)
             }
             _ => {
                 self.conn
@@ -116,35 +131,76 @@ impl Tx<'_> {
                         attempt.started_at
                     ])?;
                 self.rejoin(place, attempt.queue)?;
+                if attempt.ties & DEADLINE != 0 {
+                    self.enter_expiring(place)?;
+                }
                 self.count(attempt.queue, State::Ready, 1);
-                Ok(self.moved(place, State::Ready, None, None)?)
+                Ok(self.moved(place, State::Running, State::Ready, None, None)?)
             }
         }
     }
 
-    fn moved(
+    pub(crate) fn moved(
         &mut self,
         place: i64,
+        from: State,
         state: State,
         reason: Option<Reason>,
         attempt: Option<i64>,
     ) -> rusqlite::Result<Moved> {
-        let conn = self.conn;
-        let names = std::cell::RefCell::new(&mut *self.names);
-        let mut find = conn.prepare_cached(&format!(
-            "SELECT {SPEC}, job.attempt, job.created_at FROM job WHERE place = ?1"
-        ))?;
+        let spec = self.spec_at(place)?;
+        let mut find = self.conn.prepare_cached("SELECT attempt, created_at FROM job WHERE place = ?1")?;
         find.query_row([place], |row| {
-            let queue = |number| names.borrow_mut().queue_name(conn, number);
-            let spec = read_spec(row, queue, |number| names.borrow_mut().kind_name(conn, number))?;
-            let counted: i64 = row.get(SPEC_COLUMNS)?;
+            let counted: i64 = row.get(0)?;
             Ok(Moved {
                 spec: Arc::new(spec),
+                from,
                 state,
                 reason,
                 attempt: attempt.unwrap_or(counted) as u32,
-                created_at: Timestamp::from_millis(row.get(SPEC_COLUMNS + 1)?),
+                created_at: Timestamp::from_millis(row.get(1)?),
             })
+        })
+    }
+
+    /// What was asked for the job at a place.
+    pub(crate) fn spec_at(&mut self, place: i64) -> rusqlite::Result<JobSpec> {
+        let conn = self.conn;
+        let names = std::cell::RefCell::new(&mut *self.names);
+        let mut find = conn.prepare_cached(&format!("SELECT {SPEC} FROM job WHERE place = ?1"))?;
+        find.query_row([place], |row| {
+            let queue = |number| names.borrow_mut().queue_name(conn, number);
+            read_spec(row, queue, |number| names.borrow_mut().kind_name(conn, number))
+        })
+    }
+
+    pub(crate) fn expire(&mut self, limit: usize, now: Timestamp) -> Tried<Kept> {
+        let mut kept = Kept::default();
+        let over = self.places(
+            "SELECT place FROM expiring WHERE deadline_at <= ?1 ORDER BY deadline_at, place LIMIT ?2",
+            now,
+            limit,
+        )?;
+        for place in over {
+            let from = self.state_of(place)?.unwrap_or(State::Ready);
+            self.end_waiting(place, from, State::Failed, Reason::Expired, now)?;
+            kept.moved.push(self.moved(place, from, State::Failed, Some(Reason::Expired), None)?);
+        }
+        kept.next = next(now, self.first("SELECT deadline_at FROM expiring ORDER BY deadline_at LIMIT 1")?);
+        Ok(kept)
+    }
+
+    /// Writes the document of a schedule and inserts what it made, if nobody else did.
+    pub(crate) fn fire(&mut self, fire: &Fire, now: Timestamp) -> Tried<Fired> {
+        let standing = crate::records::get(self.conn, &fire.key, now)?;
+        if standing.is_none_or(|doc| doc.version != fire.expect) {
+            return Ok(Fired::Conflict);
+        }
+        let inserted = self.insert(&fire.jobs, now)?;
+        let put = self.doc_put(&fire.key, &fire.value, Expect::Version(fire.expect), None, now)?;
+        Ok(match put {
+            Put::Written(version) => Fired::Done { version, inserted },
+            Put::Conflict(_) => Fired::Conflict,
         })
     }
 
@@ -175,7 +231,7 @@ impl Tx<'_> {
         kept.removed += self.prune_records((limit - kept.removed).max(limit / 10), now)?;
         let firsts = [
             self.first("SELECT min(result_expires_at) FROM detail WHERE result_expires_at IS NOT NULL")?,
-            self.first("SELECT min(expires_at) FROM ended")?,
+            self.first("SELECT min(expires_at) FROM ended")?.filter(|over| *over < i64::MAX),
             self.first("SELECT min(expires_at) FROM doc WHERE expires_at IS NOT NULL")?,
         ];
         kept.next = next(now, firsts.into_iter().flatten().min());

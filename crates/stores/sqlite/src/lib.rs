@@ -5,22 +5,27 @@
 //! turns at a gate and ring each other's bell.
 
 mod amend;
+mod claim;
 mod config;
 mod desk;
 mod error;
+mod finish;
 #[cfg(feature = "bench")]
 pub mod floor;
+mod flow;
 mod gate;
 mod history;
+mod insert;
 mod keep;
 mod look;
 mod names;
 mod open;
 mod records;
 mod rows;
+mod ties;
 mod tx;
+mod unique;
 mod wake;
-mod work;
 mod writer;
 
 use std::sync::Arc;
@@ -31,9 +36,9 @@ use bytes::Bytes;
 use longshore_clock::Door;
 use longshore_core::limiter::{Permit, Rule};
 use longshore_core::{
-    Amended, Can, Change, Claim, Claimed, Doc, Durability, Ended, Ends, Expect, Inserted, Job, JobFilter,
-    JobId, JobPage, JobSpec, Kept, LogEntry, Page, Put, QueueChange, QueueInfo, QueueName, Records, Renewal,
-    Renewed, Store, StoreResult, Timestamp, Turned, WakeStream,
+    Amended, Can, Change, Claim, Claimed, Doc, Durability, Ended, Ends, Expect, Fire, Fired, Inserted, Job,
+    JobFilter, JobId, JobPage, JobSpec, Kept, LogEntry, Page, Put, QueueChange, QueueInfo, QueueName,
+    Records, Renewal, Renewed, Store, StoreResult, Timestamp, Turned, WakeStream,
 };
 
 pub use config::{SqliteConfig, Synchronous};
@@ -128,6 +133,18 @@ impl Store for SqliteStore {
         self.writer.write_again(move |tx| tx.promote(limit, now)).await
     }
 
+    async fn expire(&self, limit: usize, now: Timestamp) -> StoreResult<Kept> {
+        self.writer.write_again(move |tx| tx.expire(limit, now)).await
+    }
+
+    async fn settle(&self, limit: usize, now: Timestamp) -> StoreResult<Kept> {
+        self.writer.write_again(move |tx| tx.settle(limit, now)).await
+    }
+
+    async fn fire(&self, fire: Fire, now: Timestamp) -> StoreResult<Fired> {
+        self.writer.write(move |tx| tx.fire(&fire, now)).await
+    }
+
     async fn reclaim(&self, limit: usize, stalls_max: u32, now: Timestamp) -> StoreResult<Kept> {
         self.writer.write_again(move |tx| tx.reclaim(limit, stalls_max, now)).await
     }
@@ -152,6 +169,19 @@ impl Store for SqliteStore {
 
     async fn remove_queue(&self, queue: QueueName, _now: Timestamp) -> StoreResult<bool> {
         self.writer.write(move |tx| tx.remove_queue(&queue)).await
+    }
+
+    async fn free_unique(&self, queue: QueueName, key: String, now: Timestamp) -> StoreResult<Option<JobId>> {
+        self.writer.write(move |tx| tx.free_unique(&queue, &key, now)).await
+    }
+
+    async fn unique_owner(
+        &self,
+        queue: QueueName,
+        key: String,
+        now: Timestamp,
+    ) -> StoreResult<Option<JobId>> {
+        self.readers.look(move |conn| unique::owner(conn, &queue, &key, now)).await
     }
 
     async fn get(&self, id: JobId) -> StoreResult<Option<Job>> {

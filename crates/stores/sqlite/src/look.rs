@@ -20,6 +20,7 @@ const LOOKED_AT_MAX: i64 = 10_000;
 fn whole(condition: &str) -> String {
     format!(
         "SELECT {SPEC}, job.place, job.created_at, job.waits, job.due_at, job.attempt, job.stalls, job.reason, job.worker, job.started_at,
+         job.parents_left, job.deadline_at,
          running.attempt, running.stalls, running.worker, running.started_at, running.cancel, running.percent, running.message, running.data,
          ended.state, ended.attempt, ended.stalls, ended.started_at, ended.finished_at, ended.expires_at, ended.reason, ended.worker,
          detail.percent, detail.message, detail.data, detail.result, detail.result_expired_at, detail.errors
@@ -32,7 +33,7 @@ fn whole(condition: &str) -> String {
 }
 
 const JOB: usize = SPEC_COLUMNS;
-const RUNNING: usize = JOB + 9;
+const RUNNING: usize = JOB + 11;
 const ENDED: usize = RUNNING + 8;
 const DETAIL: usize = ENDED + 8;
 
@@ -64,6 +65,8 @@ fn read_job(conn: &Connection, row: &Row<'_>) -> rusqlite::Result<Job> {
         reason: reason(row.get_ref(JOB + 6)?.as_str_or_null()?),
         worker: worker(conn, row.get(JOB + 7)?)?,
         started_at: time(row.get(JOB + 8)?),
+        parents_left: row.get(JOB + 9)?,
+        deadline_at: time(row.get(JOB + 10)?),
         created_at: Timestamp::from_millis(row.get(JOB + 1)?),
         finished_at: None,
         progress: Progress::default(),
@@ -93,7 +96,7 @@ fn read_job(conn: &Connection, row: &Row<'_>) -> rusqlite::Result<Job> {
         job.stalls = row.get(ENDED + 2)?;
         job.started_at = time(row.get(ENDED + 3)?);
         job.finished_at = time(row.get(ENDED + 4)?);
-        job.expires_at = time(row.get(ENDED + 5)?);
+        job.expires_at = time(row.get(ENDED + 5)?).filter(|over| over.as_millis() < i64::MAX);
         job.reason = reason(row.get_ref(ENDED + 6)?.as_str_or_null()?);
         job.worker = worker(conn, row.get(ENDED + 7)?)?;
         job.progress = progress(row, DETAIL)?;

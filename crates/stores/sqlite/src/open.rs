@@ -11,7 +11,7 @@ use crate::error::sorted;
 /// Marks a file as ours ("LSHR").
 const APPLICATION_ID: i32 = 0x4c53_4852;
 /// One script per schema version, in order. Forward only; a script that was released never changes.
-const MIGRATIONS: &[&str] = &[include_str!("schema/0001.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema/0001.sql"), include_str!("schema/0002.sql")];
 /// The newest schema this program knows.
 pub const SCHEMA: u32 = MIGRATIONS.len() as u32;
 /// Our own processes take turns by a lock of their own; this bounds the wait for anybody else, a backup for example.

@@ -209,6 +209,7 @@ fn write(wakes: &[Wake]) -> Vec<u8> {
             Wake::Ready(queue) => ('r', queue.as_str()),
             Wake::Paused(queue) => ('p', queue.as_str()),
             Wake::Due => ('d', ""),
+            Wake::Settle => ('s', ""),
             Wake::Cancel => ('c', ""),
             Wake::Log(log) => ('l', log.as_str()),
             Wake::Missed => ('m', ""),
@@ -225,6 +226,7 @@ fn read(letter: &[u8]) -> Vec<Wake> {
             ("r", queue) => QueueName::new(queue).ok().map(Wake::Ready),
             ("p", queue) => QueueName::new(queue).ok().map(Wake::Paused),
             ("d", _) => Some(Wake::Due),
+            ("s", _) => Some(Wake::Settle),
             ("c", _) => Some(Wake::Cancel),
             ("l", log) => Some(Wake::Log(log.to_owned())),
             ("m", _) => Some(Wake::Missed),
@@ -260,6 +262,7 @@ mod tests {
             Wake::Ready(QueueName::new("mail:eu").unwrap()),
             Wake::Paused(QueueName::new("pdf").unwrap()),
             Wake::Due,
+            Wake::Settle,
             Wake::Cancel,
             Wake::Log("events".to_owned()),
         ];

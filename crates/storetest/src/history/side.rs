@@ -4,11 +4,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use longshore_core::limiter::Rule;
 use longshore_core::{
-    Claim, Claimed, Doc, Ended, Ends, Expect, JobFilter, Kept, LaneWant, LeaseToken, Moved, Put, Reason,
-    Renewal, Store, StoreResult, Timestamp,
+    Claim, Claimed, Doc, Ended, Ends, Expect, Fire, Fired, JobFilter, Kept, LaneWant, LeaseToken, Moved, Put,
+    Reason, Renewal, Store, StoreResult, Timestamp,
 };
 
-use super::step::{Ending, NewJob, QUEUES, Step, Want, name};
+use super::step::{Ending, NewJob, QUEUES, Step, Want, key, name};
 use crate::Closet;
 use crate::desk::every;
 use crate::draft::{FOREIGN, end_then, id, ms, queue, worker};
@@ -47,8 +47,8 @@ fn line<T: Debug>(answer: StoreResult<T>) -> Lines {
 
 fn moved(moved: &Moved) -> String {
     format!(
-        "{} {:?} {:?} attempt {} of {}",
-        moved.spec.id, moved.state, moved.reason, moved.attempt, moved.created_at
+        "{} {:?} to {:?} {:?} attempt {} of {}",
+        moved.spec.id, moved.from, moved.state, moved.reason, moved.attempt, moved.created_at
     )
 }
 
@@ -140,6 +140,15 @@ impl Side {
                 Err(error) => vec![refusal(&error)],
             },
             Step::Promote(limit) => kept(store.promote(*limit, now).await, *limit),
+            Step::Expire(limit) => kept(store.expire(*limit, now).await, *limit),
+            // A settled pair of parent and child may move nothing, so `next` does not tell the limit.
+            Step::Settle(limit) => kept(store.settle(*limit, now).await, usize::MAX),
+            Step::Owner(lane, number) => {
+                line(store.unique_owner(queue(QUEUES[*lane]), key(*number), now).await)
+            }
+            Step::Free(lane, number) => {
+                line(store.free_unique(queue(QUEUES[*lane]), key(*number), now).await)
+            }
             Step::Reclaim { stalls_max } => {
                 let mut lines = kept(store.reclaim(ALL, *stalls_max, now).await, ALL);
                 lines.sort();
@@ -174,6 +183,24 @@ impl Side {
                         vec!["written".to_owned()]
                     }
                     Ok(Put::Conflict(standing)) => standing.iter().map(|doc| self.doc(doc)).collect(),
+                    Err(error) => vec![refusal(&error)],
+                }
+            }
+            Step::Fire { key: number, version, jobs } => {
+                let key = key(number);
+                // Any version that it never had, if it had none.
+                let expect = match self.expect(&key, *version, false) {
+                    Expect::Version(version) => version,
+                    _ => u64::MAX,
+                };
+                let fire =
+                    Fire { key: key.clone(), expect, value: Bytes::from(vec![77]), jobs: specs(jobs, now) };
+                match store.fire(fire, now).await {
+                    Ok(Fired::Done { version, inserted }) => {
+                        self.versions.push((key, version));
+                        lines(Ok(inserted))
+                    }
+                    Ok(Fired::Conflict) => vec!["conflict".to_owned()],
                     Err(error) => vec![refusal(&error)],
                 }
             }

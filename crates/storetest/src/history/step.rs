@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use longshore_core::{
-    Change, DurationText, JobFilter, JobSpec, Outcome, Progress, QueueChange, Reason, Retention, State,
-    Timestamp,
+    Change, DurationText, JobFilter, JobSpec, Outcome, ParentPolicy, Progress, QueueChange, Reason,
+    Retention, State, Timestamp, Unique,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -28,6 +28,31 @@ pub(super) struct NewJob {
     delay: u16,
     keep: Option<u16>,
     keep_result: Option<u16>,
+    ttl: Option<u16>,
+    unique: Option<OneKey>,
+    parents: Vec<u8>,
+    policy: ParentPolicy,
+}
+
+/// A unique key among few.
+#[derive(Clone, Debug)]
+pub(super) struct OneKey {
+    key: u8,
+    ttl: Option<u16>,
+    extend: bool,
+    replace: bool,
+}
+
+impl OneKey {
+    fn unique(&self) -> Unique {
+        let ttl = self.ttl.map(|ttl| DurationText(ms(u64::from(ttl) + 1)));
+        let extend = self.extend && ttl.is_some();
+        Unique { key: key(self.key), ttl, extend, replace: self.replace }
+    }
+}
+
+pub(super) fn key(number: u8) -> String {
+    format!("one/{number}")
 }
 
 impl NewJob {
@@ -43,7 +68,14 @@ impl NewJob {
         if let Some(keep) = self.keep_result {
             draft = draft.result_retention(ms(keep.into()));
         }
-        draft.spec()
+        if let Some(ttl) = self.ttl {
+            draft = draft.ttl(ms(u64::from(ttl) + 1));
+        }
+        if let Some(unique) = &self.unique {
+            draft = draft.unique(unique.unique());
+        }
+        let parents: Vec<String> = self.parents.iter().map(|parent| name(*parent)).collect();
+        draft.after(&parents.iter().map(String::as_str).collect::<Vec<_>>()).policy(self.policy).spec()
     }
 }
 
@@ -53,22 +85,30 @@ pub(super) fn name(id: u8) -> String {
 
 fn new_job() -> impl Strategy<Value = NewJob> {
     let delay = prop_oneof![3 => Just(0), 1 => millis()];
+    let policies = [ParentPolicy::Wait, ParentPolicy::Fail, ParentPolicy::Cancel, ParentPolicy::Run];
+    let unique = (0..3_u8, option::of(millis()), any::<bool>(), any::<bool>())
+        .prop_map(|(key, ttl, extend, replace)| OneKey { key, ttl, extend, replace });
+    let keeps = (option::weighted(0.3, millis()), option::weighted(0.3, millis()));
+    let parents = prop_oneof![3 => Just(Vec::new()), 1 => vec(0..IDS, 1..4)];
     (
-        0..IDS,
-        0..QUEUES.len(),
-        -1..2_i8,
-        delay,
-        option::weighted(0.3, millis()),
-        option::weighted(0.3, millis()),
+        (0..IDS, 0..QUEUES.len(), -1..2_i8, delay),
+        keeps,
+        option::weighted(0.15, millis()),
+        option::weighted(0.2, unique),
+        (parents, proptest::sample::select(policies.to_vec())),
     )
-        .prop_map(|(id, queue, priority, delay, keep, keep_result)| NewJob {
-            id,
-            queue,
-            priority,
-            delay,
-            keep,
-            keep_result,
-        })
+        .prop_map(
+            |((id, queue, priority, delay), (keep, keep_result), ttl, unique, (mut parents, policy))| {
+                parents.sort_unstable();
+                parents.dedup();
+                NewJob { id, queue, priority, delay, keep, keep_result, ttl, unique, parents, policy }
+            },
+        )
+}
+
+/// A job that may follow from an end: it has no parents.
+fn follower() -> impl Strategy<Value = NewJob> {
+    new_job().prop_map(|job| NewJob { parents: Vec::new(), ..job })
 }
 
 /// How an attempt ends. Later times count from the end.
@@ -120,7 +160,7 @@ fn ending() -> impl Strategy<Value = Ending> {
         1 => Just(Way::Cancel),
         1 => Just(Way::HandBack),
     ];
-    (lease(), way, any::<bool>(), vec(new_job(), 0..2)).prop_map(|(lease, way, started, then)| Ending {
+    (lease(), way, any::<bool>(), vec(follower(), 0..2)).prop_map(|(lease, way, started, then)| Ending {
         lease,
         way,
         started,
@@ -151,6 +191,11 @@ pub(super) enum Step {
     Finish(Vec<Ending>),
     Turn(Vec<Ending>, Want),
     Promote(usize),
+    Expire(usize),
+    Settle(usize),
+    Fire { key: u8, version: Option<u8>, jobs: Vec<NewJob> },
+    Owner(usize, u8),
+    Free(usize, u8),
     Reclaim { stalls_max: u32 },
     Prune,
     Amend(Vec<u8>, Change),
@@ -217,6 +262,11 @@ pub(super) fn steps() -> impl Strategy<Value = Step> {
         10 => vec(ending(), 1..4).prop_map(Step::Finish),
         5 => (vec(ending(), 0..3), want()).prop_map(|(ends, want)| Step::Turn(ends, want)),
         5 => (1..4_usize).prop_map(Step::Promote),
+        4 => (1..4_usize).prop_map(Step::Expire),
+        8 => prop_oneof![Just(100), 1..5_usize].prop_map(Step::Settle),
+        1 => (key(), option::of(key()), vec(new_job(), 0..3)).prop_map(|(key, version, jobs)| Step::Fire { key, version, jobs }),
+        1 => (0..QUEUES.len(), 0..3_u8).prop_map(|(lane, key)| Step::Owner(lane, key)),
+        1 => (0..QUEUES.len(), 0..3_u8).prop_map(|(lane, key)| Step::Free(lane, key)),
         5 => (0..3_u32).prop_map(|stalls_max| Step::Reclaim { stalls_max }),
         4 => Just(Step::Prune),
         8 => (vec(0..IDS, 1..4), change()).prop_map(|(ids, change)| Step::Amend(ids, change)),

@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use longshore_core::{
-    DurationText, Invalid, JobId, JobSpec, Json, KindName, Priority, QueueName, Timestamp, parse_duration,
+    DurationText, Invalid, JobId, JobSpec, Json, KindName, Parent, ParentPolicy, Priority, QueueName,
+    Timestamp, Unique, parse_duration,
 };
 use longshore_runtime::Control;
 
@@ -44,6 +45,30 @@ pub(crate) struct Enqueue {
     /// A word to find the job by; may be given several times
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
+    /// How long the job may wait in all, such as 1h, before it expires
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    ttl: Option<Duration>,
+    /// How long the record stays after the end
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    retention: Option<Duration>,
+    /// Be the only job of the queue with this key, until it has ended
+    #[arg(long, value_name = "KEY")]
+    unique: Option<String>,
+    /// Be it for so long instead, whatever becomes of the job
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, requires = "unique")]
+    unique_ttl: Option<Duration>,
+    /// Take the place of the job that holds the key, while that one is scheduled
+    #[arg(long, requires = "unique")]
+    replace: bool,
+    /// Make the time of the key begin anew if another job holds it
+    #[arg(long, requires = "unique_ttl")]
+    extend: bool,
+    /// Wait until this job has completed; may be given several times
+    #[arg(long = "depends-on", value_name = "ID")]
+    depends_on: Vec<JobId>,
+    /// What happens when such a job does not complete
+    #[arg(long, value_name = "POLICY", value_parser = ["wait", "fail", "cancel", "run"], default_value = "wait", requires = "depends_on")]
+    on_parent_failure: String,
     /// Print one JSON object: {id, state}
     #[arg(long)]
     json: bool,
@@ -95,6 +120,21 @@ impl Enqueue {
         options.max_attempts = self.max_attempts.unwrap_or(options.max_attempts);
         options.timeout = self.timeout.map_or(options.timeout, |timeout| timeout.0.map(DurationText));
         options.tags.clone_from(&self.tags);
+        options.ttl = self.ttl.map(DurationText);
+        options.retention = self.retention.map(DurationText);
+        options.unique = self.unique.clone().map(|key| Unique {
+            ttl: self.unique_ttl.map(DurationText),
+            extend: self.extend,
+            replace: self.replace,
+            ..Unique::new(key)
+        });
+        options.depends_on = self.depends_on.iter().cloned().map(Parent::new).collect();
+        options.on_parent_failure = match self.on_parent_failure.as_str() {
+            "fail" => ParentPolicy::Fail,
+            "cancel" => ParentPolicy::Cancel,
+            "run" => ParentPolicy::Run,
+            _ => ParentPolicy::Wait,
+        };
         spec.check()?;
         Ok(spec)
     }

@@ -1,251 +1,21 @@
+//! What a worker tells of its attempts: renewals and ends.
+
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
-use std::sync::Arc;
 
-use longshore_core::life::{self, Move};
-use longshore_core::{
-    Claim, Claimed, End, Ended, Inserted, JobId, JobSpec, LaneWant, Lease, LeaseToken, Options, Outcome,
-    Reason, Refusal, Renewal, Renewed, State, StoreError, Timestamp, Wake,
-};
-use rusqlite::types::{Value, ValueRef};
+use longshore_core::life::Move;
+use longshore_core::{End, Ended, LeaseToken, Outcome, Reason, Refusal, Renewal, Renewed, State, Timestamp};
+use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, params};
 
-use crate::error::{Tried, Trouble};
+use crate::error::Tried;
 use crate::history::{self, Attempt};
-use crate::rows::{IdValue, SPEC, SPEC_COLUMNS, options_text, read_options, read_spec, read_state, way};
+use crate::insert::waits;
+use crate::rows::{read_state, way};
+use crate::ties::DEADLINE;
 use crate::tx::{Tx, Wishes};
 
-/// Where a waiting job waits, as `job.waits` has it.
-pub(crate) fn waits(state: State) -> i64 {
-    state as i64
-}
-
-/// A job that is there already under an id.
-struct Holder {
-    place: i64,
-    queue: i64,
-    state: State,
-}
-
 impl Tx<'_> {
-    pub(crate) fn insert(&mut self, jobs: &[Arc<JobSpec>], now: Timestamp) -> Tried<Vec<Inserted>> {
-        JobSpec::check_batch(jobs)?;
-        let fresh = self.all_fresh(jobs)?;
-        if !fresh {
-            self.refuse_taken(jobs)?;
-        }
-        let first = self.peek()?;
-        let inserted = jobs.iter().map(|spec| self.insert_one(spec, fresh, now)).collect::<Tried<_>>()?;
-        self.line_up(first)?;
-        Ok(inserted)
-    }
-
-    /// Puts the ready ones among the jobs from a place on in line, all with one statement.
-    fn line_up(&mut self, first: i64) -> Tried<()> {
-        let mut line_up = self.conn.prepare_cached(
-            "INSERT INTO ready (queue, priority, turn, place)
-             SELECT queue, priority, turn, place FROM job WHERE place >= ?1 AND waits = 2",
-        )?;
-        line_up.execute([first])?;
-        Ok(())
-    }
-
-    /// Whether every id is above all that are there, as ids are that the engine has just made. Then one look at the
-    /// end of the index stands for a look per job.
-    fn all_fresh(&self, jobs: &[Arc<JobSpec>]) -> Tried<bool> {
-        let rising = jobs.windows(2).all(|pair| pair[0].id.as_uuid() < pair[1].id.as_uuid());
-        let Some(first) = jobs.first().and_then(|spec| spec.id.as_uuid()).filter(|_| rising) else {
-            return Ok(jobs.is_empty());
-        };
-        let mut last = self.conn.prepare_cached("SELECT id FROM job ORDER BY id DESC LIMIT 1")?;
-        // Texts sort before bytes, so a chosen id never hides a UUID here.
-        let fresh = last.query_row([], |row| {
-            Ok(matches!(row.get_ref(0)?, ValueRef::Blob(id) if id >= first.to_be_bytes().as_slice()))
-        });
-        Ok(!fresh.optional()?.unwrap_or(false))
-    }
-
-    fn refuse_taken(&mut self, jobs: &[Arc<JobSpec>]) -> Tried<()> {
-        for spec in jobs {
-            if let Some(queue) = self.in_another_queue(spec)? {
-                return Err(Trouble::Refused(StoreError::IdTaken { id: spec.id.to_string(), queue }));
-            }
-        }
-        Ok(())
-    }
-
-    fn in_another_queue(&mut self, spec: &JobSpec) -> Tried<Option<String>> {
-        let Some(holder) = self.holder(&spec.id)? else { return Ok(None) };
-        if holder.state == State::Cancelled {
-            return Ok(None);
-        }
-        let queue = self.names.queue_name(self.conn, holder.queue)?;
-        Ok((queue != spec.queue).then(|| queue.to_string()))
-    }
-
-    fn holder(&self, id: &JobId) -> Tried<Option<Holder>> {
-        let mut find = self.conn.prepare_cached("SELECT place, queue, waits FROM job WHERE id = ?1")?;
-        let found = find
-            .query_row([IdValue::of(id)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-            .optional()?;
-        let Some((place, queue, waits)) = found else { return Ok(None) };
-        let state = self.state(place, queue, waits)?;
-        Ok(Some(Holder { place, queue, state }))
-    }
-
-    /// Where a job stands: it runs, or has ended, or waits where its row says.
-    pub(crate) fn state(&self, place: i64, queue: i64, waits: i64) -> rusqlite::Result<State> {
-        if self.conn.prepare_cached("SELECT 1 FROM running WHERE place = ?1")?.exists([place])? {
-            return Ok(State::Running);
-        }
-        let mut ended = self.conn.prepare_cached(
-            "SELECT state FROM ended WHERE queue = ?1 AND state IN (4, 5, 6) AND place = ?2",
-        )?;
-        let ended: Option<i64> = ended.query_row([queue, place], |row| row.get(0)).optional()?;
-        Ok(read_state(ended.unwrap_or(waits)))
-    }
-
-    /// Inserts one job, all but its place in line (`line_up`).
-    fn insert_one(&mut self, spec: &Arc<JobSpec>, fresh: bool, now: Timestamp) -> Tried<Inserted> {
-        let id = spec.id.clone();
-        if !fresh && let Some(holder) = self.holder(&id)? {
-            if holder.state != State::Cancelled {
-                return Ok(Inserted { id, state: holder.state, duplicate: true });
-            }
-            self.remove(holder.place, holder.queue, holder.state)?;
-        }
-        let state = self.add(spec, now)?;
-        Ok(Inserted { id, state, duplicate: false })
-    }
-
-    /// Puts a new job in its place.
-    fn add(&mut self, spec: &JobSpec, now: Timestamp) -> Tried<State> {
-        let state = life::born(spec.run_at, now);
-        let place = self.next()?;
-        let queue = self.queue_number(&spec.queue)?;
-        let kind = self.names.kind(self.conn, &spec.kind)?;
-        let due_at = spec.run_at.filter(|_| state == State::Scheduled).map(Timestamp::as_millis);
-        let wishes = Wishes::of(&spec.options);
-        self.conn
-            .prepare_cached(
-                "INSERT INTO job (place, id, queue, kind, priority, created_at, run_at, waits, due_at, turn, owner, correlation,
-                                  retention, result_retention, options, args)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?1, ?10, ?11, ?12, ?13, ?14, ?15)",
-            )?
-            .execute(params![
-                place,
-                IdValue::of(&spec.id),
-                queue,
-                kind,
-                spec.priority.get(),
-                now.as_millis(),
-                spec.run_at.map(Timestamp::as_millis),
-                waits(state),
-                due_at,
-                spec.owner.as_deref(),
-                spec.correlation_id.as_deref(),
-                wishes.retention,
-                wishes.result_retention,
-                options_text(&spec.options),
-                spec.args.as_str(),
-            ])?;
-        match due_at {
-            Some(due_at) => self.enter_scheduled(place, due_at)?,
-            // Its place in line follows for the whole batch.
-            None => self.wake_queue(queue)?,
-        }
-        self.count(queue, state, 1);
-        Ok(state)
-    }
-
-    pub(crate) fn enter_ready(
-        &mut self,
-        place: i64,
-        queue: i64,
-        priority: f64,
-        turn: i64,
-    ) -> rusqlite::Result<()> {
-        self.conn
-            .prepare_cached("INSERT INTO ready (queue, priority, turn, place) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![queue, priority, turn, place])?;
-        self.wake_queue(queue)
-    }
-
-    pub(crate) fn enter_scheduled(&mut self, place: i64, due_at: i64) -> rusqlite::Result<()> {
-        self.conn
-            .prepare_cached("INSERT INTO scheduled (due_at, place) VALUES (?1, ?2)")?
-            .execute([due_at, place])?;
-        self.wake(Wake::Due);
-        Ok(())
-    }
-
-    pub(crate) fn claim(&mut self, claim: &Claim, now: Timestamp) -> Tried<Vec<Claimed>> {
-        claim.check()?;
-        let wanted: usize = claim.lanes.iter().map(|lane| lane.limit).sum();
-        let mut claimed = Vec::with_capacity(wanted.min(1_024));
-        let nonce = self.chance.bits();
-        for lane in claim.lanes.iter().filter(|lane| lane.limit > 0) {
-            self.claim_lane(claim, lane, nonce, now, &mut claimed)?;
-        }
-        Ok(claimed)
-    }
-
-    fn claim_lane(
-        &mut self,
-        claim: &Claim,
-        lane: &LaneWant,
-        nonce: u64,
-        now: Timestamp,
-        claimed: &mut Vec<Claimed>,
-    ) -> Tried<()> {
-        let queue = self.names.queue(self.conn, &lane.queue)?;
-        if self.queue(queue)?.paused {
-            return Ok(());
-        }
-        let conn = self.conn;
-        let before = claimed.len();
-        let worker = self.names.worker(conn, &claim.worker)?;
-        let until = now + claim.lease;
-        // Three statements for the whole batch: lease the beginning of the line, read it, and cut it off.
-        let leased = conn.prepare_cached(
-            "INSERT INTO running (place, nonce, until, worker, started_at, queue, attempt, stalls, retention, result_retention)
-             SELECT job.place, ?3, ?4, ?5, ?6, ?1, job.attempt + 1, job.stalls, job.retention, job.result_retention
-             FROM ready CROSS JOIN job ON job.place = ready.place
-             WHERE ready.queue = ?1 ORDER BY ready.priority, ready.turn, ready.place LIMIT ?2",
-        )?.execute(params![queue, lane.limit as i64, nonce as i64, until.as_millis(), worker, now.as_millis()])?;
-        if leased == 0 {
-            return Ok(());
-        }
-        let mut next = conn.prepare_cached(next_ready())?;
-        let mut last = None;
-        let mut rows = next.query(params![queue, lane.limit as i64])?;
-        while let Some(row) = rows.next()? {
-            let at = |column: usize| SPEC_COLUMNS + column;
-            let names = &mut *self.names;
-            let spec = read_spec(row, |_| Ok(lane.queue.clone()), |kind| names.kind_name(conn, kind))?;
-            let place: i64 = row.get(at(0))?;
-            last = Some((spec.priority.get(), row.get::<_, i64>(at(4))?, place));
-            claimed.push(Claimed {
-                lease: Lease { token: LeaseToken::new(place as u64, nonce), until },
-                spec: Arc::new(spec),
-                attempt: row.get::<_, u32>(at(1))? + 1,
-                stalls: row.get(at(2))?,
-                created_at: Timestamp::from_millis(row.get(at(3))?),
-            });
-        }
-        drop(rows);
-        if let Some((priority, turn, place)) = last {
-            conn.prepare_cached(
-                "DELETE FROM ready WHERE queue = ?1 AND (priority, turn, place) <= (?2, ?3, ?4)",
-            )?
-            .execute(params![queue, priority, turn, place])?;
-        }
-        let count = (claimed.len() - before) as i64;
-        self.count(queue, State::Ready, -count);
-        self.count(queue, State::Running, count);
-        Ok(())
-    }
-
     pub(crate) fn renew(
         &mut self,
         renewals: &[Renewal],
@@ -314,7 +84,7 @@ impl Tx<'_> {
             let mut queues: HashMap<i64, Vec<i64>> = HashMap::new();
             let mut held = self.conn.prepare_cached(
                 "SELECT running.place, running.queue FROM rarray(?1) AS wanted CROSS JOIN running ON running.place = wanted.value
-                 WHERE nonce = ?2 AND cancel = 0 AND percent IS NULL",
+                 WHERE nonce = ?2 AND cancel = 0 AND percent IS NULL AND ties & 3 = 0",
             )?;
             let places = Rc::new(places.into_iter().map(Value::Integer).collect::<Vec<_>>());
             let mut rows = held.query(params![places, nonce as i64])?;
@@ -430,6 +200,9 @@ impl Tx<'_> {
             Some(due_at) => self.enter_scheduled(attempt.place, due_at)?,
             None => self.rejoin(attempt.place, attempt.queue)?,
         }
+        if attempt.ties & DEADLINE != 0 {
+            self.enter_expiring(attempt.place)?;
+        }
         self.count(attempt.queue, to, 1);
         Ok(to)
     }
@@ -470,10 +243,9 @@ impl Tx<'_> {
 
     /// The wishes of a job that does not run.
     pub(crate) fn wishes(&self, place: i64) -> rusqlite::Result<Wishes> {
-        let mut find = self.conn.prepare_cached("SELECT options FROM job WHERE place = ?1")?;
-        let options: Option<String> = find.query_row([place], |row| row.get(0))?;
-        let options = options.map_or_else(Options::default, |text| read_options(&text));
-        Ok(Wishes::of(&options))
+        let mut find =
+            self.conn.prepare_cached("SELECT retention, result_retention FROM job WHERE place = ?1")?;
+        find.query_row([place], |row| Ok(Wishes { retention: row.get(0)?, result_retention: row.get(1)? }))
     }
 }
 
@@ -488,16 +260,4 @@ fn any_twice(ends: &[End]) -> bool {
 /// Whether all there is to keep of this end is that it happened.
 fn is_plain(end: &End) -> bool {
     matches!(end.outcome, Outcome::Done { result: None }) && end.then.is_empty() && end.started_at.is_none()
-}
-
-/// The next ready jobs of a queue with what a worker needs to know of them.
-fn next_ready() -> &'static str {
-    static SQL: std::sync::OnceLock<String> = std::sync::OnceLock::new();
-    SQL.get_or_init(|| {
-        format!(
-            "SELECT {SPEC}, job.place, job.attempt, job.stalls, job.created_at, ready.turn
-             FROM ready CROSS JOIN job ON job.place = ready.place
-             WHERE ready.queue = ?1 ORDER BY ready.priority, ready.turn, ready.place LIMIT ?2"
-        )
-    })
 }
