@@ -62,6 +62,9 @@ pub enum EventName {
     /// A queue hands out jobs again.
     #[serde(rename = "queue:resumed")]
     QueueResumed,
+    /// The settings of a queue were changed.
+    #[serde(rename = "queue:changed")]
+    QueueChanged,
     /// A worker started.
     #[serde(rename = "worker:up")]
     WorkerUp,
@@ -95,6 +98,7 @@ impl EventName {
             Self::ScheduleFired => "schedule:fired",
             Self::QueuePaused => "queue:paused",
             Self::QueueResumed => "queue:resumed",
+            Self::QueueChanged => "queue:changed",
             Self::WorkerUp => "worker:up",
             Self::WorkerDown => "worker:down",
             Self::Gap => "gap",

@@ -321,6 +321,7 @@ impl Serialize for Job {
         map.serialize_entry("retention", &options.retention)?;
         map.serialize_entry("ttl", &options.ttl)?;
         map.serialize_entry("unique_key", &options.unique.as_ref().map(|unique| &unique.key))?;
+        map.serialize_entry("limit_key", &options.limit_key)?;
         map.serialize_entry("depends_on", &options.depends_on)?;
         map.serialize_entry("on_parent_failure", &options.on_parent_failure)?;
         map.serialize_entry("parents_left", &self.parents_left)?;

@@ -14,6 +14,8 @@ mod job;
 mod json;
 mod lease;
 pub mod life;
+/// Limits on queues and kinds, and what they count.
+pub mod limit;
 pub mod limiter;
 pub mod limits;
 mod name;
@@ -35,15 +37,16 @@ pub use job::{AttemptError, Job, JobError, JobSpec, Progress, Reason};
 pub use json::Json;
 pub use lease::{Lease, LeaseToken};
 pub use life::State;
+pub use limit::{KindInfo, Limit};
 pub use longshore_clock::Timestamp;
 pub use name::{JobId, KindName, Priority, QueueName, ScheduleName, WorkerId};
 pub use options::Options;
 pub use outcome::{End, Ended, Ends, Outcome, Refusal};
-pub use queue::{Counts, QueueChange, QueueInfo, Retention};
+pub use queue::{Counts, QueueChange, QueueInfo, Rate, Retention, rank};
 pub use records::{Doc, Expect, LogEntry, Put, Records};
 pub use store::{
-    Amended, Can, Change, Claim, Claimed, Cursor, Durability, Fire, Fired, Inserted, JobPage, Kept, LaneWant,
-    Moved, Page, Renewal, Renewed, Store, Turned, Wake, WakeStream,
+    Amended, Can, Change, Claim, Claimed, Claims, Cursor, Durability, Fire, Fired, Inserted, JobPage, Kept,
+    LaneWant, Moved, Page, Renewal, Renewed, Store, Turned, Wake, WakeStream,
 };
 pub use unique::Unique;
 pub use worker::WorkerInfo;

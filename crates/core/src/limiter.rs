@@ -80,6 +80,20 @@ impl Rule {
         }
     }
 
+    /// How many may happen now, and when the next one may if none may now.
+    pub fn room(&self, tally: &Tally, now: Timestamp) -> (u32, Duration) {
+        let permit = self.take(&mut tally.clone(), 1, now);
+        (permit.remaining + u32::from(permit.allowed), permit.retry_after)
+    }
+
+    /// How many may happen at once out of a full bucket.
+    pub fn burst(&self) -> u32 {
+        match *self {
+            Self::Smooth { burst, .. } => burst,
+            Self::Sliding { max, .. } => max,
+        }
+    }
+
     /// When a key that nobody asks for can be forgotten.
     pub fn idle_after(&self) -> Duration {
         match *self {

@@ -28,6 +28,16 @@ pub const TAG_BYTES_MAX: usize = 64;
 pub const UNIQUE_KEY_BYTES_MAX: usize = 200;
 /// Most parents of one job.
 pub const PARENTS_MAX: usize = 1_000;
+/// Most limits of one queue or kind.
+pub const LIMITS_MAX: usize = 8;
+/// Longest key of a limit, and longest value that jobs are limited by, in bytes.
+pub const LIMIT_KEY_BYTES_MAX: usize = 200;
+/// Most starts that a rate or a burst may name.
+pub const LIMIT_RATE_MAX: u32 = 1_000_000;
+/// Most jobs at once that a limit may name.
+pub const LIMIT_CONCURRENCY_MAX: u32 = 1_000_000;
+/// Shortest time of waiting that may count as one step of priority.
+pub const AGEING_MIN: Duration = Duration::from_millis(100);
 /// Most attempts a job may ask for.
 pub const ATTEMPTS_MAX: u32 = 1_000;
 /// Errors kept on a job, newest last.

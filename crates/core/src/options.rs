@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{ATTEMPTS_MAX, NAME_BYTES_MAX, PARENTS_MAX, TAG_BYTES_MAX, TAGS_MAX};
+use crate::limits::{
+    ATTEMPTS_MAX, LIMIT_KEY_BYTES_MAX, NAME_BYTES_MAX, PARENTS_MAX, TAG_BYTES_MAX, TAGS_MAX,
+};
 use crate::{
     Backoff, DurationText, Invalid, Parent, ParentPolicy, ScheduleName, Timestamp, Unique, check_duration,
 };
@@ -33,6 +35,9 @@ pub struct Options {
     /// Be the only one with this key in the queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unique: Option<Unique>,
+    /// What it counts as under limits with a key, instead of what stands in its args.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_key: Option<String>,
     /// Jobs of the same store that it waits for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<Parent>,
@@ -62,6 +67,7 @@ impl Default for Options {
             result_retention: None,
             ttl: None,
             unique: None,
+            limit_key: None,
             depends_on: Vec::new(),
             on_parent_failure: ParentPolicy::default(),
             schedule: None,
@@ -120,6 +126,12 @@ impl Options {
                 let expected = format!("1 to {TAG_BYTES_MAX} bytes without blanks or control characters");
                 return Err(Invalid::new("tags", expected, format!("{tag:?}")));
             }
+        }
+        if let Some(key) = &self.limit_key
+            && (!(1..=LIMIT_KEY_BYTES_MAX).contains(&key.len()) || key.chars().any(char::is_control))
+        {
+            let expected = format!("1 to {LIMIT_KEY_BYTES_MAX} bytes without control characters");
+            return Err(Invalid::new("limit_key", expected, format!("{key:?}")).code("invalid_limit_key"));
         }
         self.unique.as_ref().map_or(Ok(()), Unique::check)?;
         self.check_parents()

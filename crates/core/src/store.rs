@@ -8,8 +8,8 @@ use futures_core::Stream;
 
 use crate::limits::{INSERT_JOBS_MAX, PAGE_BYTES_MAX, PAGE_JOBS_MAX};
 use crate::{
-    Ended, Ends, Invalid, Job, JobFilter, JobId, JobSpec, Lease, LeaseToken, Progress, QueueChange,
-    QueueInfo, QueueName, Reason, Records, State, StoreResult, Timestamp, WorkerId,
+    Ended, Ends, Invalid, Job, JobFilter, JobId, JobSpec, KindInfo, KindName, Lease, LeaseToken, Limit,
+    Progress, QueueChange, QueueInfo, QueueName, Reason, Records, State, StoreResult, Timestamp, WorkerId,
 };
 
 /// Where jobs live. Grouped by who writes: callers insert; workers claim, renew and finish; the keeper promotes,
@@ -48,7 +48,12 @@ pub trait Store: Records + 'static {
     /// Leases up to the wanted number of ready jobs of each lane, lowest priority number first, and in the order in
     /// which they became ready within one priority. A paused queue gives none, and nobody gets a job whose time to live is
     /// over. Counts one attempt on each.
-    async fn claim(&self, claim: Claim, now: Timestamp) -> StoreResult<Vec<Claimed>>;
+    ///
+    /// Limits of queues and kinds ([`crate::Limit`]) are obeyed by all workers together: a job that a limit holds up is
+    /// passed over, and holds up no other. Of a queue with limits no more jobs are given than can start at once. Room
+    /// in a limit that jobs wait for rings [`Wake::Ready`]; room that comes with time is told as
+    /// [`Claims::next`].
+    async fn claim(&self, claim: Claim, now: Timestamp) -> StoreResult<Claims>;
 
     /// Extends leases to `now + lease`, stores progress, and tells which jobs shall stop and which leases are lost.
     /// Answers in order. Progress never falls inside an attempt: a lower percent keeps the higher one.
@@ -75,7 +80,7 @@ pub trait Store: Records + 'static {
     async fn turn(&self, ends: Ends, claim: Claim, now: Timestamp) -> StoreResult<Turned> {
         claim.check()?;
         let ended = if ends.is_empty() { Vec::new() } else { self.finish(ends, now).await? };
-        Ok(Turned { ended, claimed: self.claim(claim, now).await? })
+        Ok(Turned { ended, claims: self.claim(claim, now).await? })
     }
 
     // ---- the keeper; each step moves at most `limit` jobs and says when it wants to be called next ----
@@ -120,6 +125,17 @@ pub trait Store: Records + 'static {
         change: QueueChange,
         now: Timestamp,
     ) -> StoreResult<QueueInfo>;
+
+    /// Sets the limits of a kind, for waiting jobs as well; none takes them off.
+    async fn set_kind(&self, kind: KindName, limits: Vec<Limit>, now: Timestamp) -> StoreResult<()>;
+
+    /// The kinds that have limits, by name.
+    async fn kinds(&self) -> StoreResult<Vec<KindInfo>>;
+
+    /// Brings waiting jobs into the lines that changed limits and ageing ask for. Until it has nothing left to do, some
+    /// of them may wait although a limit has room; none starts that a limit holds up. `next` is at once while there
+    /// is more to do.
+    async fn sort(&self, limit: usize, now: Timestamp) -> StoreResult<Kept>;
 
     /// Forgets a queue that has no jobs; tells whether it did.
     async fn remove_queue(&self, queue: QueueName, now: Timestamp) -> StoreResult<bool>;
@@ -237,6 +253,8 @@ pub struct LaneWant {
     pub queue: QueueName,
     /// At most this many.
     pub limit: usize,
+    /// How many of them can start at once; the others are read ahead.
+    pub slots: usize,
 }
 
 /// What a worker asks for.
@@ -313,7 +331,18 @@ pub struct Turned {
     /// As from [`Store::finish`].
     pub ended: Vec<Ended>,
     /// As from [`Store::claim`].
-    pub claimed: Vec<Claimed>,
+    pub claims: Claims,
+}
+
+/// What a claim gave.
+#[derive(Debug, Default, PartialEq)]
+pub struct Claims {
+    /// The jobs with the leases on them.
+    pub jobs: Vec<Claimed>,
+    /// When to ask again although nobody rings, because a rate has room for one more start then.
+    pub next: Option<Timestamp>,
+    /// The queues among those asked for that have limits, so that nothing is read ahead of them.
+    pub limited: Vec<QueueName>,
 }
 
 /// A job that the keeper moved.
@@ -428,6 +457,8 @@ pub enum Wake {
     Due,
     /// A job of a flow has ended, and others are to be told.
     Settle,
+    /// Limits or ageing were changed, and waiting jobs are to be sorted.
+    Sort,
     /// A running job was asked to stop, or lost its lease.
     Cancel,
     /// This log has new entries.

@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use longshore_core::limits::STEP_RECORDS_MAX;
 use longshore_core::{
-    Amended, Can, Change, Event, EventName, Job, JobFilter, JobId, JobPage, KindName, Page, QueueChange,
-    QueueInfo, QueueName, State, StoreError, StoreResult, WorkerInfo,
+    Amended, Can, Change, Event, EventName, Job, JobFilter, JobId, JobPage, KindInfo, KindName, Limit, Page,
+    QueueChange, QueueInfo, QueueName, State, StoreError, StoreResult, WorkerInfo,
 };
 use serde::Serialize;
 
@@ -228,13 +228,42 @@ impl Control {
         self.set_paused(queue, false).await
     }
 
-    async fn set_paused(&self, queue: &QueueName, paused: bool) -> StoreResult<QueueInfo> {
+    /// Changes the settings of a queue on every node, and returns it as it stands.
+    pub async fn set_queue(&self, queue: &QueueName, change: QueueChange) -> StoreResult<QueueInfo> {
+        let paused = change.paused;
         let now = self.engine.now();
-        let change = QueueChange { paused: Some(paused), ..QueueChange::default() };
         let info = self.engine.store().set_queue(queue.clone(), change, now).await?;
-        let name = if paused { EventName::QueuePaused } else { EventName::QueueResumed };
+        let name = match paused {
+            Some(true) => EventName::QueuePaused,
+            Some(false) => EventName::QueueResumed,
+            None => EventName::QueueChanged,
+        };
         self.engine.hub().tell(Event { queue: Some(queue.clone()), ..Event::new(name, now) });
         Ok(info)
+    }
+
+    /// Sets the limits of a kind in all queues; none takes them off.
+    pub async fn set_kind(&self, kind: &KindName, limits: Vec<Limit>) -> StoreResult<()> {
+        self.engine.store().set_kind(kind.clone(), limits, self.engine.now()).await
+    }
+
+    /// The kinds that have limits.
+    pub async fn kinds(&self) -> StoreResult<Vec<KindInfo>> {
+        self.engine.store().kinds().await
+    }
+
+    /// The job that holds a unique key of a queue.
+    pub async fn unique_owner(&self, queue: &QueueName, key: &str) -> StoreResult<Option<JobId>> {
+        self.engine.store().unique_owner(queue.clone(), key.to_owned(), self.engine.now()).await
+    }
+
+    /// Takes a unique key from the job that holds it, which stays; tells whose it was.
+    pub async fn free_unique(&self, queue: &QueueName, key: &str) -> StoreResult<Option<JobId>> {
+        self.engine.store().free_unique(queue.clone(), key.to_owned(), self.engine.now()).await
+    }
+
+    async fn set_paused(&self, queue: &QueueName, paused: bool) -> StoreResult<QueueInfo> {
+        self.set_queue(queue, QueueChange { paused: Some(paused), ..QueueChange::default() }).await
     }
 
     /// Every queue.

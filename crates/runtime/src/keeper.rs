@@ -47,6 +47,7 @@ enum Duty {
     Promote,
     Expire,
     Settle,
+    Sort,
     Reclaim,
     Prune,
 }
@@ -97,6 +98,7 @@ impl Keeper {
     pub async fn run(self, stop: Stop) {
         let (due, dues) = watch::channel(0_u64);
         let (settle, settles) = watch::channel(0_u64);
+        let (sort, sorts) = watch::channel(0_u64);
         // Listens before the first look, so that nothing falls between the two.
         let mut wakes = self.engine.store().wakeups();
         let listen = async {
@@ -107,6 +109,9 @@ impl Keeper {
                 if matches!(wake, Wake::Settle | Wake::Missed) {
                     settle.send_modify(|count| *count += 1);
                 }
+                if matches!(wake, Wake::Sort | Wake::Missed) {
+                    sort.send_modify(|count| *count += 1);
+                }
             }
             std::future::pending::<()>().await;
         };
@@ -116,6 +121,7 @@ impl Keeper {
             () = self.duty(Duty::Promote, Some(dues.clone())) => {}
             () = self.duty(Duty::Expire, Some(dues)) => {}
             () = self.duty(Duty::Settle, Some(settles)) => {}
+            () = self.duty(Duty::Sort, Some(sorts)) => {}
             () = self.duty(Duty::Reclaim, None) => {}
             () = self.duty(Duty::Prune, None) => {}
         }
@@ -131,6 +137,7 @@ impl Keeper {
             Duty::Settle => (scan * pushed, Duration::ZERO),
             Duty::Expire => (EXPIRE_EVERY, Duration::ZERO),
             Duty::Reclaim => (scan.min(RECLAIM_EVERY), BREATH),
+            Duty::Sort => (PRUNE_EVERY, Duration::ZERO),
             Duty::Prune => (PRUNE_EVERY, BREATH),
         };
         let mut reconnect = Retry::reconnect(self.engine.door().clone());
@@ -186,6 +193,7 @@ impl Keeper {
             Duty::Promote => store.promote(STEP_RECORDS_MAX, now).await?,
             Duty::Expire => store.expire(STEP_RECORDS_MAX, now).await?,
             Duty::Settle => store.settle(STEP_RECORDS_MAX, now).await?,
+            Duty::Sort => store.sort(STEP_RECORDS_MAX, now).await?,
             Duty::Reclaim => store.reclaim(STEP_RECORDS_MAX, self.config.stalls_max, now).await?,
             Duty::Prune => store.prune(STEP_RECORDS_MAX, now).await?,
         };
@@ -224,7 +232,7 @@ fn event(duty: Duty, moved: &Moved, now: Timestamp) -> Event {
 pub(crate) async fn round(engine: &Engine) -> StoreResult<usize> {
     let keeper = Keeper::new(engine.clone(), KeeperConfig::default());
     let mut moved = 0;
-    for duty in [Duty::Settle, Duty::Expire, Duty::Promote, Duty::Reclaim, Duty::Prune] {
+    for duty in [Duty::Settle, Duty::Expire, Duty::Promote, Duty::Sort, Duty::Reclaim, Duty::Prune] {
         moved += keeper.step(duty).await?.moved.len();
     }
     Ok(moved)

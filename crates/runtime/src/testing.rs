@@ -76,8 +76,8 @@ impl TestKit {
     pub async fn run_one(&self, queue: &str) -> StoreResult<Option<Record>> {
         let queue = QueueName::new(queue)?;
         let worker = WorkerId::new("test-kit")?;
-        let claim = Claim { worker, lanes: vec![LaneWant { queue, limit: 1 }], lease: LEASE };
-        let Some(claimed) = self.engine.store().claim(claim, self.engine.now()).await?.pop() else {
+        let claim = Claim { worker, lanes: vec![LaneWant { queue, limit: 1, slots: 1 }], lease: LEASE };
+        let Some(claimed) = self.engine.store().claim(claim, self.engine.now()).await?.jobs.pop() else {
             return Ok(None);
         };
         let id = claimed.spec.id.clone();

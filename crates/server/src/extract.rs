@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use longshore_core::{Invalid, JobId, QueueName, format_duration};
+use longshore_core::{Invalid, JobId, KindName, QueueName, ScheduleName, format_duration};
 use longshore_runtime::OnceKey;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
@@ -114,15 +114,43 @@ impl FromRequestParts<Face> for PathId {
     }
 }
 
-/// The name of a queue in the path.
-pub(crate) struct PathQueue(pub(crate) QueueName);
+/// A name in the path.
+macro_rules! path_name {
+    ($(#[$doc:meta])* $extract:ident, $name:ident, $field:literal) => {
+        $(#[$doc])*
+        pub(crate) struct $extract(pub(crate) $name);
 
-impl FromRequestParts<Face> for PathQueue {
-    type Rejection = ApiError;
+        impl FromRequestParts<Face> for $extract {
+            type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Face) -> Result<Self, ApiError> {
-        Ok(Self(QueueName::new(path_text(parts, api, "queue", "invalid_name").await?)?))
-    }
+            async fn from_request_parts(parts: &mut Parts, api: &Face) -> Result<Self, ApiError> {
+                Ok(Self($name::new(path_text(parts, api, $field, "invalid_name").await?)?))
+            }
+        }
+    };
+}
+
+path_name!(
+    /// The name of a queue in the path.
+    PathQueue, QueueName, "queue"
+);
+path_name!(
+    /// The name of a kind in the path.
+    PathKind, KindName, "kind"
+);
+path_name!(
+    /// The name of a schedule in the path.
+    PathSchedule, ScheduleName, "schedule"
+);
+
+/// Tells "not given" from "given as null".
+#[expect(clippy::option_option, reason = "three cases: not given, null, a value")]
+pub(crate) fn given<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// The query, with unknown parameters refused. Every field of a `T` is an optional text, read by its route.

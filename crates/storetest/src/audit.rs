@@ -41,7 +41,10 @@ pub async fn audit(store: &dyn Store) -> StoreResult<Vec<String>> {
                 info.name, info.counts, found[&info.name]
             ));
         }
-        if info.oldest_ready_at.is_some() != (info.counts.get(State::Ready) > 0) {
+        // One whose time to live is over waits for nobody any more.
+        let mortal = jobs.iter().any(|job| job.spec.queue == info.name && job.deadline_at.is_some());
+        let waits = info.counts.get(State::Ready) > 0;
+        if info.oldest_ready_at.is_some() != waits && !(waits && mortal) {
             findings.push(format!(
                 "queue {} waits since {:?} with counts {:?}",
                 info.name, info.oldest_ready_at, info.counts

@@ -10,8 +10,12 @@ use crate::stage::{DUE, Stage};
 pub(crate) async fn each_lane_is_given_up_to_the_wanted_number(desk: &Desk) {
     let names = |name: &'static str| (0..4).map(move |index| job(&format!("{name}{index}")).queue(name));
     desk.insert(names("a").chain(names("b")).chain(names("c")), START).await;
-    let claimed =
-        desk.store.claim(claim_of(&[("a", 2), ("b", 9), ("unheard", 3), ("c", 0)]), at(1)).await.unwrap();
+    let claimed = desk
+        .store
+        .claim(claim_of(&[("a", 2), ("b", 9), ("unheard", 3), ("c", 0)]), at(1))
+        .await
+        .unwrap()
+        .jobs;
     let of = |name: &str| claimed.iter().filter(|claimed| claimed.spec.queue.as_str() == name).count();
     assert_eq!((of("a"), of("b"), of("c"), claimed.len()), (2, 4, 0, 6));
     assert_eq!(desk.count("a", State::Running).await, 2);
@@ -21,8 +25,8 @@ pub(crate) async fn each_lane_is_given_up_to_the_wanted_number(desk: &Desk) {
 pub(crate) async fn a_claim_of_nothing_gives_nothing(desk: &Desk) {
     desk.insert([job("a")], START).await;
     let before = desk.whole().await;
-    assert!(desk.store.claim(claim_of(&[]), at(1)).await.unwrap().is_empty());
-    assert!(desk.store.claim(claim_of(&[("default", 0)]), at(1)).await.unwrap().is_empty());
+    assert!(desk.store.claim(claim_of(&[]), at(1)).await.unwrap().jobs.is_empty());
+    assert!(desk.store.claim(claim_of(&[("default", 0)]), at(1)).await.unwrap().jobs.is_empty());
     assert_eq!(desk.whole().await, before);
 }
 
@@ -63,7 +67,7 @@ pub(crate) async fn a_promoted_job_stands_behind_those_that_were_ready_before(de
 async fn order_after(desk: &Desk, way: &str) -> Vec<String> {
     desk.insert([job(&format!("first by {way}")).queue(way)], START).await;
     let claim = Claim { lease: ms(10), ..claim_of(&[(way, 1)]) };
-    let token = desk.store.claim(claim, at(1)).await.unwrap()[0].lease.token;
+    let token = desk.store.claim(claim, at(1)).await.unwrap().jobs[0].lease.token;
     desk.insert([job(&format!("second by {way}")).queue(way)], at(2)).await;
     let outcome = match way {
         "hand back" => Some(Outcome::HandBack),
@@ -99,10 +103,14 @@ pub(crate) async fn a_job_that_became_ready_anew_joins_the_end_of_the_line(desk:
 pub(crate) async fn a_paused_queue_gives_none_until_it_is_resumed(desk: &Desk) {
     desk.insert([job("a").queue("paused"), job("b").queue("open")], START).await;
     let set = |paused| {
-        desk.store.set_queue(queue("paused"), QueueChange { paused: Some(paused), retention: None }, at(1))
+        desk.store.set_queue(
+            queue("paused"),
+            QueueChange { paused: Some(paused), ..QueueChange::default() },
+            at(1),
+        )
     };
     set(true).await.unwrap();
-    let claimed = desk.store.claim(claim_of(&[("paused", 5), ("open", 5)]), at(2)).await.unwrap();
+    let claimed = desk.store.claim(claim_of(&[("paused", 5), ("open", 5)]), at(2)).await.unwrap().jobs;
     assert_eq!(claimed.iter().map(|claimed| claimed.spec.id.to_string()).collect::<Vec<_>>(), ["b"]);
     assert_eq!(desk.state("a").await, Some(State::Ready));
     set(false).await.unwrap();
@@ -134,7 +142,7 @@ pub(crate) async fn a_claim_tells_what_the_worker_needs(desk: &Desk) {
 pub(crate) async fn a_claimed_job_runs_under_its_worker(desk: &Desk) {
     desk.insert([job("a")], START).await;
     let claim = Claim { worker: worker("bob"), ..claim_of(&[("default", 1)]) };
-    desk.store.claim(claim, at(7)).await.unwrap();
+    desk.store.claim(claim, at(7)).await.unwrap().jobs;
     let job = desk.job("a").await;
     assert_eq!(job.state, State::Running);
     assert_eq!(job.worker, Some(worker("bob")));
@@ -186,5 +194,5 @@ pub(crate) async fn a_claim_that_breaks_a_limit_is_refused_whole(desk: &Desk) {
     let momentary = Claim { lease: ms(0), ..claim_of(&[("default", 1)]) };
     desk.assert_refused(&before, desk.store.claim(momentary, at(1)).await).await;
     let largest = claim_of(&[("default", INSERT_JOBS_MAX - 1), ("other", 1)]);
-    assert_eq!(desk.store.claim(largest, at(1)).await.unwrap().len(), 2);
+    assert_eq!(desk.store.claim(largest, at(1)).await.unwrap().jobs.len(), 2);
 }

@@ -61,7 +61,7 @@ impl Desk {
     }
 
     pub(crate) async fn claim(&self, name: &str, limit: usize, now: Timestamp) -> Vec<Claimed> {
-        self.store.claim(claim_of(&[(name, limit)]), now).await.unwrap()
+        self.store.claim(claim_of(&[(name, limit)]), now).await.unwrap().jobs
     }
 
     /// The ids of a claim, in its order.

@@ -45,7 +45,10 @@ pub(crate) fn json(text: &str) -> Json {
 
 /// A claim by the usual worker with the usual lease.
 pub(crate) fn claim_of(lanes: &[(&str, usize)]) -> Claim {
-    let lanes = lanes.iter().map(|(name, limit)| LaneWant { queue: queue(name), limit: *limit }).collect();
+    let lanes = lanes
+        .iter()
+        .map(|(name, limit)| LaneWant { queue: queue(name), limit: *limit, slots: *limit })
+        .collect();
     Claim { worker: worker("anna"), lanes, lease: LEASE }
 }
 
@@ -112,6 +115,10 @@ impl Draft {
 
     pub(crate) fn unique(self, unique: Unique) -> Self {
         self.options(|options| options.unique = Some(unique))
+    }
+
+    pub(crate) fn limit_key(self, key: &str) -> Self {
+        self.options(|options| options.limit_key = Some(key.to_owned()))
     }
 
     /// Waits for these jobs.

@@ -156,7 +156,8 @@ async fn work(store: &Faulty, queue: &str, jobs: usize) -> BTreeSet<String> {
         // An answer that was lost leaves leases that nobody knows; the keeper takes them back.
         insist(|| store.reclaim(10, u32::MAX, at(now))).await;
         let claim = longshore_core::Claim { lease: ms(5_000), ..claim_of(&[(queue, 4)]) };
-        let Ok(claimed) = store.claim(claim, at(now)).await else { continue };
+        let Ok(claims) = store.claim(claim, at(now)).await else { continue };
+        let claimed = claims.jobs;
         let names: Vec<String> = claimed.iter().map(|claimed| claimed.spec.id.to_string()).collect();
         let ends: Vec<End> = claimed
             .into_iter()

@@ -183,7 +183,7 @@ pub(crate) async fn awkward_names_are_names_like_others(desk: &Desk) {
     for name in awkward_names() {
         let worker = longshore_core::WorkerId::new(&name).unwrap();
         let claim = longshore_core::Claim { worker: worker.clone(), ..claim_of(&[(&name, 9)]) };
-        let claimed = desk.store.claim(claim, at(1)).await.unwrap();
+        let claimed = desk.store.claim(claim, at(1)).await.unwrap().jobs;
         assert_eq!(claimed.len(), 1, "{name}");
         let spec = &claimed[0].spec;
         assert_eq!(

@@ -81,19 +81,20 @@ pub(crate) async fn a_turn_ends_and_then_claims(desk: &Desk) {
     ];
     let turned = desk.store.turn(Ends::new(ends), claim_of(&[("default", 9)]), at(2)).await.unwrap();
     assert_eq!(turned.ended, [Ended::Moved(State::Completed), Ended::Moved(State::Ready)]);
-    let mut given: Vec<String> = turned.claimed.iter().map(|claimed| claimed.spec.id.to_string()).collect();
+    let mut given: Vec<String> =
+        turned.claims.jobs.iter().map(|claimed| claimed.spec.id.to_string()).collect();
     given.sort();
     assert_eq!(given, ["b", "child"]);
-    assert!(turned.claimed.iter().all(|claimed| claimed.attempt == 1));
+    assert!(turned.claims.jobs.iter().all(|claimed| claimed.attempt == 1));
 }
 
 pub(crate) async fn a_turn_may_only_end_or_only_claim(desk: &Desk) {
     desk.insert([job("a")], START).await;
     let turned = desk.store.turn(Ends::default(), claim_of(&[("default", 1)]), at(1)).await.unwrap();
     assert!(turned.ended.is_empty());
-    let ends = Ends::new(vec![End::new(only(turned.claimed).lease, done())]);
+    let ends = Ends::new(vec![End::new(only(turned.claims.jobs).lease, done())]);
     let turned = desk.store.turn(ends, claim_of(&[]), at(2)).await.unwrap();
-    assert_eq!((turned.ended, turned.claimed.len()), (vec![Ended::Moved(State::Completed)], 0));
+    assert_eq!((turned.ended, turned.claims.jobs.len()), (vec![Ended::Moved(State::Completed)], 0));
     assert_eq!(desk.store.get(id("a")).await.unwrap().unwrap().state, State::Completed);
 }
 
@@ -103,5 +104,5 @@ pub(crate) async fn a_repeated_turn_repeats_its_ends(desk: &Desk) {
     let ends = Ends::new(vec![End::new(claimed.lease, done())]);
     desk.store.turn(ends.clone(), claim_of(&[("default", 1)]), at(2)).await.unwrap();
     let again = desk.store.turn(ends, claim_of(&[("default", 1)]), at(3)).await.unwrap();
-    assert_eq!((again.ended, again.claimed.len()), (vec![Ended::Repeated(State::Completed)], 0));
+    assert_eq!((again.ended, again.claims.jobs.len()), (vec![Ended::Repeated(State::Completed)], 0));
 }

@@ -38,6 +38,7 @@ mod flow;
 mod follow;
 mod history;
 mod insert;
+mod limits;
 mod look;
 mod processes;
 mod promote;

@@ -58,7 +58,7 @@ pub(crate) async fn every_scheduled_job_is_promoted_whatever_it_waited_for(desk:
 
 pub(crate) async fn a_paused_queue_holds_up_claims_not_promotions(desk: &Desk) {
     desk.insert([job("a").run_at(at(100))], START).await;
-    let change = QueueChange { paused: Some(true), retention: None };
+    let change = QueueChange { paused: Some(true), ..QueueChange::default() };
     desk.store.set_queue(queue("default"), change, at(1)).await.unwrap();
     assert_eq!(names(&desk.store.promote(9, at(100)).await.unwrap()), ["a"]);
 }

@@ -12,7 +12,7 @@ const FAR: i64 = 100 * 86_400_000;
 fn retention(completed: u64, failed: u64, cancelled: u64) -> QueueChange {
     let [completed, failed, cancelled] =
         [completed, failed, cancelled].map(|millis| DurationText(ms(millis)));
-    QueueChange { paused: None, retention: Some(Retention { completed, failed, cancelled }) }
+    QueueChange { retention: Some(Retention { completed, failed, cancelled }), ..QueueChange::default() }
 }
 
 /// Inserts and completes a job at the start; with its lease's token.

@@ -1,21 +1,15 @@
-use longshore_core::{Change, Counts, DurationText, QueueChange, QueueInfo, Retention, State};
+use longshore_core::{Change, DurationText, QueueChange, QueueInfo, Retention, State};
 
 use crate::desk::Desk;
 use crate::draft::{START, at, done, job, ms, queue};
 use crate::stage::Stage;
 
 fn paused(paused: bool) -> QueueChange {
-    QueueChange { paused: Some(paused), retention: None }
+    QueueChange { paused: Some(paused), ..QueueChange::default() }
 }
 
 fn fresh(name: &str) -> QueueInfo {
-    QueueInfo {
-        name: queue(name),
-        paused: false,
-        counts: Counts::default(),
-        oldest_ready_at: None,
-        retention: Retention::default(),
-    }
+    QueueInfo::new(queue(name))
 }
 
 pub(crate) async fn naming_a_queue_creates_it(desk: &Desk) {
@@ -41,7 +35,7 @@ pub(crate) async fn a_change_sets_what_it_names_and_leaves_the_rest(desk: &Desk)
         (first.paused, first.retention, first.counts.get(State::Ready)),
         (true, Retention::default(), 1)
     );
-    let change = QueueChange { paused: None, retention: Some(retention) };
+    let change = QueueChange { retention: Some(retention), ..QueueChange::default() };
     let second = desk.store.set_queue(queue("default"), change, at(2)).await.unwrap();
     assert_eq!((second.paused, second.retention), (true, retention));
     let third = desk.store.set_queue(queue("default"), QueueChange::default(), at(3)).await.unwrap();
@@ -105,7 +99,7 @@ pub(crate) async fn a_change_that_breaks_a_limit_is_refused(desk: &Desk) {
     let before = desk.whole().await;
     let retention = Retention { failed: DurationText(std::time::Duration::MAX), ..Retention::default() };
     for name in ["default", "unheard"] {
-        let change = QueueChange { paused: Some(true), retention: Some(retention) };
+        let change = QueueChange { paused: Some(true), retention: Some(retention), ..QueueChange::default() };
         desk.assert_refused(&before, desk.store.set_queue(queue(name), change, at(1)).await).await;
     }
 }

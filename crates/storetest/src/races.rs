@@ -36,7 +36,7 @@ where
 pub(crate) async fn lease_all(_: usize, store: Arc<dyn Store>) -> Vec<JobId> {
     let mut ids = Vec::new();
     loop {
-        let claimed = store.claim(claim_of(&[("default", 7)]), at(1)).await.unwrap();
+        let claimed = store.claim(claim_of(&[("default", 7)]), at(1)).await.unwrap().jobs;
         if claimed.is_empty() {
             return ids;
         }
@@ -149,7 +149,7 @@ pub(crate) async fn jobs_that_are_claimed_lost_and_taken_back_at_once_end_exactl
                     continue;
                 }
                 let claim = Claim { lease: ms(200), ..claim_of(&[("default", 3)]) };
-                for claimed in store.claim(claim, tick(&clock, 1)).await.unwrap() {
+                for claimed in store.claim(claim, tick(&clock, 1)).await.unwrap().jobs {
                     if chance.below(3) == 0 {
                         continue; // this worker dies
                     }
@@ -198,7 +198,7 @@ pub(crate) async fn live(task: usize, store: Arc<dyn Store>) -> i64 {
             0..=1 => drop(store.insert(specs([job(&name)]), at(step)).await.unwrap()),
             2 => drop(store.insert(specs([job(&name).run_at(at(step + 5))]), at(step)).await.unwrap()),
             3 => {
-                let claimed = store.claim(claim_of(&[("default", 2)]), at(step)).await.unwrap();
+                let claimed = store.claim(claim_of(&[("default", 2)]), at(step)).await.unwrap().jobs;
                 let ends: Vec<End> =
                     claimed.into_iter().map(|claimed| End::new(claimed.lease, done())).collect();
                 store.finish(Ends::new(ends), at(step)).await.unwrap();
@@ -207,7 +207,7 @@ pub(crate) async fn live(task: usize, store: Arc<dyn Store>) -> i64 {
             5 => drop(store.amend(vec![id(&name)], Change::Cancel, at(step)).await.unwrap()),
             6 => {
                 let claim = Claim { lease: ms(1), ..claim_of(&[("default", 1)]) };
-                store.claim(claim, at(step)).await.unwrap();
+                store.claim(claim, at(step)).await.unwrap().jobs;
                 store.reclaim(9, 1, at(step + 2)).await.unwrap();
             }
             _ => {

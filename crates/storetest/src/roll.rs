@@ -176,6 +176,25 @@ macro_rules! __roll {
                 of_many_that_fire_at_once_one_succeeds
                 jobs_that_are_refused_leave_the_document
             }
+            limits {
+                a_queue_runs_no_more_than_its_concurrency
+                a_lost_lease_gives_its_place_up
+                a_full_key_holds_up_no_other
+                a_job_may_name_its_key
+                a_kind_is_limited_in_all_queues_together
+                starts_keep_to_a_rate
+                a_rate_of_zero_lets_nothing_start
+                each_key_has_a_rate_of_its_own
+                a_limit_counts_for_all_who_claim
+                nothing_is_read_ahead_of_a_queue_with_limits
+                a_changed_limit_reaches_jobs_that_wait_and_jobs_that_run
+                a_limit_holds_before_the_jobs_were_sorted
+                room_rings_for_who_waits
+                a_job_without_a_value_for_a_key_is_refused
+                a_limit_that_makes_no_sense_is_refused
+                with_ageing_a_job_that_waited_long_goes_before_better_ones
+                a_claim_gives_what_the_rule_says_and_nothing_else
+            }
             amend {
                 a_waiting_job_is_cancelled_at_once
                 the_worker_of_a_running_job_is_asked_to_stop_and_asking_again_answers_the_same

@@ -107,7 +107,7 @@ impl Desk {
 
     async fn lose(&self, name: &str, stalls_max: u32) -> LeaseToken {
         let claim = longshore_core::Claim { lease: ms(100), ..claim_of(&[(name, 1)]) };
-        let token = self.store.claim(claim, at(100)).await.unwrap()[0].lease.token;
+        let token = self.store.claim(claim, at(100)).await.unwrap().jobs[0].lease.token;
         self.store.reclaim(100, stalls_max, at(BROUGHT)).await.unwrap();
         token
     }

@@ -77,7 +77,7 @@ pub(crate) async fn a_job_that_is_ready_again_rings_for_its_queue(desk: &Desk) {
         hear(&mut bell, &ready(&name)).await;
     }
     let claim = Claim { lease: ms(10), ..claim_of(&[("Running", 1)]) };
-    desk.store.claim(claim, at(2_000)).await.unwrap();
+    desk.store.claim(claim, at(2_000)).await.unwrap().jobs;
     let mut bell = desk.store.wakeups();
     desk.store.reclaim(9, 3, at(3_000)).await.unwrap();
     hear(&mut bell, &ready("Running")).await;
@@ -93,7 +93,11 @@ pub(crate) async fn a_following_job_rings_for_its_queue(desk: &Desk) {
 pub(crate) async fn a_paused_and_a_resumed_queue_ring(desk: &Desk) {
     desk.insert([job("a")], START).await;
     let set = |paused| {
-        desk.store.set_queue(queue("default"), QueueChange { paused: Some(paused), retention: None }, at(1))
+        desk.store.set_queue(
+            queue("default"),
+            QueueChange { paused: Some(paused), ..QueueChange::default() },
+            at(1),
+        )
     };
     let mut bell = desk.store.wakeups();
     set(true).await.unwrap();
@@ -153,10 +157,10 @@ pub(crate) async fn the_bell_rings_for_what_others_changed(desk: &Desk) {
     hear_of(&mut bell, &Wake::Due).await;
     there.log_append("events", vec![Bytes::from_static(b"x")], 9).await.unwrap();
     hear_of(&mut bell, &Wake::Log("events".to_owned())).await;
-    let pause = QueueChange { paused: Some(true), retention: None };
+    let pause = QueueChange { paused: Some(true), ..QueueChange::default() };
     there.set_queue(queue("other"), pause, at(1)).await.unwrap();
     hear_of(&mut bell, &Wake::Paused(queue("other"))).await;
-    let claimed = there.claim(claim_of(&[("mail", 1)]), at(1)).await.unwrap();
+    let claimed = there.claim(claim_of(&[("mail", 1)]), at(1)).await.unwrap().jobs;
     there.amend(vec![claimed[0].spec.id.clone()], Change::Cancel, at(2)).await.unwrap();
     hear_of(&mut bell, &Wake::Cancel).await;
 }

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use longshore_core::limiter::{Permit, Rule};
 use longshore_core::{
-    Amended, Can, Change, Claim, Claimed, Doc, Ended, Ends, Expect, Fire, Fired, Inserted, Job, JobFilter,
-    JobId, JobPage, JobSpec, Kept, LogEntry, Page, Put, QueueChange, QueueInfo, QueueName, Records, Renewal,
-    Renewed, Store, StoreResult, Timestamp, Turned, WakeStream,
+    Amended, Can, Change, Claim, Claims, Doc, Ended, Ends, Expect, Fire, Fired, Inserted, Job, JobFilter,
+    JobId, JobPage, JobSpec, Kept, KindInfo, KindName, Limit, LogEntry, Page, Put, QueueChange, QueueInfo,
+    QueueName, Records, Renewal, Renewed, Store, StoreResult, Timestamp, Turned, WakeStream,
 };
 
 /// What happens around the calls of a store.
@@ -59,7 +59,7 @@ impl<A: Around> Store for Wrapped<A> {
         self.around.pass("insert", self.inner.insert(jobs, now)).await
     }
 
-    async fn claim(&self, claim: Claim, now: Timestamp) -> StoreResult<Vec<Claimed>> {
+    async fn claim(&self, claim: Claim, now: Timestamp) -> StoreResult<Claims> {
         self.around.pass("claim", self.inner.claim(claim, now)).await
     }
 
@@ -115,6 +115,18 @@ impl<A: Around> Store for Wrapped<A> {
         now: Timestamp,
     ) -> StoreResult<QueueInfo> {
         self.around.pass("set_queue", self.inner.set_queue(queue, change, now)).await
+    }
+
+    async fn set_kind(&self, kind: KindName, limits: Vec<Limit>, now: Timestamp) -> StoreResult<()> {
+        self.around.pass("set_kind", self.inner.set_kind(kind, limits, now)).await
+    }
+
+    async fn kinds(&self) -> StoreResult<Vec<KindInfo>> {
+        self.around.pass("kinds", self.inner.kinds()).await
+    }
+
+    async fn sort(&self, limit: usize, now: Timestamp) -> StoreResult<Kept> {
+        self.around.pass("sort", self.inner.sort(limit, now)).await
     }
 
     async fn remove_queue(&self, queue: QueueName, now: Timestamp) -> StoreResult<bool> {

@@ -31,7 +31,11 @@ impl Closet for Wrong {
     }
 
     async fn open(&self, place: &str) -> Arc<dyn Store> {
-        Arc::new(Faults::around(Right.open(place).await, Chance::seeded(1), Odds { before: 0.01, after: 0.0 }))
+        Arc::new(Faults::around(
+            Right.open(place).await,
+            Chance::seeded(1),
+            Odds { before: 0.01, after: 0.0 },
+        ))
     }
 }
 

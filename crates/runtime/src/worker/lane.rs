@@ -35,10 +35,22 @@ struct Line {
     filled_at: Timestamp,
 }
 
+/// What a lane can take.
+pub(super) struct Room {
+    /// Jobs that can start at once.
+    pub(super) slots: usize,
+    /// The same with what is read ahead.
+    pub(super) limit: usize,
+}
+
 /// What only the turn loop knows of a lane.
 pub(super) struct Tempo {
     /// The last claim found less than it wanted, and nobody has rung since.
     pub(super) dry: bool,
+    /// It was dry because of a rate, which has room again then.
+    pub(super) again_at: Option<Timestamp>,
+    /// The queue has limits, so nothing is read ahead.
+    pub(super) limited: bool,
     /// Attempts ended per second, smoothed.
     pace: f64,
     since: Stopwatch,
@@ -46,7 +58,7 @@ pub(super) struct Tempo {
 
 impl Tempo {
     pub(super) fn new() -> Self {
-        Self { dry: false, pace: 0.0, since: Stopwatch::start() }
+        Self { dry: false, again_at: None, limited: false, pace: 0.0, since: Stopwatch::start() }
     }
 }
 
@@ -55,14 +67,16 @@ impl Lane {
         Self { queue, slots, line: Mutex::default(), ended: AtomicU64::new(0), meters }
     }
 
-    /// How many more jobs this lane can take now.
-    pub(super) fn room(&self, tempo: &Tempo) -> usize {
+    /// What this lane can take now.
+    pub(super) fn room(&self, tempo: &Tempo) -> Room {
         if tempo.dry {
-            return 0;
+            return Room { slots: 0, limit: 0 };
         }
         let ahead = (tempo.pace * READ_AHEAD.as_secs_f64()).min(READ_AHEAD_MAX) as usize;
+        let ahead = if tempo.limited { 0 } else { ahead };
         let line = lock(&self.line);
-        (self.slots + ahead).saturating_sub(line.runners + line.waiting.len())
+        let taken = line.runners + line.waiting.len();
+        Room { slots: self.slots.saturating_sub(taken), limit: (self.slots + ahead).saturating_sub(taken) }
     }
 
     /// Takes note of what ended. Turns that follow on each other closely are measured together, because a handful of

@@ -11,8 +11,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use longshore_clock::Deadline;
 use longshore_core::{
-    Claim, Claimed, End, Ended, EventName, LaneWant, Outcome as Fate, QueueName, Reason, State, StoreError,
-    Turned, Wake, limits::INSERT_JOBS_MAX,
+    Claim, Claims, End, Ended, EventName, LaneWant, Outcome as Fate, QueueName, Reason, State, StoreError,
+    Timestamp, Turned, Wake, limits::INSERT_JOBS_MAX,
 };
 use longshore_resilience::Retry;
 
@@ -77,6 +77,7 @@ impl Turns<'_> {
     async fn run(mut self) -> Result<(), StoreError> {
         while !self.stop.is_draining() {
             self.listen().await;
+            self.ask_again();
             self.hand_back_stale();
             if !self.turn(true).await? {
                 self.wait().await;
@@ -119,13 +120,23 @@ impl Turns<'_> {
 
     fn wake(&mut self, queue: QueueName) {
         if let Some((_, tempo)) = self.lanes.get_mut(&queue) {
-            tempo.dry = false;
+            (tempo.dry, tempo.again_at) = (false, None);
             return;
         }
         if self.desk.served == Served::All || self.desk.named.contains(&queue) {
             let slots = self.desk.slots.get(&queue).copied().unwrap_or(self.desk.config.concurrency);
             let meters = self.desk.engine.meters().queue(&queue);
             self.lanes.insert(queue.clone(), (Arc::new(Lane::new(queue, slots, meters)), Tempo::new()));
+        }
+    }
+
+    /// Opens lanes whose rates have room again.
+    fn ask_again(&mut self) {
+        let now = self.desk.engine.now();
+        for (_, tempo) in self.lanes.values_mut() {
+            if tempo.again_at.is_some_and(|at| at <= now) {
+                (tempo.dry, tempo.again_at) = (false, None);
+            }
         }
     }
 
@@ -148,10 +159,12 @@ impl Turns<'_> {
         let waiting = self.lanes.values().any(|(lane, _)| lane.has_waiting());
         let scan_at = self.scan_at.clone();
         let until = if waiting { scan_at.sooner(clock.after(HAND_BACK_EVERY)) } else { scan_at };
+        let again_at = self.lanes.values().filter_map(|(_, tempo)| tempo.again_at).min();
         tokio::select! {
             () = self.desk.news.notified() => {}
             () = self.stop.draining() => {}
             () = until.wait() => {}
+            () = clock.sleep_until(again_at.unwrap_or(Timestamp::MAX)) => {}
         }
     }
 
@@ -180,7 +193,7 @@ impl Turns<'_> {
         for ((running, fate), answer) in told.zip(turned.ended) {
             self.settle(&running, &fate, &answer);
         }
-        self.hand_out(&wants, turned.claimed);
+        self.hand_out(&wants, turned.claims);
         if self.desk.cancels.load(Ordering::SeqCst) != cancels {
             self.desk.recheck.store(true, Ordering::SeqCst);
             self.desk.pulse.notify_one();
@@ -192,10 +205,11 @@ impl Turns<'_> {
         let mut left = INSERT_JOBS_MAX;
         let mut wants = Vec::new();
         for (lane, tempo) in self.lanes.values() {
-            let limit = lane.room(tempo).min(left);
+            let room = lane.room(tempo);
+            let limit = room.limit.min(left);
             left -= limit;
             if limit > 0 {
-                wants.push(LaneWant { queue: lane.queue.clone(), limit });
+                wants.push(LaneWant { queue: lane.queue.clone(), limit, slots: room.slots.min(limit) });
             }
         }
         wants
@@ -210,7 +224,7 @@ impl Turns<'_> {
             loop {
                 let wants = if self.stop.is_draining() { &[] } else { wants };
                 if ends.is_empty() && wants.is_empty() {
-                    return Ok(Turned { ended: Vec::new(), claimed: Vec::new() });
+                    return Ok(Turned { ended: Vec::new(), claims: Claims::default() });
                 }
                 match self.offer_once(ends.clone(), wants).await {
                     Ok(turned) => return Ok(turned),
@@ -253,19 +267,19 @@ impl Turns<'_> {
         let (desk, store, now) = (self.desk, self.desk.engine.store(), self.desk.engine.now());
         if wants.is_empty() {
             let ended = store.finish(ends, now).await?;
-            return Ok(Turned { ended, claimed: Vec::new() });
+            return Ok(Turned { ended, claims: Claims::default() });
         }
         let claim = Claim { worker: desk.id.clone(), lanes: wants.to_vec(), lease: desk.config.lease };
         store.turn(ends, claim, now).await
     }
 
-    fn hand_out(&mut self, wants: &[LaneWant], claimed: Vec<Claimed>) {
+    fn hand_out(&mut self, wants: &[LaneWant], claims: Claims) {
         let desk = self.desk;
         let now = desk.engine.now();
         let mut by_queue: HashMap<QueueName, Vec<Arc<Running>>> = HashMap::new();
         {
             let mut held = lock(&desk.held);
-            for job in claimed {
+            for job in claims.jobs {
                 let queue = job.spec.queue.clone();
                 let running = Arc::new(Running::new(
                     job,
@@ -285,7 +299,9 @@ impl Turns<'_> {
         for want in wants {
             let Some((lane, tempo)) = self.lanes.get_mut(&want.queue) else { continue };
             let jobs = by_queue.remove(&want.queue).unwrap_or_default();
-            tempo.dry = jobs.len() < want.limit;
+            tempo.limited = claims.limited.contains(&want.queue);
+            tempo.dry = jobs.len() < if tempo.limited { want.slots } else { want.limit };
+            tempo.again_at = claims.next.filter(|_| tempo.limited && tempo.dry);
             if !jobs.is_empty() {
                 lane.fill(desk, jobs, now);
             }

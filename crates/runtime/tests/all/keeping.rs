@@ -68,10 +68,10 @@ async fn the_job_of_a_worker_that_died_is_run_by_another() {
 async fn take_away(room: &Room, lease: Duration) {
     let claim = Claim {
         worker: WorkerId::new("gone").unwrap(),
-        lanes: vec![LaneWant { queue: queue("default"), limit: 1 }],
+        lanes: vec![LaneWant { queue: queue("default"), limit: 1, slots: 1 }],
         lease,
     };
-    assert_eq!(room.store.claim(claim, room.engine.door().clock.now()).await.unwrap().len(), 1);
+    assert_eq!(room.store.claim(claim, room.engine.door().clock.now()).await.unwrap().jobs.len(), 1);
 }
 
 #[tokio::test]

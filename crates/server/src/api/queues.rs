@@ -1,6 +1,11 @@
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State as Shared;
-use longshore_core::{QueueInfo, QueueName};
+use axum::http::StatusCode;
+use longshore_core::{
+    DurationText, Invalid, KindInfo, Limit, QueueChange, QueueInfo, QueueName, Rate, Retention,
+};
 use longshore_runtime::Batch;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -8,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::record::ErrorBody;
 use crate::app::{Api, Face};
 use crate::error::ApiError;
-use crate::extract::{Nothing, PathQueue, Query, read_flag};
+use crate::extract::{Body, Nothing, Object, PathKind, PathQueue, Query, given, read_flag, read_json};
 
 /// Every queue.
 #[derive(Serialize, ToSchema)]
@@ -33,6 +38,74 @@ pub(crate) struct QueueRecord {
     /// How long ended jobs stay, in seconds: {completed, failed, cancelled}.
     #[schema(value_type = Object)]
     retention: (),
+    /// How many jobs may run and start, over all nodes: {key, concurrency, rate, interval, burst} each.
+    #[schema(value_type = Vec<Object>)]
+    limits: (),
+    /// Each time a job has waited so long, it counts one priority lower.
+    ageing: Option<String>,
+    /// Longest time between two looks for work that nobody rang for.
+    scan_interval: Option<String>,
+}
+
+/// What is to be changed about a queue; what is not named stays, and null takes it off.
+#[expect(clippy::option_option, reason = "three cases: leave it, take it off, set it")]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct QueueSettings {
+    /// Hand out no jobs.
+    #[serde(default)]
+    paused: Option<bool>,
+    /// Jobs that run at once, over all nodes.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u32>)]
+    concurrency: Option<Option<u32>>,
+    /// Starts per `rate_interval` on average, over all nodes; 0 lets none start.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u32>)]
+    rate_limit: Option<Option<u32>>,
+    /// The interval of the rate; a second if not given.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    rate_interval: Option<DurationText>,
+    /// Starts at once out of a full bucket; as many as the rate if not given. 1 spaces them evenly.
+    #[serde(default)]
+    rate_burst: Option<u32>,
+    /// All limits at once, also those with a key: {key, concurrency, rate, interval, burst} each.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<Object>>)]
+    limits: Option<Vec<Limit>>,
+    /// Each time a job has waited so long, it counts one priority lower.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    ageing: Option<Option<DurationText>>,
+    /// Longest time between two looks for work that nobody rang for.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    scan_interval: Option<Option<DurationText>>,
+    /// How long jobs stay that end from now on: {completed, failed, cancelled}.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    retention: Option<Retention>,
+}
+
+impl QueueSettings {
+    fn change(self) -> Result<QueueChange, Invalid> {
+        if self.rate_limit.flatten().is_none() && (self.rate_interval.is_some() || self.rate_burst.is_some())
+        {
+            return Err(Invalid::new("rate_limit", "a number beside rate_interval and rate_burst", "none"));
+        }
+        let interval = self.rate_interval.map_or(Duration::from_secs(1), |interval| interval.0);
+        let rate = |rate| Rate { rate, interval, burst: self.rate_burst };
+        Ok(QueueChange {
+            paused: self.paused,
+            retention: self.retention,
+            limits: self.limits,
+            concurrency: self.concurrency,
+            rate: self.rate_limit.map(|limit| limit.map(rate)),
+            ageing: self.ageing,
+            scan_interval: self.scan_interval,
+        })
+    }
 }
 
 /// Lists the queues with their counts.
@@ -56,6 +129,61 @@ pub(crate) async fn show(
     _: Query<Nothing>,
 ) -> Result<Json<QueueInfo>, ApiError> {
     Ok(Json(find(&api, &name).await?))
+}
+
+/// Changes the settings of a queue, on every node and for waiting jobs as well. A queue that has none yet is made.
+#[utoipa::path(
+    put, operation_id = "change_queue", path = "/queues/{queue}", tag = "queues", params(("queue" = String, Path)),
+    request_body = QueueSettings,
+    responses((status = 200, body = QueueRecord), (status = 400, description = "Nothing was changed", body = ErrorBody))
+)]
+pub(crate) async fn change(
+    Shared(api): Shared<Face>,
+    PathQueue(name): PathQueue,
+    _: Query<Nothing>,
+    Body(body): Body,
+) -> Result<Json<QueueInfo>, ApiError> {
+    let Object(settings) = read_json::<Object<QueueSettings>>(&body)?;
+    Ok(Json(api.engine.control().set_queue(&name, settings.change()?).await?))
+}
+
+/// The kinds that have limits.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct KindList {
+    #[schema(value_type = Vec<Object>)]
+    kinds: Vec<KindInfo>,
+}
+
+/// Lists the kinds that have limits.
+#[utoipa::path(get, operation_id = "list_kinds", path = "/kinds", tag = "queues", responses((status = 200, body = KindList)))]
+pub(crate) async fn kinds(Shared(api): Shared<Face>, _: Query<Nothing>) -> Result<Json<KindList>, ApiError> {
+    Ok(Json(KindList { kinds: api.engine.control().kinds().await? }))
+}
+
+/// The limits of a kind.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KindSettings {
+    /// All of its limits: {key, concurrency, rate, interval, burst} each; an empty list takes them off.
+    #[schema(value_type = Vec<Object>)]
+    limits: Vec<Limit>,
+}
+
+/// Sets the limits of a kind, in every queue and for waiting jobs as well.
+#[utoipa::path(
+    put, operation_id = "change_kind", path = "/kinds/{kind}", tag = "queues", params(("kind" = String, Path)),
+    request_body = KindSettings,
+    responses((status = 204, description = "Set"), (status = 400, description = "Nothing was changed", body = ErrorBody))
+)]
+pub(crate) async fn change_kind(
+    Shared(api): Shared<Face>,
+    PathKind(kind): PathKind,
+    _: Query<Nothing>,
+    Body(body): Body,
+) -> Result<StatusCode, ApiError> {
+    let Object(settings) = read_json::<Object<KindSettings>>(&body)?;
+    api.engine.control().set_kind(&kind, settings.limits).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Stops the queue from handing out jobs, on every node. Running jobs go on.

@@ -10,13 +10,13 @@ use longshore_core::{
 };
 use longshore_runtime::{OnceKey, Receipt};
 use longshore_services::{PdfRequest, PdfService};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::record::{Accepted, ErrorBody};
 use crate::app::{Api, Face};
 use crate::error::ApiError;
-use crate::extract::{Body, Idempotency, Nothing, Object, Query, read_json};
+use crate::extract::{Body, Idempotency, Nothing, Object, Query, given, read_json};
 use crate::layers::correlation;
 
 /// Jobs in one request.
@@ -84,6 +84,9 @@ pub(crate) struct JobRequest {
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     unique: Option<UniqueForm>,
+    /// What the job counts as under limits with a key, instead of what stands in its args.
+    #[serde(default)]
+    limit_key: Option<String>,
     /// Ids of jobs that it waits for, at most 1000; {id, name} gives a parent's result a name.
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
@@ -149,12 +152,6 @@ impl From<ParentForm> for Parent {
     }
 }
 
-/// Tells "not given" from "given as null".
-#[expect(clippy::option_option, reason = "three cases: not given, null, a value")]
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<DurationText>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
-}
-
 impl JobRequest {
     fn spec(&self, id: JobId, api: &Api, now: Timestamp) -> Result<JobSpec, Invalid> {
         let args = self.args.clone().unwrap_or_default();
@@ -195,6 +192,7 @@ impl JobRequest {
             result_retention: self.result_retention,
             ttl: self.ttl,
             unique: self.unique.clone().map(Unique::from),
+            limit_key: self.limit_key.clone(),
             depends_on: self.depends_on.iter().cloned().map(Parent::from).collect(),
             on_parent_failure: self.on_parent_failure,
             schedule: None,

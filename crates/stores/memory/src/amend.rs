@@ -90,25 +90,26 @@ impl Table {
         let queue = self.orders.queues.entry(name.clone()).or_default();
         queue.paused = change.paused.unwrap_or(queue.paused);
         queue.retention = change.retention.unwrap_or(queue.retention);
+        queue.scan_interval = change.scan_interval.unwrap_or(queue.scan_interval);
+        let limits = change.limits_after(&queue.limits);
+        let anew = limits.is_some() || change.ageing.is_some();
+        queue.ageing = change.ageing.unwrap_or(queue.ageing);
+        queue.limits = limits.unwrap_or_else(|| std::mem::take(&mut queue.limits));
         if let Some(paused) = change.paused {
             let wake = if paused { Wake::Paused(name.clone()) } else { Wake::Ready(name.clone()) };
             self.orders.wake(wake);
         }
-        let (paused, retention) =
-            self.orders.queues.get(&name).map(|queue| (queue.paused, queue.retention)).unwrap_or_default();
-        self.info(&name).unwrap_or(QueueInfo {
-            name,
-            paused,
-            counts: longshore_core::Counts::default(),
-            oldest_ready_at: None,
-            retention,
-        })
+        if anew {
+            self.line_up_anew(&name);
+        }
+        self.info(&name).unwrap_or_else(|| QueueInfo::new(name))
     }
 
     pub(crate) fn remove_queue(&mut self, name: &QueueName) -> bool {
         let empty = self.orders.queues.get(name).is_some_and(|queue| queue.counts.total() == 0);
         if empty {
             self.orders.queues.remove(name);
+            self.orders.forget_counters(name);
         }
         empty
     }

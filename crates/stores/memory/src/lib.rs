@@ -6,6 +6,7 @@
 mod amend;
 mod flow;
 mod keep;
+mod limits;
 mod look;
 mod records;
 mod table;
@@ -21,9 +22,9 @@ use bytes::Bytes;
 use longshore_clock::{Chance, Door};
 use longshore_core::limiter::{Permit, Rule};
 use longshore_core::{
-    Amended, Can, Change, Claim, Claimed, Doc, Durability, Ended, Ends, Expect, Fire, Fired, Inserted, Job,
-    JobFilter, JobId, JobPage, JobSpec, Kept, LogEntry, Page, Put, QueueChange, QueueInfo, QueueName,
-    Records, Renewal, Renewed, Store, StoreResult, Timestamp, Turned, WakeStream,
+    Amended, Can, Change, Claim, Claims, Doc, Durability, Ended, Ends, Expect, Fire, Fired, Inserted, Job,
+    JobFilter, JobId, JobPage, JobSpec, Kept, KindInfo, KindName, Limit, LogEntry, Page, Put, QueueChange,
+    QueueInfo, QueueName, Records, Renewal, Renewed, Store, StoreResult, Timestamp, Turned, WakeStream,
 };
 use std::sync::Arc;
 
@@ -75,8 +76,11 @@ impl Store for MemoryStore {
         Ok(inserted)
     }
 
-    async fn claim(&self, claim: Claim, now: Timestamp) -> StoreResult<Vec<Claimed>> {
-        self.table().claim(&claim, self.chance.bits(), now)
+    async fn claim(&self, claim: Claim, now: Timestamp) -> StoreResult<Claims> {
+        let mut table = self.table();
+        let claims = table.claim(&claim, self.chance.bits(), now)?;
+        self.ring(&mut table);
+        Ok(claims)
     }
 
     async fn renew(
@@ -99,9 +103,9 @@ impl Store for MemoryStore {
         claim.check()?;
         let mut table = self.table();
         let ended = table.finish(&ends, now)?;
-        let claimed = table.claim(&claim, self.chance.bits(), now)?;
+        let claims = table.claim(&claim, self.chance.bits(), now)?;
         self.ring(&mut table);
-        Ok(Turned { ended, claimed })
+        Ok(Turned { ended, claims })
     }
 
     async fn promote(&self, limit: usize, now: Timestamp) -> StoreResult<Kept> {
@@ -147,7 +151,11 @@ impl Store for MemoryStore {
     }
 
     async fn prune(&self, limit: usize, now: Timestamp) -> StoreResult<Kept> {
-        let mut kept = self.table().prune(limit, now);
+        let mut kept = {
+            let mut table = self.table();
+            table.prune_counters(now);
+            table.prune(limit, now)
+        };
         let (removed, next) = self.shelf().prune(limit - kept.removed, now);
         kept.removed += removed;
         kept.next = kept.next.into_iter().chain(next).min();
@@ -172,6 +180,23 @@ impl Store for MemoryStore {
         let info = table.set_queue(queue, &change);
         self.ring(&mut table);
         Ok(info)
+    }
+
+    async fn set_kind(&self, kind: KindName, limits: Vec<Limit>, _now: Timestamp) -> StoreResult<()> {
+        Limit::check_all(&limits)?;
+        let mut table = self.table();
+        table.set_kind(kind, limits);
+        self.ring(&mut table);
+        Ok(())
+    }
+
+    async fn kinds(&self) -> StoreResult<Vec<KindInfo>> {
+        Ok(self.table().kinds())
+    }
+
+    async fn sort(&self, _limit: usize, _now: Timestamp) -> StoreResult<Kept> {
+        // A change of limits has sorted everything already.
+        Ok(Kept::default())
     }
 
     async fn remove_queue(&self, queue: QueueName, _now: Timestamp) -> StoreResult<bool> {

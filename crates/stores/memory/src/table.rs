@@ -3,11 +3,12 @@ use std::sync::Arc;
 
 use longshore_core::life::{self, Move};
 use longshore_core::{
-    Counts, Job, JobId, JobSpec, Moved, ParentEnd, Priority, QueueInfo, QueueName, Retention, State,
-    Timestamp, Wake,
+    Counts, DurationText, Job, JobId, JobSpec, Limit, Moved, ParentEnd, QueueInfo, QueueName, Retention,
+    State, Timestamp, Wake,
 };
 
 use crate::flow::Flows;
+use crate::limits::{Lanes, Limits, Spot};
 use crate::unique::Uniques;
 
 /// All jobs, and the orders they stand in.
@@ -31,6 +32,7 @@ pub(crate) struct Orders {
     pub(crate) leased: BTreeSet<(Timestamp, u64)>,
     pub(crate) ended: BTreeSet<(Timestamp, u64)>,
     pub(crate) results: BTreeSet<(Timestamp, u64)>,
+    pub(crate) limits: Limits,
     /// The next place, and the next turn in line.
     next: u64,
     wakes: Vec<Wake>,
@@ -53,7 +55,11 @@ pub(crate) struct Queue {
     pub(crate) paused: bool,
     pub(crate) retention: Retention,
     pub(crate) counts: Counts,
-    pub(crate) ready: BTreeSet<(Priority, u64, u64)>,
+    pub(crate) ready: BTreeSet<Spot>,
+    pub(crate) limits: Vec<Limit>,
+    pub(crate) ageing: Option<DurationText>,
+    pub(crate) scan_interval: Option<DurationText>,
+    pub(crate) lanes: Lanes,
 }
 
 impl Orders {
@@ -84,9 +90,12 @@ impl Orders {
         queue.counts.set(job.state, if enters { count + 1 } else { count - 1 });
         match job.state {
             State::Ready => {
-                set(&mut queue.ready, (job.spec.priority, entry.turn, place), enters);
+                let spot = self.spot(entry, place);
                 if enters {
+                    self.join(entry, spot);
                     self.wake(Wake::Ready(job.spec.queue.clone()));
+                } else {
+                    self.leave(&job.spec.queue, spot);
                 }
             }
             State::Scheduled => {
@@ -95,7 +104,12 @@ impl Orders {
                     self.wake(Wake::Due);
                 }
             }
-            State::Running => set(&mut self.leased, (entry.lease_until, place), enters),
+            State::Running => {
+                set(&mut self.leased, (entry.lease_until, place), enters);
+                if !enters {
+                    self.stop(&job.spec.queue, place);
+                }
+            }
             State::Completed | State::Failed | State::Cancelled => {
                 set(&mut self.ended, (job.expires_at.unwrap_or(Timestamp::MAX), place), enters);
                 if let Some(over) = entry.result_expires_at {
@@ -104,6 +118,15 @@ impl Orders {
             }
             State::Blocked => {}
         }
+        if enters && !matches!(job.state, State::Ready | State::Running) {
+            self.forget_lane(place);
+        }
+    }
+
+    /// Where a ready job stands.
+    pub(crate) fn spot(&self, entry: &Entry, place: u64) -> Spot {
+        let ageing = self.queues.get(&entry.job.spec.queue).and_then(|queue| queue.ageing);
+        (longshore_core::rank(&entry.job.spec, entry.job.created_at, ageing), entry.turn, place)
     }
 }
 
@@ -182,6 +205,7 @@ impl Table {
     pub(crate) fn remove(&mut self, place: u64) -> Option<Job> {
         let entry = self.jobs.remove(&place)?;
         self.orders.set(place, &entry, false);
+        self.orders.forget_lane(place);
         if self.by_id.get(entry.job.id()) == Some(&place) {
             self.by_id.remove(entry.job.id());
         }
@@ -240,6 +264,9 @@ impl Table {
             counts: queue.counts,
             oldest_ready_at: next.map(|entry| entry.job.created_at),
             retention: queue.retention,
+            limits: queue.limits.clone(),
+            ageing: queue.ageing,
+            scan_interval: queue.scan_interval,
         })
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use longshore_core::life::Move;
 use longshore_core::limits::ERRORS_KEPT;
 use longshore_core::{
-    AttemptError, Claim, Claimed, End, Ended, Inserted, Job, JobError, JobSpec, Lease, LeaseToken, Outcome,
-    Progress, Reason, Refusal, Renewal, Renewed, State, StoreError, StoreResult, Timestamp, WorkerId,
+    AttemptError, Claim, Claimed, Claims, End, Ended, Inserted, Job, JobError, JobSpec, LaneWant, Lease,
+    LeaseToken, Outcome, Progress, QueueName, Reason, Refusal, Renewal, Renewed, State, StoreError,
+    StoreResult, Timestamp, WorkerId,
 };
 
 use crate::table::{Entry, Table};
@@ -21,6 +22,7 @@ impl Table {
             }
         }
         self.check_parents(&jobs)?;
+        self.check_keys(&jobs)?;
         let has_flow = jobs.iter().any(|spec| !spec.options.depends_on.is_empty());
         let (mut fresh, mut placed) = (Vec::new(), HashMap::new());
         let mut inserted = Vec::with_capacity(jobs.len());
@@ -87,30 +89,70 @@ impl Table {
         (place, Inserted { id, state, duplicate: false, replaced })
     }
 
-    pub(crate) fn claim(&mut self, claim: &Claim, nonce: u64, now: Timestamp) -> StoreResult<Vec<Claimed>> {
+    pub(crate) fn claim(&mut self, claim: &Claim, nonce: u64, now: Timestamp) -> StoreResult<Claims> {
         claim.check()?;
-        let until = now + claim.lease;
-        let mut claimed = Vec::new();
-        for lane in &claim.lanes {
-            let Some(queue) = self.orders.queues.get(&lane.queue).filter(|queue| !queue.paused) else {
-                continue;
-            };
-            let alive = |place: &u64| {
-                let deadline = self.jobs.get(place).and_then(|entry| entry.job.deadline_at);
-                deadline.is_none_or(|deadline| deadline > now)
-            };
-            let line = queue.ready.iter().map(|(_, _, place)| *place);
-            let places: Vec<u64> = line.filter(alive).take(lane.limit).collect();
-            for place in places {
-                self.step(place, Move::Claim, now, |entry, _| {
-                    entry.nonce = nonce;
-                    entry.lease_until = until;
-                    start_attempt(&mut entry.job, &claim.worker, now);
-                });
-                claimed.extend(self.jobs.get(&place).map(|entry| handed_out(entry, place)));
-            }
+        self.orders.open_due(now);
+        let mut claims = Claims::default();
+        for lane in claim.lanes.iter().filter(|lane| lane.limit > 0) {
+            let next = self.claim_lane(claim, lane, nonce, now, &mut claims);
+            claims.next = claims.next.into_iter().chain(next).min();
         }
-        Ok(claimed)
+        Ok(claims)
+    }
+
+    /// Claims from one queue; tells when a rate will have room for more, if one had not enough.
+    fn claim_lane(
+        &mut self,
+        claim: &Claim,
+        lane: &LaneWant,
+        nonce: u64,
+        now: Timestamp,
+        claims: &mut Claims,
+    ) -> Option<Timestamp> {
+        let queue = self.orders.queues.get(&lane.queue);
+        if queue.is_some_and(|queue| queue.paused) {
+            return None;
+        }
+        let has_limits = queue.is_some_and(|queue| !queue.limits.is_empty());
+        let limited = has_limits || !self.orders.limits.kinds.is_empty();
+        if limited {
+            claims.limited.push(lane.queue.clone());
+        }
+        let wanted = if limited { lane.limit.min(lane.slots) } else { lane.limit };
+        let gate = self.orders.gate(&lane.queue, now);
+        let room = wanted.min(gate.room);
+        let mut given = 0;
+        while given < room
+            && let Some(place) = self.next_ready(&lane.queue, now)
+        {
+            self.orders.start(&lane.queue, place, now);
+            self.step(place, Move::Claim, now, |entry, _| {
+                entry.nonce = nonce;
+                entry.lease_until = now + claim.lease;
+                start_attempt(&mut entry.job, &claim.worker, now);
+            });
+            claims.jobs.extend(self.jobs.get(&place).map(|entry| handed_out(entry, place)));
+            given += 1;
+        }
+        if given == wanted || !limited {
+            return None;
+        }
+        let held_up = self.orders.queues.get(&lane.queue).is_some_and(|queue| !queue.ready.is_empty());
+        let gate =
+            if held_up { self.orders.gate(&lane.queue, now).next.filter(|next| *next > now) } else { None };
+        gate.into_iter().chain(self.orders.next_opening(&lane.queue)).min()
+    }
+
+    /// The next job of a queue that may start.
+    fn next_ready(&mut self, name: &QueueName, now: Timestamp) -> Option<u64> {
+        if self.has_lanes(name) {
+            return self.next_open(name, now);
+        }
+        let alive = |place: &u64| {
+            let deadline = self.jobs.get(place).and_then(|entry| entry.job.deadline_at);
+            deadline.is_none_or(|deadline| deadline > now)
+        };
+        self.orders.queues.get(name)?.ready.iter().map(|(_, _, place)| *place).find(alive)
     }
 
     /// The entry that this token holds now.

@@ -6,6 +6,7 @@ use longshore_core::{
 use rusqlite::{OptionalExtension, params};
 
 use crate::error::Tried;
+use crate::history::Attempt;
 use crate::insert::waits;
 use crate::look;
 use crate::rows::IdValue;
@@ -83,14 +84,7 @@ impl Tx<'_> {
     /// Takes a waiting job out of the order it stands in.
     fn leave_line(&mut self, place: i64, queue: i64, state: State) -> Tried<()> {
         match state {
-            State::Ready => {
-                self.conn
-                    .prepare_cached(
-                        "DELETE FROM ready WHERE queue = ?1 AND place = ?2
-                         AND (priority, turn) = (SELECT priority, turn FROM job WHERE place = ?2)",
-                    )?
-                    .execute([queue, place])?;
-            }
+            State::Ready => self.leave_ready(queue, place)?,
             State::Scheduled => {
                 self.conn
                     .prepare_cached("DELETE FROM scheduled WHERE place = ?1 AND due_at = (SELECT due_at FROM job WHERE place = ?1)")?
@@ -169,7 +163,9 @@ impl Tx<'_> {
         }
         match state {
             State::Running => {
-                self.conn.prepare_cached("DELETE FROM running WHERE place = ?1")?.execute([place])?;
+                if let Some(attempt) = Attempt::held(self.conn, place, None)? {
+                    self.stop_running(&attempt)?;
+                }
             }
             state if state.is_end() => {
                 self.conn
@@ -180,16 +176,27 @@ impl Tx<'_> {
         }
         self.conn.prepare_cached("DELETE FROM detail WHERE place = ?1")?.execute([place])?;
         self.conn.prepare_cached("DELETE FROM job WHERE place = ?1")?.execute([place])?;
-        self.count(queue, state, -1);
+        if state != State::Running {
+            self.count(queue, state, -1);
+        }
         Ok(())
     }
 
     pub(crate) fn amend_queue(&mut self, name: &QueueName, change: &QueueChange) -> Tried<QueueInfo> {
         let number = self.queue_number(name)?;
-        let mut queue = self.queue(number)?;
+        let mut queue = (*self.queue(number)?).clone();
         queue.paused = change.paused.unwrap_or(queue.paused);
         queue.retention = change.retention.unwrap_or(queue.retention);
-        self.set_queue(number, queue)?;
+        let settings = &mut queue.settings;
+        settings.scan_interval = change.scan_interval.unwrap_or(settings.scan_interval);
+        settings.ageing = change.ageing.unwrap_or(settings.ageing);
+        let limits = change.limits_after(&settings.limits);
+        let anew = limits.is_some() || change.ageing.is_some();
+        settings.limits = limits.unwrap_or_else(|| std::mem::take(&mut settings.limits));
+        self.set_queue(number, &queue)?;
+        if anew {
+            self.begin_era(number)?;
+        }
         if let Some(paused) = change.paused {
             self.wake(if paused { Wake::Paused(name.clone()) } else { Wake::Ready(name.clone()) });
         }
@@ -208,6 +215,7 @@ impl Tx<'_> {
             return Ok(false);
         }
         self.conn.prepare_cached("DELETE FROM count WHERE queue = ?1")?.execute([number])?;
+        self.conn.prepare_cached("DELETE FROM bucket WHERE queue = ?1")?.execute([number])?;
         let there = self.conn.prepare_cached("DELETE FROM queue WHERE id = ?1")?.execute([number])? > 0;
         self.forget_queue(number);
         Ok(there)

@@ -84,7 +84,7 @@ impl Tx<'_> {
             let mut queues: HashMap<i64, Vec<i64>> = HashMap::new();
             let mut held = self.conn.prepare_cached(
                 "SELECT running.place, running.queue FROM rarray(?1) AS wanted CROSS JOIN running ON running.place = wanted.value
-                 WHERE nonce = ?2 AND cancel = 0 AND percent IS NULL AND ties & 3 = 0",
+                 WHERE nonce = ?2 AND cancel = 0 AND percent IS NULL AND ties & 11 = 0",
             )?;
             let places = Rc::new(places.into_iter().map(Value::Integer).collect::<Vec<_>>());
             let mut rows = held.query(params![places, nonce as i64])?;
@@ -114,6 +114,7 @@ impl Tx<'_> {
         self.conn.prepare_cached("DELETE FROM running WHERE place IN rarray(?1)")?.execute([places])?;
         self.count(queue, State::Running, -jobs);
         self.count(queue, State::Completed, jobs);
+        self.left_running(queue)?;
         Ok(())
     }
 
@@ -123,8 +124,7 @@ impl Tx<'_> {
             return self.late(end, place);
         };
         attempt.started_at = end.started_at.map_or(attempt.started_at, Timestamp::as_millis);
-        self.conn.prepare_cached("DELETE FROM running WHERE place = ?1")?.execute([place])?;
-        self.count(attempt.queue, State::Running, -1);
+        self.stop_running(&attempt)?;
         let by_move = end.outcome.by_move(attempt.cancel);
         let way = way(&end.outcome);
         let to = match &end.outcome {
@@ -208,10 +208,10 @@ impl Tx<'_> {
     }
 
     /// Back to ready at the turn it had.
-    pub(crate) fn rejoin(&mut self, place: i64, queue: i64) -> rusqlite::Result<()> {
-        let mut find = self.conn.prepare_cached("SELECT priority, turn FROM job WHERE place = ?1")?;
-        let (priority, turn) = find.query_row([place], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        self.enter_ready(place, queue, priority, turn)
+    pub(crate) fn rejoin(&mut self, place: i64, queue: i64) -> Tried<()> {
+        let mut find = self.conn.prepare_cached("SELECT turn FROM job WHERE place = ?1")?;
+        let turn = find.query_row([place], |row| row.get(0))?;
+        self.enter_ready(place, queue, turn)
     }
 
     /// The answer to an end whose lease does not hold the job.

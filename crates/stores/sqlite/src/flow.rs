@@ -87,8 +87,7 @@ impl Tx<'_> {
             .execute(params![child.place, waits(state), due.map(Timestamp::as_millis)])?;
         match due {
             Some(due) => self.enter_scheduled(child.place, due.as_millis())?,
-            // Its place in line follows for the whole batch.
-            None => self.wake_queue(child.queue)?,
+            None => self.born_ready(child.queue, child.place)?,
         }
         self.count(child.queue, State::Blocked, -1);
         self.count(child.queue, state, 1);

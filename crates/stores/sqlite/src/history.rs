@@ -22,6 +22,7 @@ pub(crate) struct Attempt {
     pub(crate) wishes: Wishes,
     pub(crate) cancel: bool,
     pub(crate) ties: i64,
+    buckets: Option<String>,
     progress: (Option<i64>, Option<String>, Option<String>),
 }
 
@@ -29,7 +30,7 @@ impl Attempt {
     /// The attempt at this place; with a nonce, only if that claim holds it.
     pub(crate) fn held(conn: &Connection, place: i64, nonce: Option<i64>) -> rusqlite::Result<Option<Self>> {
         let mut find = conn.prepare_cached(
-            "SELECT nonce, queue, worker, started_at, attempt, stalls, retention, result_retention, cancel, percent, message, data, ties
+            "SELECT nonce, queue, worker, started_at, attempt, stalls, retention, result_retention, cancel, percent, message, data, ties, buckets
              FROM running WHERE place = ?1 AND (?2 IS NULL OR nonce = ?2)",
         )?;
         let read = |row: &rusqlite::Row<'_>| {
@@ -45,6 +46,7 @@ impl Attempt {
                 cancel: row.get(8)?,
                 progress: (row.get(9)?, row.get(10)?, row.get(11)?),
                 ties: row.get(12)?,
+                buckets: row.get(13)?,
             })
         };
         find.query_row(params![place, nonce], read).optional()
@@ -52,6 +54,16 @@ impl Attempt {
 }
 
 impl Tx<'_> {
+    /// The attempt runs no more; where its job goes comes next.
+    pub(crate) fn stop_running(&mut self, attempt: &Attempt) -> Tried<()> {
+        self.conn.prepare_cached("DELETE FROM running WHERE place = ?1")?.execute([attempt.place])?;
+        self.count(attempt.queue, State::Running, -1);
+        if let Some(buckets) = &attempt.buckets {
+            self.count_stop(attempt.queue, buckets)?;
+        }
+        self.left_running(attempt.queue)
+    }
+
     /// Writes the history row of a job that ran, and keeps its progress beside it.
     pub(crate) fn end(
         &mut self,

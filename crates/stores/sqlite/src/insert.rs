@@ -38,6 +38,7 @@ impl Tx<'_> {
         if has_flow {
             self.check_parents(jobs)?;
         }
+        self.check_keys(jobs)?;
         let first = self.peek()?;
         let inserted = if has_flow {
             self.insert_flow(jobs, fresh, now)?
@@ -74,7 +75,7 @@ impl Tx<'_> {
     pub(crate) fn line_up(&mut self, first: i64) -> Tried<()> {
         let mut line_up = self.conn.prepare_cached(
             "INSERT INTO ready (queue, priority, turn, place)
-             SELECT queue, priority, turn, place FROM job WHERE place >= ?1 AND waits = 2",
+             SELECT queue, priority, turn, place FROM job WHERE place >= ?1 AND waits = 2 AND lane IS NULL",
         )?;
         line_up.execute([first])?;
         Ok(())
@@ -225,8 +226,7 @@ impl Tx<'_> {
         match due_at {
             Some(due_at) => self.enter_scheduled(place, due_at)?,
             None if blocked => {}
-            // Its place in line follows for the whole batch.
-            None => self.wake_queue(queue)?,
+            None => self.born_ready(queue, place)?,
         }
         if deadline_at.is_some() {
             self.enter_expiring(place)?;
@@ -235,17 +235,17 @@ impl Tx<'_> {
         Ok((place, state))
     }
 
-    pub(crate) fn enter_ready(
-        &mut self,
-        place: i64,
-        queue: i64,
-        priority: f64,
-        turn: i64,
-    ) -> rusqlite::Result<()> {
-        self.conn
-            .prepare_cached("INSERT INTO ready (queue, priority, turn, place) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![queue, priority, turn, place])?;
-        self.wake_queue(queue)
+    /// A job is ready from its birth on. Without lanes its place in line follows for the whole batch.
+    pub(crate) fn born_ready(&mut self, queue: i64, place: i64) -> Tried<()> {
+        if self.has_lanes(queue)? {
+            self.line_up_one(queue, place, place)?;
+        }
+        Ok(self.wake_queue(queue)?)
+    }
+
+    pub(crate) fn enter_ready(&mut self, place: i64, queue: i64, turn: i64) -> Tried<()> {
+        self.line_up_one(queue, place, turn)?;
+        Ok(self.wake_queue(queue)?)
     }
 
     pub(crate) fn enter_scheduled(&mut self, place: i64, due_at: i64) -> rusqlite::Result<()> {

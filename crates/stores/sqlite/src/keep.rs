@@ -41,15 +41,14 @@ impl Tx<'_> {
             let mut update = self.conn.prepare_cached(
                 "UPDATE job SET waits = ?2, due_at = NULL, reason = NULL, turn = ?3 WHERE place = ?1",
             )?;
-            let mut find =
-                self.conn.prepare_cached("SELECT queue, priority, due_at FROM job WHERE place = ?1")?;
-            let (queue, priority, due_at): (i64, f64, i64) =
-                find.query_row([place], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            let mut find = self.conn.prepare_cached("SELECT queue, due_at FROM job WHERE place = ?1")?;
+            let (queue, due_at): (i64, i64) =
+                find.query_row([place], |row| Ok((row.get(0)?, row.get(1)?)))?;
             update.execute(params![place, waits(State::Ready), turn])?;
             self.conn
                 .prepare_cached("DELETE FROM scheduled WHERE due_at = ?1 AND place = ?2")?
                 .execute([due_at, place])?;
-            self.enter_ready(place, queue, priority, turn)?;
+            self.enter_ready(place, queue, turn)?;
             self.count(queue, State::Scheduled, -1);
             self.count(queue, State::Ready, 1);
             kept.moved.push(self.moved(place, State::Scheduled, State::Ready, None, None)?);
@@ -84,13 +83,12 @@ impl Tx<'_> {
             Move::Reclaim
         };
         attempt.stalls += 1;
-        self.conn.prepare_cached("DELETE FROM running WHERE place = ?1")?.execute([place])?;
+        self.stop_running(&attempt)?;
         self.conn
             .prepare_cached(
                 "UPDATE job SET last_nonce = NULL, last_way = NULL, last_state = NULL WHERE place = ?1",
             )?
             .execute([place])?;
-        self.count(attempt.queue, State::Running, -1);
         self.wake(Wake::Cancel);
         match by_move {
             Move::Cancel => {
@@ -205,6 +203,7 @@ impl Tx<'_> {
     }
 
     pub(crate) fn prune(&mut self, limit: usize, now: Timestamp) -> Tried<Kept> {
+        self.prune_buckets(limit, now)?;
         let mut kept = Kept::default();
         let results =
             "SELECT place FROM detail WHERE result_expires_at <= ?1 ORDER BY result_expires_at LIMIT ?2";

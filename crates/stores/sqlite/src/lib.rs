@@ -17,6 +17,8 @@ mod gate;
 mod history;
 mod insert;
 mod keep;
+mod lanes;
+mod limits;
 mod look;
 mod names;
 mod open;
@@ -36,9 +38,9 @@ use bytes::Bytes;
 use longshore_clock::Door;
 use longshore_core::limiter::{Permit, Rule};
 use longshore_core::{
-    Amended, Can, Change, Claim, Claimed, Doc, Durability, Ended, Ends, Expect, Fire, Fired, Inserted, Job,
-    JobFilter, JobId, JobPage, JobSpec, Kept, LogEntry, Page, Put, QueueChange, QueueInfo, QueueName,
-    Records, Renewal, Renewed, Store, StoreResult, Timestamp, Turned, WakeStream,
+    Amended, Can, Change, Claim, Claims, Doc, Durability, Ended, Ends, Expect, Fire, Fired, Inserted, Job,
+    JobFilter, JobId, JobPage, JobSpec, Kept, KindInfo, KindName, Limit, LogEntry, Page, Put, QueueChange,
+    QueueInfo, QueueName, Records, Renewal, Renewed, Store, StoreResult, Timestamp, Turned, WakeStream,
 };
 
 pub use config::{SqliteConfig, Synchronous};
@@ -103,7 +105,7 @@ impl Store for SqliteStore {
         self.writer.write(move |tx| tx.insert(&jobs, now)).await
     }
 
-    async fn claim(&self, claim: Claim, now: Timestamp) -> StoreResult<Vec<Claimed>> {
+    async fn claim(&self, claim: Claim, now: Timestamp) -> StoreResult<Claims> {
         self.writer.write_again(move |tx| tx.claim(&claim, now)).await
     }
 
@@ -124,7 +126,7 @@ impl Store for SqliteStore {
         let nothing_ends = ends.is_empty();
         let turn = move |tx: &mut tx::Tx<'_>| {
             claim.check()?;
-            Ok(Turned { ended: tx.finish(&ends, now)?, claimed: tx.claim(&claim, now)? })
+            Ok(Turned { ended: tx.finish(&ends, now)?, claims: tx.claim(&claim, now)? })
         };
         if nothing_ends { self.writer.write_again(turn).await } else { self.writer.write(turn).await }
     }
@@ -165,6 +167,19 @@ impl Store for SqliteStore {
     ) -> StoreResult<QueueInfo> {
         change.check()?;
         self.writer.write(move |tx| tx.amend_queue(&queue, &change)).await
+    }
+
+    async fn set_kind(&self, kind: KindName, limits: Vec<Limit>, _now: Timestamp) -> StoreResult<()> {
+        Limit::check_all(&limits)?;
+        self.writer.write(move |tx| tx.set_kind(&kind, &limits)).await
+    }
+
+    async fn kinds(&self) -> StoreResult<Vec<KindInfo>> {
+        self.readers.look(limits::kinds).await
+    }
+
+    async fn sort(&self, limit: usize, now: Timestamp) -> StoreResult<Kept> {
+        self.writer.write_again(move |tx| tx.sort(limit, now)).await
     }
 
     async fn remove_queue(&self, queue: QueueName, _now: Timestamp) -> StoreResult<bool> {

@@ -9,9 +9,10 @@ use longshore_core::{
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use crate::limits::Settings;
 use crate::names::{self, parsed};
 use crate::rows::{IdValue, SPEC, SPEC_COLUMNS, read_spec, read_state, reason, time};
-use crate::tx::{Queue, read_queue};
+use crate::tx::{QUEUE, Queue, read_queue};
 
 /// Records that one call of `list` looks at.
 const LOOKED_AT_MAX: i64 = 10_000;
@@ -167,21 +168,31 @@ pub(crate) fn list(conn: &Connection, filter: &JobFilter, page: Page) -> rusqlit
 /// Since when the next ready job of a queue has waited.
 fn oldest_ready(conn: &Connection, queue: i64) -> rusqlite::Result<Option<Timestamp>> {
     let mut find = conn.prepare_cached(
-        "SELECT created_at FROM job WHERE place = (SELECT place FROM ready WHERE queue = ?1 ORDER BY priority, turn, place LIMIT 1)",
+        "SELECT created_at FROM job WHERE place = (SELECT place FROM
+           (SELECT place, priority, turn FROM (SELECT * FROM ready WHERE queue = ?1 ORDER BY priority, turn, place LIMIT 1)
+            UNION ALL SELECT place, rank, turn FROM lane WHERE queue = ?1)
+         ORDER BY priority, turn, place LIMIT 1)",
     )?;
     Ok(time(find.query_row([queue], |row| row.get(0)).optional()?))
 }
 
+/// A queue as it is shown.
+fn info(name: QueueName, queue: Queue, counts: Counts, oldest_ready_at: Option<Timestamp>) -> QueueInfo {
+    let Queue { paused, retention, settings, .. } = queue;
+    let Settings { limits, ageing, scan_interval } = settings;
+    QueueInfo { name, paused, counts, oldest_ready_at, retention, limits, ageing, scan_interval }
+}
+
 pub(crate) fn queue_info(conn: &Connection, number: i64, name: QueueName) -> rusqlite::Result<QueueInfo> {
-    let mut find = conn.prepare_cached("SELECT paused, retention FROM queue WHERE id = ?1")?;
-    let Queue { paused, retention } = find.query_row([number], read_queue).optional()?.unwrap_or_default();
+    let mut find = conn.prepare_cached(&format!("SELECT {QUEUE} FROM queue WHERE id = ?1"))?;
+    let queue = find.query_row([number], read_queue).optional()?.unwrap_or_default();
     let mut counts = Counts::default();
     let mut find = conn.prepare_cached("SELECT state, jobs FROM count WHERE queue = ?1")?;
     let mut rows = find.query([number])?;
     while let Some(row) = rows.next()? {
         counts.set(read_state(row.get(0)?), row.get::<_, i64>(1)?.max(0) as u64);
     }
-    Ok(QueueInfo { name, paused, counts, oldest_ready_at: oldest_ready(conn, number)?, retention })
+    Ok(info(name, queue, counts, oldest_ready(conn, number)?))
 }
 
 /// Every queue. Two statements for all of them, and one more for each that has ready jobs.
@@ -193,17 +204,17 @@ pub(crate) fn queues(conn: &Connection) -> rusqlite::Result<Vec<QueueInfo>> {
         let counts = counts.entry(row.get(0)?).or_default();
         counts.set(read_state(row.get(1)?), row.get::<_, i64>(2)?.max(0) as u64);
     }
-    let mut find = conn.prepare_cached(
-        "SELECT paused, retention, queue.id, name.text FROM queue JOIN name ON name.id = queue.id ORDER BY name.text",
-    )?;
-    let read = |row: &Row<'_>| Ok((read_queue(row)?, row.get::<_, i64>(2)?, row.get::<_, String>(3)?));
+    let mut find = conn.prepare_cached(&format!(
+        "SELECT {QUEUE}, queue.id, name.text FROM queue JOIN name ON name.id = queue.id ORDER BY name.text",
+    ))?;
+    let read = |row: &Row<'_>| Ok((read_queue(row)?, row.get::<_, i64>(5)?, row.get::<_, String>(6)?));
     find.query_map([], read)?
         .map(|queue| {
-            let (Queue { paused, retention }, number, name) = queue?;
+            let (queue, number, name) = queue?;
             let counts = counts.get(&number).copied().unwrap_or_default();
             let waits = counts.get(State::Ready) > 0;
             let oldest_ready_at = if waits { oldest_ready(conn, number)? } else { None };
-            Ok(QueueInfo { name: parsed(QueueName::new(name))?, paused, counts, oldest_ready_at, retention })
+            Ok(info(parsed(QueueName::new(name))?, queue, counts, oldest_ready_at))
         })
         .collect()
 }

@@ -13,6 +13,8 @@ pub(crate) const EDGES: i64 = 1;
 pub(crate) const KEY: i64 = 2;
 /// It has a deadline.
 pub(crate) const DEADLINE: i64 = 4;
+/// While it runs: buckets count it.
+pub(crate) const LIMITS: i64 = 8;
 
 /// The end of a removed record, where others have the number of their state.
 const REMOVED: i64 = 7;

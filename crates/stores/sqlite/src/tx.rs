@@ -1,10 +1,12 @@
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use longshore_clock::Chance;
 use longshore_core::{Options, QueueName, Retention, State, Timestamp, Wake};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::error::Tried;
+use crate::limits::{KindLimits, Settings};
 use crate::names::Names;
 
 /// One transaction of the writer, and what has to be written once at its end however many jobs it moved.
@@ -13,7 +15,9 @@ pub(crate) struct Tx<'a> {
     pub(crate) names: &'a mut Names,
     pub(crate) chance: &'a Chance,
     counts: HashMap<(i64, State), i64>,
-    queues: HashMap<i64, Queue>,
+    queues: HashMap<i64, Rc<Queue>>,
+    /// The limits of kinds, once they were read.
+    pub(crate) kinds: Option<Rc<KindLimits>>,
     /// Queues that are sure to have a row.
     named: HashSet<i64>,
     line: Option<i64>,
@@ -22,10 +26,15 @@ pub(crate) struct Tx<'a> {
 }
 
 /// The settings of a queue, read once in a transaction.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Queue {
     pub(crate) paused: bool,
     pub(crate) retention: Retention,
+    pub(crate) settings: Settings,
+    /// Rises with every change of limits or ageing.
+    pub(crate) era: i64,
+    /// Some jobs stand in lanes.
+    pub(crate) lanes: bool,
 }
 
 /// How long record and result of one job stay after its end, as the job wishes.
@@ -50,6 +59,7 @@ impl<'a> Tx<'a> {
             chance,
             counts: HashMap::new(),
             queues: HashMap::new(),
+            kinds: None,
             named: HashSet::new(),
             line: None,
             wakes: Vec::new(),
@@ -102,27 +112,41 @@ impl<'a> Tx<'a> {
         Ok(number)
     }
 
-    pub(crate) fn queue(&mut self, number: i64) -> rusqlite::Result<Queue> {
+    pub(crate) fn queue(&mut self, number: i64) -> rusqlite::Result<Rc<Queue>> {
         if let Some(queue) = self.queues.get(&number) {
-            return Ok(*queue);
+            return Ok(queue.clone());
         }
-        let mut find = self.conn.prepare_cached("SELECT paused, retention FROM queue WHERE id = ?1")?;
-        let found = find.query_row([number], read_queue).optional()?.unwrap_or_default();
-        self.queues.insert(number, found);
+        let mut find = self.conn.prepare_cached(QUEUE_BY_ID)?;
+        let found = Rc::new(find.query_row([number], read_queue).optional()?.unwrap_or_default());
+        self.queues.insert(number, found.clone());
         Ok(found)
     }
 
-    pub(crate) fn set_queue(&mut self, number: i64, queue: Queue) -> rusqlite::Result<()> {
+    pub(crate) fn forget_settings(&mut self, number: i64) {
+        self.queues.remove(&number);
+    }
+
+    pub(crate) fn set_queue(&mut self, number: i64, queue: &Queue) -> rusqlite::Result<()> {
         let retention = (queue.retention != Retention::default())
             .then(|| serde_json::to_string(&queue.retention).ok())
             .flatten();
+        let settings = (queue.settings != Settings::default())
+            .then(|| serde_json::to_string(&queue.settings).ok())
+            .flatten();
         let mut set = self.conn.prepare_cached(
-            "INSERT INTO queue (id, paused, retention) VALUES (?1, ?2, ?3)
-             ON CONFLICT (id) DO UPDATE SET paused = excluded.paused, retention = excluded.retention",
+            "INSERT INTO queue (id, paused, retention, settings) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (id) DO UPDATE SET paused = excluded.paused, retention = excluded.retention, settings = excluded.settings",
         )?;
-        set.execute(params![number, queue.paused, retention])?;
-        self.queues.insert(number, queue);
+        set.execute(params![number, queue.paused, retention, settings])?;
+        self.forget_settings(number);
         Ok(())
+    }
+
+    /// How many jobs of a queue are in a state now.
+    pub(crate) fn count_of(&self, queue: i64, state: State) -> rusqlite::Result<i64> {
+        let mut find = self.conn.prepare_cached("SELECT jobs FROM count WHERE queue = ?1 AND state = ?2")?;
+        let written: Option<i64> = find.query_row([queue, state as i64], |row| row.get(0)).optional()?;
+        Ok(written.unwrap_or(0) + self.counts.get(&(queue, state)).copied().unwrap_or(0))
     }
 
     /// When a record goes that ends in `state` at `now`.
@@ -170,8 +194,18 @@ impl<'a> Tx<'a> {
     }
 }
 
+/// The columns that [`read_queue`] reads.
+pub(crate) const QUEUE: &str = "paused, retention, settings, era, lanes";
+const QUEUE_BY_ID: &str = "SELECT paused, retention, settings, era, lanes FROM queue WHERE id = ?1";
+
 pub(crate) fn read_queue(row: &rusqlite::Row<'_>) -> rusqlite::Result<Queue> {
     let retention: Option<String> = row.get(1)?;
-    let retention = retention.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-    Ok(Queue { paused: row.get(0)?, retention })
+    let settings: Option<String> = row.get(2)?;
+    Ok(Queue {
+        paused: row.get(0)?,
+        retention: retention.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
+        settings: settings.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
+        era: row.get(3)?,
+        lanes: row.get(4)?,
+    })
 }

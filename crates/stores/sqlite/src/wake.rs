@@ -210,6 +210,7 @@ fn write(wakes: &[Wake]) -> Vec<u8> {
             Wake::Paused(queue) => ('p', queue.as_str()),
             Wake::Due => ('d', ""),
             Wake::Settle => ('s', ""),
+            Wake::Sort => ('o', ""),
             Wake::Cancel => ('c', ""),
             Wake::Log(log) => ('l', log.as_str()),
             Wake::Missed => ('m', ""),
@@ -227,6 +228,7 @@ fn read(letter: &[u8]) -> Vec<Wake> {
             ("p", queue) => QueueName::new(queue).ok().map(Wake::Paused),
             ("d", _) => Some(Wake::Due),
             ("s", _) => Some(Wake::Settle),
+            ("o", _) => Some(Wake::Sort),
             ("c", _) => Some(Wake::Cancel),
             ("l", log) => Some(Wake::Log(log.to_owned())),
             ("m", _) => Some(Wake::Missed),
@@ -263,6 +265,7 @@ mod tests {
             Wake::Paused(QueueName::new("pdf").unwrap()),
             Wake::Due,
             Wake::Settle,
+            Wake::Sort,
             Wake::Cancel,
             Wake::Log("events".to_owned()),
         ];

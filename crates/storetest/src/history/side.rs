@@ -4,11 +4,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use longshore_core::limiter::Rule;
 use longshore_core::{
-    Claim, Claimed, Doc, Ended, Ends, Expect, Fire, Fired, JobFilter, Kept, LaneWant, LeaseToken, Moved, Put,
-    Reason, Renewal, Store, StoreResult, Timestamp,
+    Claim, Claimed, Claims, Doc, Ended, Ends, Expect, Fire, Fired, JobFilter, Kept, KindName, LaneWant,
+    LeaseToken, Moved, Put, Reason, Renewal, Store, StoreResult, Timestamp,
 };
 
-use super::step::{Ending, NewJob, QUEUES, Step, Want, key, name};
+use super::step::{Ending, KINDS, NewJob, QUEUES, Step, Want, key, name};
 use crate::Closet;
 use crate::desk::every;
 use crate::draft::{FOREIGN, end_then, id, ms, queue, worker};
@@ -95,6 +95,13 @@ impl Side {
         format!("{} {:?} until {:?}, written at turn {written:?}", doc.key, doc.value, doc.expires_at)
     }
 
+    fn claims(&mut self, claims: &Claims) -> Lines {
+        let mut lines = self.claimed(&claims.jobs);
+        lines.extend(claims.limited.iter().map(|queue| format!("{queue} is limited")));
+        lines.extend(claims.next.map(|next| format!("again at {next}")));
+        lines
+    }
+
     fn claimed(&mut self, claimed: &[Claimed]) -> Lines {
         self.tokens.extend(claimed.iter().map(|claimed| claimed.lease.token));
         let line = |claimed: &Claimed| {
@@ -121,7 +128,7 @@ impl Side {
             Step::Pass(_) => Vec::new(),
             Step::Insert(jobs) => lines(store.insert(specs(jobs, now), now).await),
             Step::Claim(want) => match store.claim(claim(want), now).await {
-                Ok(claimed) => self.claimed(&claimed),
+                Ok(claims) => self.claims(&claims),
                 Err(error) => vec![refusal(&error)],
             },
             Step::Renew(leases, length) => {
@@ -136,7 +143,7 @@ impl Side {
                 Err(error) => vec![refusal(&error)],
             },
             Step::Turn(endings, want) => match store.turn(self.ends(endings, now), claim(want), now).await {
-                Ok(turned) => turned.ended.iter().map(ended).chain(self.claimed(&turned.claimed)).collect(),
+                Ok(turned) => turned.ended.iter().map(ended).chain(self.claims(&turned.claims)).collect(),
                 Err(error) => vec![refusal(&error)],
             },
             Step::Promote(limit) => kept(store.promote(*limit, now).await, *limit),
@@ -159,7 +166,16 @@ impl Side {
                 lines(store.amend(ids.iter().map(|number| id(&name(*number))).collect(), *change, now).await)
             }
             Step::SetQueue(lane, change) => {
-                line(store.set_queue(queue(QUEUES[*lane]), change.clone(), now).await)
+                let answer = line(store.set_queue(queue(QUEUES[*lane]), change.clone(), now).await);
+                // Until it was sorted, a store may be slow to see what a changed limit lets through.
+                store.sort(ALL, now).await.unwrap();
+                answer
+            }
+            Step::SetKind(kind, limits) => {
+                let answer =
+                    line(store.set_kind(KindName::new(KINDS[*kind]).unwrap(), limits.clone(), now).await);
+                store.sort(ALL, now).await.unwrap();
+                answer
             }
             Step::RemoveQueue(lane) => line(store.remove_queue(queue(QUEUES[*lane]), now).await),
             Step::Find(filter, limit) => {
@@ -236,6 +252,7 @@ impl Side {
     /// All queues and jobs, as they stand.
     pub(super) async fn whole(&self) -> Lines {
         let mut all = lines(self.store.queues().await);
+        all.extend(lines(self.store.kinds().await));
         let mut jobs = every(&*self.store, &JobFilter::default(), ALL).await.unwrap();
         for error in
             jobs.iter_mut().flat_map(|job| &mut job.errors).filter(|error| error.reason == Reason::Stalled)
@@ -249,7 +266,11 @@ impl Side {
 }
 
 fn claim(want: &Want) -> Claim {
-    let lane = |(lane, limit): &(usize, usize)| LaneWant { queue: queue(QUEUES[*lane]), limit: *limit };
+    let lane = |(lane, limit): &(usize, usize)| LaneWant {
+        queue: queue(QUEUES[*lane]),
+        limit: *limit,
+        slots: *limit,
+    };
     Claim {
         worker: worker("anna"),
         lanes: want.lanes.iter().map(lane).collect(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use longshore_core::{
-    Change, DurationText, JobFilter, JobSpec, Outcome, ParentPolicy, Progress, QueueChange, Reason,
+    Change, DurationText, JobFilter, JobSpec, Limit, Outcome, ParentPolicy, Progress, QueueChange, Reason,
     Retention, State, Timestamp, Unique,
 };
 use proptest::collection::vec;
@@ -13,6 +13,7 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use crate::draft::{cancel, done_with, fail, job, ms, queue, retry, snooze};
 
 pub(super) const QUEUES: [&str; 3] = ["mail", "pdf:eu", "z"];
+pub(super) const KINDS: [&str; 2] = ["test", "slow"];
 const IDS: u8 = 12;
 
 /// Times that are used again and again, in milliseconds.
@@ -32,6 +33,9 @@ pub(super) struct NewJob {
     unique: Option<OneKey>,
     parents: Vec<u8>,
     policy: ParentPolicy,
+    slow: bool,
+    tenant: u8,
+    limit_key: bool,
 }
 
 /// A unique key among few.
@@ -57,8 +61,14 @@ pub(super) fn key(number: u8) -> String {
 
 impl NewJob {
     pub(super) fn spec(&self, now: Timestamp) -> Arc<JobSpec> {
-        let mut draft =
-            job(&name(self.id)).queue(QUEUES[self.queue]).priority(f64::from(self.priority) / 2.0);
+        let mut draft = job(&name(self.id))
+            .queue(QUEUES[self.queue])
+            .kind(KINDS[usize::from(self.slow)])
+            .args(&format!("{{\"tenant\": {}}}", self.tenant))
+            .priority(f64::from(self.priority) / 2.0);
+        if self.limit_key {
+            draft = draft.limit_key("own");
+        }
         if self.delay > 0 {
             draft = draft.run_at(now + ms(self.delay.into()));
         }
@@ -96,12 +106,34 @@ fn new_job() -> impl Strategy<Value = NewJob> {
         option::weighted(0.15, millis()),
         option::weighted(0.2, unique),
         (parents, proptest::sample::select(policies.to_vec())),
+        (proptest::bool::weighted(0.3), 0..3_u8, proptest::bool::weighted(0.1)),
     )
         .prop_map(
-            |((id, queue, priority, delay), (keep, keep_result), ttl, unique, (mut parents, policy))| {
+            |(
+                (id, queue, priority, delay),
+                (keep, keep_result),
+                ttl,
+                unique,
+                (mut parents, policy),
+                (slow, tenant, limit_key),
+            )| {
                 parents.sort_unstable();
                 parents.dedup();
-                NewJob { id, queue, priority, delay, keep, keep_result, ttl, unique, parents, policy }
+                NewJob {
+                    id,
+                    queue,
+                    priority,
+                    delay,
+                    keep,
+                    keep_result,
+                    ttl,
+                    unique,
+                    parents,
+                    policy,
+                    slow,
+                    tenant,
+                    limit_key,
+                }
             },
         )
 }
@@ -200,6 +232,7 @@ pub(super) enum Step {
     Prune,
     Amend(Vec<u8>, Change),
     SetQueue(usize, QueueChange),
+    SetKind(usize, Vec<Limit>),
     RemoveQueue(usize),
     Find(Box<JobFilter>, usize),
     Put { key: u8, version: Option<u8>, absent: bool, ttl: Option<u16> },
@@ -225,7 +258,37 @@ fn queue_change() -> impl Strategy<Value = QueueChange> {
     let retention =
         retention.prop_map(|each| Retention { completed: each[0], failed: each[1], cancelled: each[2] });
     let paused = prop_oneof![2 => Just(None), 1 => Just(Some(true)), 2 => Just(Some(false))];
-    (paused, option::of(retention)).prop_map(|(paused, retention)| QueueChange { paused, retention })
+    let ageing =
+        option::weighted(0.2, option::of((100..300_u64).prop_map(|millis| DurationText(ms(millis)))));
+    let concurrency = option::weighted(0.2, option::of(1..3_u32));
+    (paused, option::of(retention), option::weighted(0.4, limits()), ageing, concurrency).prop_map(
+        |(paused, retention, limits, ageing, concurrency)| QueueChange {
+            concurrency: concurrency.filter(|_| limits.is_none()),
+            paused,
+            retention,
+            limits,
+            ageing,
+            ..QueueChange::default()
+        },
+    )
+}
+
+/// Few limits, and small ones.
+fn limits() -> impl Strategy<Value = Vec<Limit>> {
+    let one = (option::of(1..3_u32), option::of(0..4_u32), 50..300_u64, option::of(1..3_u32)).prop_map(
+        |(concurrency, rate, interval, burst)| Limit {
+            key: None,
+            concurrency: if rate.is_none() { Some(concurrency.unwrap_or(1)) } else { concurrency },
+            rate,
+            interval: rate.map(|_| DurationText(ms(interval))),
+            burst: burst.filter(|_| rate.is_some()),
+        },
+    );
+    let keys = proptest::sample::subsequence(vec![None, Some("args.tenant"), Some("args")], 0..=2);
+    (keys, vec(one, 3)).prop_map(|(keys, limits)| {
+        let with = |(key, limit): (Option<&str>, Limit)| Limit { key: key.map(str::to_owned), ..limit };
+        keys.into_iter().zip(limits).map(with).collect()
+    })
 }
 
 fn filter() -> impl Strategy<Value = Box<JobFilter>> {
@@ -271,6 +334,7 @@ pub(super) fn steps() -> impl Strategy<Value = Step> {
         4 => Just(Step::Prune),
         8 => (vec(0..IDS, 1..4), change()).prop_map(|(ids, change)| Step::Amend(ids, change)),
         3 => (0..QUEUES.len(), queue_change()).prop_map(|(lane, change)| Step::SetQueue(lane, change)),
+        1 => (0..KINDS.len(), prop_oneof![Just(Vec::new()), limits()]).prop_map(|(kind, limits)| Step::SetKind(kind, limits)),
         2 => (0..QUEUES.len()).prop_map(Step::RemoveQueue),
         2 => (filter(), 1..4_usize).prop_map(|(filter, limit)| Step::Find(filter, limit)),
         2 => (key(), option::of(key()), any::<bool>(), option::of(millis()))

@@ -63,6 +63,9 @@ pub(crate) struct Enqueue {
     /// Make the time of the key begin anew if another job holds it
     #[arg(long, requires = "unique_ttl")]
     extend: bool,
+    /// What the job counts as under limits with a key
+    #[arg(long, value_name = "KEY")]
+    limit_key: Option<String>,
     /// Wait until this job has completed; may be given several times
     #[arg(long = "depends-on", value_name = "ID")]
     depends_on: Vec<JobId>,
@@ -128,6 +131,7 @@ impl Enqueue {
             replace: self.replace,
             ..Unique::new(key)
         });
+        options.limit_key.clone_from(&self.limit_key);
         options.depends_on = self.depends_on.iter().cloned().map(Parent::new).collect();
         options.on_parent_failure = match self.on_parent_failure.as_str() {
             "fail" => ParentPolicy::Fail,

@@ -12,7 +12,9 @@ CREATE TABLE job_anew (
   turn        INTEGER NOT NULL,      -- its place in line among ready jobs of one priority
   attempt     INTEGER NOT NULL DEFAULT 0,
   stalls      INTEGER NOT NULL DEFAULT 0,
-  ties        INTEGER NOT NULL DEFAULT 0, -- what else to look at when it moves: 1 edges, 2 a unique key, 4 a deadline
+  ties        INTEGER NOT NULL DEFAULT 0, -- what else to look at when it moves: 1 edges, 2 a unique key, 4 a deadline, 8 limits
+  lane        INTEGER,               -- while ready in a queue with lanes -> lane
+  rank        REAL,                  -- its order there
   parents_left INTEGER NOT NULL DEFAULT 0,
   deadline_at INTEGER,
   unique_key  TEXT,
@@ -38,6 +40,7 @@ ALTER TABLE job_anew RENAME TO job;
 CREATE UNIQUE INDEX job_id ON job (id);
 
 ALTER TABLE running ADD COLUMN ties INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE running ADD COLUMN buckets TEXT; -- what counts it, as in lane
 
 -- Waiting jobs with a time to live.
 CREATE TABLE expiring (
@@ -61,3 +64,34 @@ CREATE INDEX edge_child ON edge (child, parent);
 -- Ended jobs with edges whose consequences are not all drawn: how they ended (7: the record was removed), and up to
 -- which child.
 CREATE TABLE mark (place INTEGER PRIMARY KEY, ended INTEGER NOT NULL, after INTEGER NOT NULL);
+
+-- What a queue and a kind limit; null: nothing. `era` counts the changes, and what was sorted under an older one is
+-- sorted anew; `lanes` tells that some jobs stand in lanes.
+ALTER TABLE queue ADD COLUMN settings TEXT;
+ALTER TABLE queue ADD COLUMN era INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE queue ADD COLUMN lanes INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE kind (kind INTEGER PRIMARY KEY, limits TEXT NOT NULL);
+
+-- One thing that a limit counts. Of a queue (then kind is 0) or of a kind (then queue is 0).
+CREATE TABLE bucket (
+  id INTEGER PRIMARY KEY, queue INTEGER NOT NULL, kind INTEGER NOT NULL, path TEXT NOT NULL, value TEXT NOT NULL,
+  running  INTEGER NOT NULL DEFAULT 0,
+  starts   TEXT,                     -- what the rate remembers
+  opens_at INTEGER                   -- no start before
+);
+CREATE UNIQUE INDEX bucket_of ON bucket (queue, kind, path, value);
+CREATE INDEX bucket_opens ON bucket (opens_at) WHERE opens_at IS NOT NULL;
+
+-- Ready jobs that count in the same buckets stand in one lane, which is open or waits for a bucket. Rank, turn and place
+-- are those of its first job.
+CREATE TABLE lane (
+  id INTEGER PRIMARY KEY, queue INTEGER NOT NULL, era INTEGER NOT NULL, buckets TEXT NOT NULL, waits_for INTEGER,
+  rank REAL NOT NULL, turn INTEGER NOT NULL, place INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX lane_of ON lane (queue, era, buckets);
+CREATE INDEX lane_open ON lane (queue, rank, turn, place) WHERE waits_for IS NULL;
+CREATE INDEX lane_waiting ON lane (waits_for, rank, turn, place) WHERE waits_for IS NOT NULL;
+CREATE TABLE lined (
+  lane INTEGER NOT NULL, rank REAL NOT NULL, turn INTEGER NOT NULL, place INTEGER NOT NULL,
+  PRIMARY KEY (lane, rank, turn, place)
+) WITHOUT ROWID;
