@@ -10,6 +10,7 @@ const EVERYTHING: &str = "everything";
 const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("core", &[]),
+    ("cron", &["core"]),
     ("resilience", &["core"]),
     ("telemetry", &["core"]),
     ("pool", &["resilience", "telemetry"]),
