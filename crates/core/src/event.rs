@@ -177,6 +177,9 @@ pub struct Event {
     /// `job:debounced`: the unique key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub debounce_id: Option<Arc<str>>,
+    /// `schedule:fired`: the schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Arc<str>>,
     /// `job:stalled`: the queue once more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_name: Option<QueueName>,
@@ -204,6 +207,7 @@ impl Event {
             deduplication_id: None,
             deduplicated_job_id: None,
             debounce_id: None,
+            schedule: None,
             queue_name: None,
         }
     }

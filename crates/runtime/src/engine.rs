@@ -7,6 +7,7 @@ use crate::client::Client;
 use crate::control::Control;
 use crate::events::Hub;
 use crate::observe::Meters;
+use crate::schedule::Schedules;
 
 /// What all parts of one process share: the store, the door, the events and the meters. Cheap to clone.
 #[derive(Clone)]
@@ -43,6 +44,11 @@ impl Engine {
     /// The way in for operators, and for everybody who looks.
     pub fn control(&self) -> Control {
         Control::new(self.clone())
+    }
+
+    /// The way in for schedules.
+    pub fn schedules(&self) -> Schedules {
+        Schedules::new(self.clone())
     }
 
     /// What happens, as it happens.

@@ -11,6 +11,7 @@ use longshore_resilience::Retry;
 use tokio::sync::watch;
 
 use crate::engine::Engine;
+use crate::schedule::Scheduler;
 use crate::stop::Stop;
 
 /// How the keeper keeps.
@@ -58,6 +59,8 @@ const PUSHED_FACTOR: u32 = 5;
 const RECLAIM_EVERY: Duration = Duration::from_secs(5);
 /// A job whose time to live is over runs nowhere, so it may wait for its end.
 const EXPIRE_EVERY: Duration = Duration::from_secs(30);
+/// Nothing has to be sorted because of the time alone.
+const SORT_EVERY: Duration = Duration::from_secs(300);
 /// Old records are not urgent.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// A log that is looked at to see whether the store answers again; nothing is ever in it.
@@ -118,6 +121,7 @@ impl Keeper {
         tokio::select! {
             () = stop.draining() => {}
             () = listen => {}
+            () = Scheduler::new(self.engine.clone()).run() => {}
             () = self.duty(Duty::Promote, Some(dues.clone())) => {}
             () = self.duty(Duty::Expire, Some(dues)) => {}
             () = self.duty(Duty::Settle, Some(settles)) => {}
@@ -137,7 +141,7 @@ impl Keeper {
             Duty::Settle => (scan * pushed, Duration::ZERO),
             Duty::Expire => (EXPIRE_EVERY, Duration::ZERO),
             Duty::Reclaim => (scan.min(RECLAIM_EVERY), BREATH),
-            Duty::Sort => (PRUNE_EVERY, Duration::ZERO),
+            Duty::Sort => (SORT_EVERY, Duration::ZERO),
             Duty::Prune => (PRUNE_EVERY, BREATH),
         };
         let mut reconnect = Retry::reconnect(self.engine.door().clone());
@@ -231,7 +235,7 @@ fn event(duty: Duty, moved: &Moved, now: Timestamp) -> Event {
 /// One round of every duty, for tests on a manual clock.
 pub(crate) async fn round(engine: &Engine) -> StoreResult<usize> {
     let keeper = Keeper::new(engine.clone(), KeeperConfig::default());
-    let mut moved = 0;
+    let mut moved = Scheduler::new(engine.clone()).once().await?;
     for duty in [Duty::Settle, Duty::Expire, Duty::Promote, Duty::Sort, Duty::Reclaim, Duty::Prune] {
         moved += keeper.step(duty).await?.moved.len();
     }

@@ -17,6 +17,7 @@ mod observe;
 mod once;
 mod outcome;
 mod roster;
+mod schedule;
 mod signal;
 mod stop;
 pub mod testing;
@@ -33,6 +34,10 @@ pub use keeper::{Keeper, KeeperConfig};
 pub use observe::{Meters, QueueMeters};
 pub use once::OnceKey;
 pub use outcome::{IntoResult, Outcome};
+pub use schedule::{
+    Misfire, Overlap, Rule, Schedule, ScheduleError, ScheduleRecord, Schedules, ShownSchedule, Standing,
+    TimeRange,
+};
 pub use signal::Cancel;
 pub use stop::Stop;
 pub use worker::{Queue, Served, Worker, WorkerConfig};

@@ -18,6 +18,7 @@ use crate::extract::States;
 use crate::handler::{Handler, Handlers, Kinded};
 use crate::job::Job;
 use crate::keeper;
+use crate::schedule::Schedules;
 
 /// A whole system on a manual clock: enqueue with its client, run jobs one by one, assert on what was enqueued.
 pub struct TestKit {
@@ -60,12 +61,23 @@ impl TestKit {
         self.engine.client()
     }
 
+    /// To add schedules to; `advance` fires them.
+    pub fn schedules(&self) -> Schedules {
+        self.engine.schedules()
+    }
+
+    /// What the clock shows.
+    pub fn now(&self) -> Timestamp {
+        self.engine.now()
+    }
+
     /// To look at what became of jobs.
     pub fn control(&self) -> Control {
         self.engine.control()
     }
 
-    /// Moves the clock, then makes due jobs ready and takes back lost leases.
+    /// Moves the clock, then does all that a keeper does: fires schedules, makes due jobs ready, lets go of children whose
+    /// parents have ended, takes back lost leases.
     pub async fn advance(&self, by: Duration) -> StoreResult<()> {
         self.manual.advance(by);
         keeper::round(&self.engine).await?;

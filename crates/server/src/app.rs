@@ -8,6 +8,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use bytes::Bytes;
 use longshore_core::KindName;
+use longshore_cron::CronCalculator;
 use longshore_runtime::{Engine, Stop};
 use longshore_services::{Files, PdfService};
 use utoipa::OpenApi;
@@ -78,6 +79,7 @@ pub struct Api {
     pub(crate) files: Option<Files>,
     pub(crate) pdf: Option<PdfService>,
     pub(crate) kinds: Kinds,
+    pub(crate) cron: Arc<CronCalculator>,
     pub(crate) config: Arc<ApiConfig>,
     pub(crate) streams: Arc<AtomicUsize>,
     pub(crate) connections: Arc<AtomicUsize>,
@@ -100,6 +102,7 @@ impl Api {
     ) -> Self {
         Self {
             kinds: Kinds::new(kinds),
+            cron: Arc::default(),
             files,
             pdf,
             config: Arc::new(config),
@@ -140,7 +143,9 @@ pub(crate) type Face = Arc<Api>;
     ),
     tags(
         (name = "jobs", description = "Submit jobs, look at them, change them"),
-        (name = "queues", description = "Lines of jobs"),
+        (name = "queues", description = "Lines of jobs, and what limits them"),
+        (name = "schedules", description = "Rules that make jobs later"),
+        (name = "cron", description = "When expressions are due"),
         (name = "pdf", description = "Reports as PDF"),
         (name = "events", description = "What happens, as it happens"),
         (name = "health", description = "For whoever watches the process"),

@@ -48,7 +48,9 @@ pub(crate) fn explain(path: &str, error: &str) -> Invalid {
 fn code_of(path: &str) -> &'static str {
     match path.rsplit('.').next() {
         Some("id") => "invalid_id",
-        Some("queue" | "kind") => "invalid_name",
+        Some("queue" | "kind" | "name") => "invalid_name",
+        Some("cron") => "invalid_cron",
+        Some("timezone") => "invalid_timezone",
         _ => "invalid",
     }
 }

@@ -18,6 +18,7 @@ mod outcomes;
 mod panics;
 mod progress;
 mod running;
+mod schedules;
 mod spy;
 mod stopping;
 mod support;

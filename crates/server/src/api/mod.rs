@@ -2,6 +2,7 @@
 
 #![expect(unused_qualifications, reason = "the OpenAPI macro writes paths in full")]
 
+mod cron;
 mod events;
 pub(crate) mod health;
 mod jobs;
@@ -10,6 +11,7 @@ mod pdf;
 mod queues;
 mod record;
 mod result;
+mod schedules;
 mod submit;
 mod workers;
 
@@ -36,4 +38,13 @@ pub(crate) fn routes() -> OpenApiRouter<Face> {
         .routes(routes!(queues::resume))
         .routes(routes!(queues::drain))
         .routes(routes!(workers::list))
+        .routes(routes!(schedules::list, schedules::add))
+        .routes(routes!(schedules::show, schedules::change, schedules::remove))
+        .routes(routes!(schedules::pause))
+        .routes(routes!(schedules::resume))
+        .routes(routes!(schedules::run_now))
+        .routes(routes!(cron::next_days, cron::next))
+        .routes(routes!(cron::validate))
+        .routes(routes!(cron::batch))
+        .routes(routes!(cron::stats))
 }

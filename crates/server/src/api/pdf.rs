@@ -94,5 +94,5 @@ pub(crate) async fn submit(
         });
         specs.collect()
     };
-    Ok(accepted(insert(&api, key.as_ref(), 1, make).await?, false))
+    Ok(accepted(insert(&api, key.as_ref(), 1, false, make).await?, false))
 }

@@ -153,7 +153,7 @@ impl From<ParentForm> for Parent {
 }
 
 impl JobRequest {
-    fn spec(&self, id: JobId, api: &Api, now: Timestamp) -> Result<JobSpec, Invalid> {
+    pub(crate) fn spec(&self, id: JobId, api: &Api, now: Timestamp) -> Result<JobSpec, Invalid> {
         let args = self.args.clone().unwrap_or_default();
         let report = api.pdf.as_ref().filter(|_| self.kind.as_str() == PdfService::KIND);
         let (bytes, limit) = (args.as_str().len(), api.config.max_args_bytes);
@@ -252,24 +252,37 @@ pub(crate) async fn submit(
             })
             .collect()
     };
-    Ok(accepted(insert(&api, key.as_ref(), requests.len(), make).await?, many))
+    Ok(accepted(insert(&api, key.as_ref(), requests.len(), many, make).await?, many))
 }
 
-/// Inserts what `make` makes of as many new ids; under an idempotency key, only once.
+/// Inserts what `make` makes of as many new ids; under an idempotency key, only once. With `many` the caller gave an array.
 pub(crate) async fn insert(
     api: &Api,
     key: Option<&OnceKey>,
     count: usize,
+    many: bool,
     make: impl Fn(&[JobId]) -> StoreResult<Vec<Arc<JobSpec>>>,
 ) -> Result<Vec<Receipt>, ApiError> {
     let client = api.engine.client();
-    Ok(match key {
+    let receipts = match key {
         None => {
             let ids: Vec<JobId> = (0..count).map(|_| client.new_id()).collect();
-            client.insert(make(&ids)?).await?
+            client.insert(make(&ids)?).await
         }
-        Some(key) => client.insert_once(key, count, make).await?,
-    })
+        Some(key) => client.insert_once(key, count, make).await,
+    };
+    Ok(receipts.map_err(|error| as_written(error, many))?)
+}
+
+/// The engine numbers the jobs of a batch; callers look for a field where they wrote it.
+fn as_written(error: StoreError, many: bool) -> StoreError {
+    let StoreError::Invalid(error) = error else { return error };
+    let field = match error.field.strip_prefix("jobs") {
+        Some(place) if many => place.to_owned(),
+        Some(place) => place.split_once("].").map_or(place, |(_, field)| field).to_owned(),
+        None => error.field.clone(),
+    };
+    Invalid { field, ..error }.into()
 }
 
 /// What the same request was answered before. It is looked for before anything is checked: a template or a worker that

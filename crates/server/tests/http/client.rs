@@ -88,6 +88,10 @@ impl Client {
         self.send(Method::POST, path, &[], body).await
     }
 
+    pub(crate) async fn put(self, path: &str, body: &Value) -> Reply {
+        self.send(Method::PUT, path, &[], body.to_string()).await
+    }
+
     pub(crate) async fn delete(self, path: &str) -> Reply {
         self.send(Method::DELETE, path, &[], "").await
     }

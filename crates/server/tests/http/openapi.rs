@@ -68,10 +68,22 @@ async fn every_documented_route_answers() {
     for (path, method, operation) in operations(&document()) {
         let id = house.client.submit(json!({ "kind": "test.echo", "args": 1 })).await;
         house.client.ended(&id).await;
-        let path = path.replace("{id}", &id).replace("{queue}", "mail");
+        let schedule = json!({ "name": "nightly", "every": "1h", "kind": "test.echo" });
+        house.client.put("/api/v1/schedules/nightly", &schedule).await;
+        let path = path.replace("{id}", &id).replace("{queue}", "mail").replace("{schedule}", "nightly");
+        let path = path.replace("{kind}", "test.echo");
         let body = match path.as_str() {
             "/api/v1/jobs" => r#"{"kind":"test.echo"}"#,
             "/api/v1/pdf" => r#"{"html":"<p>x</p>"}"#,
+            "/api/v1/schedules/nightly" | "/api/v1/schedules" => {
+                r#"{"name":"nightly","every":"1h","kind":"test.echo"}"#
+            }
+            "/api/v1/kinds/test.echo" => r#"{"limits":[]}"#,
+            "/api/v1/queues/mail" => "{}",
+            "/api/v1/cron/next" | "/api/v1/cron/validate" => r#"{"cron_expression":"@daily"}"#,
+            "/api/v1/cron/batch" => {
+                r#"{"schedule_id":"b","schedule_config":{"cron_expression":"@daily"},"job":{"kind":"test.echo"}}"#
+            }
             _ => "",
         };
         let response = house.client.open(method.clone(), &path, &[], body).await;

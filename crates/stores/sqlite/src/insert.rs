@@ -200,8 +200,8 @@ impl Tx<'_> {
         self.conn
             .prepare_cached(
                 "INSERT INTO job (place, id, queue, kind, priority, created_at, run_at, waits, due_at, turn, owner, correlation,
-                                  retention, result_retention, options, args, ties, deadline_at, unique_key)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?1, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+                                  retention, result_retention, options, args)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?1, ?10, ?11, ?12, ?13, ?14, ?15)",
             )?
             .execute(params![
                 place,
@@ -219,10 +219,15 @@ impl Tx<'_> {
                 wishes.result_retention,
                 options_text(options),
                 spec.args.as_str(),
-                ties,
-                deadline_at,
-                options.unique.as_ref().map(|unique| unique.key.as_str()),
             ])?;
+        if ties != 0 {
+            let key = options.unique.as_ref().map(|unique| unique.key.as_str());
+            self.conn
+                .prepare_cached(
+                    "UPDATE job SET ties = ?2, deadline_at = ?3, unique_key = ?4 WHERE place = ?1",
+                )?
+                .execute(params![place, ties, deadline_at, key])?;
+        }
         match due_at {
             Some(due_at) => self.enter_scheduled(place, due_at)?,
             None if blocked => {}

@@ -81,9 +81,14 @@ impl Tx<'_> {
 
     /// Whether the jobs of a queue stand in lanes.
     pub(crate) fn has_lanes(&mut self, queue: i64) -> Tried<bool> {
+        if self.plain == Some(queue) {
+            return Ok(false);
+        }
         let settings = &self.queue(queue)?.settings;
         let has_keys = settings.limits.iter().any(|limit| limit.key.is_some());
-        Ok(has_keys || settings.ageing.is_some() || !self.kind_limits()?.is_empty())
+        let has_lanes = has_keys || settings.ageing.is_some() || !self.kind_limits()?.is_empty();
+        self.plain = Some(queue).filter(|_| !has_lanes);
+        Ok(has_lanes)
     }
 
     fn buckets(&mut self, queue: i64, spec: &JobSpec) -> Tried<Vec<Bucket>> {
@@ -96,10 +101,15 @@ impl Tx<'_> {
     /// Refuses jobs without a value that their queue or kind counts by.
     pub(crate) fn check_keys(&mut self, jobs: &[std::sync::Arc<JobSpec>]) -> Tried<()> {
         let kinds = self.kind_limits()?;
+        let mut free = None;
         for (index, spec) in jobs.iter().enumerate() {
+            if free == Some(&spec.queue) {
+                continue;
+            }
             let queue = self.names.queue(self.conn, &spec.queue)?;
             let settings = self.queue(queue)?;
             if settings.settings.limits.is_empty() && kinds.is_empty() {
+                free = Some(&spec.queue);
                 continue;
             }
             let kind = self.names.kind(self.conn, &spec.kind)?;
@@ -264,7 +274,7 @@ impl Tx<'_> {
                 .prepare_cached("INSERT OR REPLACE INTO kind (kind, limits) VALUES (?1, ?2)")?
                 .execute(params![kind, text])?;
         }
-        self.kinds = None;
+        (self.kinds, self.plain) = (None, None);
         let queues: Vec<i64> = {
             let mut find = self.conn.prepare_cached("SELECT id FROM queue ORDER BY id")?;
             find.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?

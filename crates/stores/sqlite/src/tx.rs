@@ -18,6 +18,8 @@ pub(crate) struct Tx<'a> {
     queues: HashMap<i64, Rc<Queue>>,
     /// The limits of kinds, once they were read.
     pub(crate) kinds: Option<Rc<KindLimits>>,
+    /// The queue that was last found to have no lanes.
+    pub(crate) plain: Option<i64>,
     /// Queues that are sure to have a row.
     named: HashSet<i64>,
     line: Option<i64>,
@@ -60,6 +62,7 @@ impl<'a> Tx<'a> {
             counts: HashMap::new(),
             queues: HashMap::new(),
             kinds: None,
+            plain: None,
             named: HashSet::new(),
             line: None,
             wakes: Vec::new(),
@@ -124,6 +127,7 @@ impl<'a> Tx<'a> {
 
     pub(crate) fn forget_settings(&mut self, number: i64) {
         self.queues.remove(&number);
+        self.plain = None;
     }
 
     pub(crate) fn set_queue(&mut self, number: i64, queue: &Queue) -> rusqlite::Result<()> {

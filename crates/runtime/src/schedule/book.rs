@@ -1,0 +1,222 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use longshore_core::{
+    Doc, Event, EventName, Expect, Invalid, JobId, Put, ScheduleName, State, StoreError, StoreResult,
+    Timestamp,
+};
+
+use super::{Schedule, ScheduleRecord};
+use crate::client::Receipt;
+use crate::engine::Engine;
+
+/// Where schedules stand in the store.
+const PREFIX: &str = "schedule/";
+/// The log that rings when one was changed.
+pub(super) const LOG: &str = "schedules";
+const LOG_KEPT: usize = 1_000;
+const PAGE: usize = 500;
+/// How often a change is tried anew that met another one.
+const TRIES: usize = 20;
+/// Schedules in one store.
+const SCHEDULES_MAX: usize = 10_000;
+
+/// Why an operation on a schedule did not happen.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScheduleError {
+    /// There is no such schedule.
+    #[error("there is no schedule {0}")]
+    Unknown(ScheduleName),
+    /// The store did not do it, or the schedule was refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<Invalid> for ScheduleError {
+    fn from(error: Invalid) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// The way in for schedules. Cheap to clone.
+#[derive(Clone)]
+pub struct Schedules {
+    engine: Engine,
+}
+
+pub(super) fn key(name: &ScheduleName) -> String {
+    format!("{PREFIX}{name}")
+}
+
+/// Reads a stored schedule. One that cannot be read is none: a newer program may have written it.
+pub(super) fn read(doc: &Doc) -> Option<ScheduleRecord> {
+    serde_json::from_slice(&doc.value)
+        .inspect_err(
+            |error| tracing::error!(key = doc.key, %error, "a schedule cannot be read and does not fire"),
+        )
+        .ok()
+}
+
+pub(super) fn write(record: &ScheduleRecord) -> StoreResult<Bytes> {
+    let text = serde_json::to_vec(record);
+    let text = text.map_err(|error| Invalid::new("schedule", "a schedule that JSON can hold", error))?;
+    Ok(Bytes::from(text))
+}
+
+/// Every stored schedule with the version of its document.
+pub(super) async fn all(engine: &Engine) -> StoreResult<Vec<(u64, ScheduleRecord)>> {
+    let (mut found, mut after) = (Vec::new(), None::<String>);
+    loop {
+        let docs = engine.store().doc_list(PREFIX, after.as_deref(), PAGE, engine.now()).await?;
+        after = docs.last().map(|doc| doc.key.clone());
+        found.extend(docs.iter().filter_map(|doc| Some((doc.version, read(doc)?))));
+        if docs.len() < PAGE {
+            return Ok(found);
+        }
+    }
+}
+
+impl Schedules {
+    pub(crate) fn new(engine: Engine) -> Self {
+        Self { engine }
+    }
+
+    /// Adds a schedule, or changes the one with this name; a changed rule begins anew.
+    pub async fn put(&self, schedule: Schedule) -> Result<ScheduleRecord, ScheduleError> {
+        schedule.check()?;
+        let name = schedule.name.clone();
+        for _ in 0..TRIES {
+            let standing = self.engine.store().doc_get(&key(&name), self.engine.now()).await?;
+            if standing.is_none() {
+                self.refuse_too_many().await?;
+            }
+            let before = standing.as_ref().and_then(read);
+            let record = ScheduleRecord::put(schedule.clone(), before.as_ref(), self.engine.now());
+            let expect = standing.map_or(Expect::Absent, |doc| Expect::Version(doc.version));
+            if self.write(&record, expect).await? {
+                return Ok(record);
+            }
+        }
+        Err(busy(&name).into())
+    }
+
+    async fn refuse_too_many(&self) -> Result<(), ScheduleError> {
+        let count = all(&self.engine).await?.len();
+        if count < SCHEDULES_MAX {
+            return Ok(());
+        }
+        let expected = format!("at most {SCHEDULES_MAX} schedules in a store");
+        Err(Invalid::new("schedule", expected, count).code("too_many").into())
+    }
+
+    async fn write(&self, record: &ScheduleRecord, expect: Expect) -> StoreResult<bool> {
+        let (store, now, name) = (self.engine.store(), self.engine.now(), &record.schedule.name);
+        let put = store.doc_put(&key(name), write(record)?, expect, None, now).await?;
+        let written = matches!(put, Put::Written(_));
+        if written {
+            self.ring(name).await;
+        }
+        Ok(written)
+    }
+
+    /// Tells the keepers of every process. One that does not hear it looks by itself after a while.
+    async fn ring(&self, name: &ScheduleName) {
+        let entry = vec![Bytes::from(name.as_str().to_owned())];
+        if let Err(error) = self.engine.store().log_append(LOG, entry, LOG_KEPT).await {
+            tracing::debug!(%error, "keepers were not told of a changed schedule");
+        }
+    }
+
+    /// One schedule.
+    pub async fn get(&self, name: &ScheduleName) -> Result<ScheduleRecord, ScheduleError> {
+        let doc = self.engine.store().doc_get(&key(name), self.engine.now()).await?;
+        doc.as_ref().and_then(read).ok_or_else(|| ScheduleError::Unknown(name.clone()))
+    }
+
+    /// Every schedule, by name.
+    pub async fn list(&self) -> StoreResult<Vec<ScheduleRecord>> {
+        Ok(all(&self.engine).await?.into_iter().map(|(_, record)| record).collect())
+    }
+
+    async fn change(
+        &self,
+        name: &ScheduleName,
+        change: impl Fn(&mut ScheduleRecord, Timestamp),
+    ) -> Result<ScheduleRecord, ScheduleError> {
+        for _ in 0..TRIES {
+            let now = self.engine.now();
+            let Some(doc) = self.engine.store().doc_get(&key(name), now).await? else { break };
+            let Some(mut record) = read(&doc) else { break };
+            change(&mut record, now);
+            if self.write(&record, Expect::Version(doc.version)).await? {
+                return Ok(record);
+            }
+        }
+        Err(ScheduleError::Unknown(name.clone()))
+    }
+
+    /// Makes no more jobs until it is resumed. Times that pass meanwhile are not made up for.
+    pub async fn pause(&self, name: &ScheduleName) -> Result<ScheduleRecord, ScheduleError> {
+        self.change(name, |record, now| {
+            (record.standing.paused, record.standing.reason) = (true, None);
+            record.standing.updated_at = now;
+        })
+        .await
+    }
+
+    /// Makes jobs again, from now on.
+    pub async fn resume(&self, name: &ScheduleName) -> Result<ScheduleRecord, ScheduleError> {
+        self.change(name, |record, now| {
+            let was_paused = std::mem::take(&mut record.standing.paused);
+            (record.standing.reason, record.standing.updated_at) = (None, now);
+            if was_paused {
+                let anchor = record.standing.anchor_at;
+                let next = record.standing.next_at.filter(|next| *next > now);
+                record.standing.next_at = next.or_else(|| record.schedule.after(anchor, now));
+                record.close();
+            }
+        })
+        .await
+    }
+
+    /// Removes a schedule. The jobs that it made stay.
+    pub async fn remove(&self, name: &ScheduleName) -> Result<(), ScheduleError> {
+        let (store, now) = (self.engine.store(), self.engine.now());
+        if !store.doc_delete(&key(name), Expect::Anything, now).await? {
+            return Err(ScheduleError::Unknown(name.clone()));
+        }
+        self.ring(name).await;
+        Ok(())
+    }
+
+    /// Makes its job now, whatever the rule says; neither its next time nor its counts change.
+    pub async fn run_now(&self, name: &ScheduleName) -> Result<Receipt, ScheduleError> {
+        let record = self.get(name).await?;
+        let client = self.engine.client();
+        let spec = record.schedule.job(client.new_id(), Some(self.engine.now()));
+        let receipt = client.insert(vec![Arc::new(spec)]).await?.pop();
+        Ok(receipt.ok_or(StoreError::Closed)?)
+    }
+}
+
+fn busy(name: &ScheduleName) -> StoreError {
+    StoreError::Unavailable(format!("schedule {name} is changed by too many at once"))
+}
+
+/// Tells that a schedule made jobs.
+pub(super) fn tell(engine: &Engine, record: &ScheduleRecord, made: &[(JobId, State)], now: Timestamp) {
+    if !engine.hub().is_heard() {
+        return;
+    }
+    let schedule = &record.schedule;
+    for (id, state) in made {
+        let fired = Event::new(EventName::ScheduleFired, now);
+        let (queue, kind) = (Some(schedule.queue.clone()), Some(schedule.kind.clone()));
+        let name = Some(schedule.name.as_str().into());
+        engine.hub().tell(Event { queue, kind, id: Some(id.clone()), schedule: name, ..fired });
+        let added = if *state == State::Scheduled { EventName::Delayed } else { EventName::Added };
+        let spec = schedule.job(id.clone(), None);
+        engine.hub().tell(Event::of_job(added, now, &spec, *state, 0, now));
+    }
+}

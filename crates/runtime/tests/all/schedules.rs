@@ -1,0 +1,191 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use longshore_clock::{Door, Timestamp};
+use longshore_core::{DurationText, EventName, JobFilter, Json, KindName, Page, ScheduleName, State};
+use longshore_cron::Cron;
+use longshore_memory::MemoryStore;
+use longshore_runtime::testing::TestKit;
+use longshore_runtime::{
+    Args, Keeper, KeeperConfig, Outcome, Overlap, Rule, Schedule, ScheduleError, ScheduleRecord, Stop,
+};
+
+use crate::support::{Room, Task, file, hear, millis, soon};
+
+fn every(name: &str, interval: Duration) -> Schedule {
+    let rule = Rule::Every { every: DurationText(interval), start_now: false };
+    let args = Json::parse("{\"number\": 7}").unwrap();
+    Schedule { args, ..Schedule::new(ScheduleName::new(name).unwrap(), rule, KindName::new("task").unwrap()) }
+}
+
+fn cron(name: &str, text: &str) -> Schedule {
+    let rule = Rule::Cron { cron: Cron::parse(text).unwrap() };
+    Schedule { rule, ..every(name, Duration::from_secs(1)) }
+}
+
+fn kit() -> TestKit {
+    let (door, manual) = TestKit::door();
+    let mut kit = TestKit::on(Arc::new(MemoryStore::new(&door)), door, manual);
+    kit.register(async |_: Args<Task>| Ok::<_, Outcome>(()));
+    kit
+}
+
+/// The nominal times of the jobs that a schedule made, in the order of the clock.
+async fn times(room: &longshore_runtime::Control) -> Vec<Timestamp> {
+    let page = Page { after: None, limit: 1_000 };
+    let jobs = room.list(JobFilter::default(), page).await.unwrap().jobs;
+    let mut times: Vec<Timestamp> = jobs.iter().filter_map(|job| job.spec.options.nominal_at).collect();
+    times.sort();
+    times
+}
+
+#[tokio::test]
+async fn a_schedule_makes_a_job_for_each_of_its_times() {
+    let kit = kit();
+    let added = kit.schedules().put(every("minutely", Duration::from_secs(60))).await.unwrap();
+    kit.advance(Duration::from_secs(59)).await.unwrap();
+    assert!(times(&kit.control()).await.is_empty());
+    for seconds in [2, 60, 61] {
+        kit.advance(Duration::from_secs(seconds)).await.unwrap();
+        kit.drain("default").await.unwrap();
+    }
+    let first = added.standing.next_at.unwrap();
+    let minute = Duration::from_secs(60);
+    assert_eq!(times(&kit.control()).await, [first, first + minute, first + minute * 2]);
+    let record = kit.schedules().get(&added.schedule.name).await.unwrap();
+    assert_eq!((record.standing.fires, record.standing.next_at), (3, Some(first + minute * 3)));
+    let job = kit.control().job(&record.standing.last_job_id.unwrap()).await.unwrap();
+    assert_eq!(job.spec.options.schedule, Some(added.schedule.name));
+}
+
+#[tokio::test]
+async fn a_changed_schedule_is_the_same_one_and_a_changed_rule_begins_anew() {
+    let kit = kit();
+    let schedules = kit.schedules();
+    let one = schedules.put(every("s", Duration::from_secs(60))).await.unwrap();
+    kit.advance(Duration::from_secs(30)).await.unwrap();
+    let same_rule = Schedule { args: Json::parse("{\"number\": 1}").unwrap(), ..one.schedule.clone() };
+    let two = schedules.put(same_rule).await.unwrap();
+    assert_eq!(two.standing.next_at, one.standing.next_at);
+    let three = schedules.put(every("s", Duration::from_secs(600))).await.unwrap();
+    assert_eq!(three.standing.next_at, Some(kit.now() + Duration::from_secs(600)));
+    assert_eq!(schedules.list().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_paused_schedule_makes_nothing_and_goes_on_from_the_resume() {
+    let kit = kit();
+    let schedules = kit.schedules();
+    let name = schedules.put(cron("hourly", "@hourly")).await.unwrap().schedule.name;
+    assert!(schedules.pause(&name).await.unwrap().standing.paused);
+    kit.advance(Duration::from_secs(3 * 3_600 + 60)).await.unwrap();
+    assert!(times(&kit.control()).await.is_empty());
+    let resumed = schedules.resume(&name).await.unwrap();
+    assert_eq!(resumed.standing.next_at, Some(kit.now() + Duration::from_secs(3_540)));
+    kit.advance(Duration::from_secs(3_540)).await.unwrap();
+    assert_eq!(times(&kit.control()).await.len(), 1);
+    schedules.remove(&name).await.unwrap();
+    for unknown in [schedules.pause(&name).await.err(), schedules.remove(&name).await.err()] {
+        assert!(matches!(unknown, Some(ScheduleError::Unknown(_))), "{unknown:?}");
+    }
+    kit.advance(Duration::from_secs(7_200)).await.unwrap();
+    assert_eq!(times(&kit.control()).await.len(), 1, "a removed schedule makes nothing");
+}
+
+#[tokio::test]
+async fn run_now_makes_a_job_and_changes_nothing_else() {
+    let kit = kit();
+    let schedules = kit.schedules();
+    let before = schedules.put(every("s", Duration::from_secs(60))).await.unwrap();
+    let receipt = schedules.run_now(&before.schedule.name).await.unwrap();
+    assert_eq!(receipt.state, State::Ready);
+    assert_eq!(schedules.get(&before.schedule.name).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn with_overlap_queue_one_job_waits_for_the_one_before() {
+    let kit = kit();
+    let schedule = Schedule { overlap: Overlap::Queue, ..every("s", Duration::from_secs(60)) };
+    kit.schedules().put(schedule).await.unwrap();
+    for _ in 0..3 {
+        kit.advance(Duration::from_secs(60)).await.unwrap();
+    }
+    let counts = kit.control().queues().await.unwrap()[0].counts;
+    assert_eq!((counts.get(State::Ready), counts.get(State::Blocked)), (1, 1));
+    kit.run_one("default").await.unwrap();
+    kit.advance(millis(1)).await.unwrap();
+    let counts = kit.control().queues().await.unwrap()[0].counts;
+    assert_eq!(
+        (counts.get(State::Ready), counts.get(State::Blocked)),
+        (1, 0),
+        "the next one runs once that has ended"
+    );
+}
+
+#[tokio::test]
+async fn schedules_that_cannot_be_are_refused() {
+    let kit = kit();
+    let end = Timestamp::from_millis(1);
+    let refused = [
+        (every("s", Duration::ZERO), "every"),
+        (cron("s", "0 0 30 2 *"), "cron"),
+        (Schedule { start_at: Some(end), end_at: Some(end), ..every("s", millis(100)) }, "end_at"),
+        (Schedule { max_fires: Some(0), ..every("s", millis(100)) }, "max_fires"),
+    ];
+    for (schedule, field) in refused {
+        let Err(ScheduleError::Store(error)) = kit.schedules().put(schedule).await else { panic!("{field}") };
+        assert!(error.to_string().starts_with(field), "{error}");
+    }
+    assert!(kit.schedules().list().await.unwrap().is_empty());
+}
+
+fn keep(room: &Room) -> (Stop, tokio::task::JoinHandle<()>) {
+    let stop = Stop::new();
+    let keeper = Keeper::new(room.engine.clone(), KeeperConfig::default());
+    (stop.clone(), tokio::spawn(keeper.run(stop)))
+}
+
+#[tokio::test]
+async fn many_keepers_make_one_job_for_each_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let nodes: Vec<Room> = (0..3)
+        .map(|_| {
+            let door = Door::system();
+            Room::on(file(&dir, &door), door)
+        })
+        .collect();
+    let keepers: Vec<_> = nodes.iter().map(keep).collect();
+    let schedule = Schedule { overlap: Overlap::Parallel, max_fires: Some(20), ..every("fast", millis(50)) };
+    let schedules = nodes[0].engine.schedules();
+    let ScheduleRecord { schedule, standing } = schedules.put(schedule).await.unwrap();
+    let all = async {
+        while schedules.get(&schedule.name).await.unwrap().standing.next_at.is_some() {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(all).await;
+    let times = times(&nodes[1].control).await;
+    let first = standing.next_at.unwrap();
+    let expected: Vec<Timestamp> = (0..20).map(|number| first + millis(50) * number).collect();
+    assert_eq!(times, expected, "each time once, and no drift");
+    assert_eq!(times.iter().collect::<BTreeSet<_>>().len(), 20);
+    for (stop, keeper) in keepers {
+        stop.drain();
+        soon(keeper).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_fired_schedule_is_told_of() {
+    let room = Room::new();
+    let mut events = room.engine.hub().subscribe();
+    let (stop, keeper) = keep(&room);
+    let rule = Rule::Every { every: DurationText(Duration::from_secs(3_600)), start_now: true };
+    room.engine.schedules().put(Schedule { rule, ..every("now", millis(100)) }).await.unwrap();
+    let told = hear(&mut events, EventName::ScheduleFired).await.event;
+    assert_eq!(told.schedule.as_deref(), Some("now"));
+    assert_eq!(hear(&mut events, EventName::Added).await.event.id, told.id);
+    stop.drain();
+    soon(keeper).await.unwrap();
+}
