@@ -16,6 +16,8 @@ use crate::{Invalid, Job, QueueName, Reason, State, Timestamp};
 /// | `owner:ann` | of that owner |
 /// | `reason:timeout` | that ended or wait for that reason |
 /// | `created>2026-03-01T00:00:00Z`, `created<…` | inserted at or after, or before, that time |
+/// | `finished<2026-03-01T00:00:00Z` | that ended before that time |
+/// | `schedule:nightly` | that this schedule made |
 /// | `anything else` | whose id, args or latest error message contain it (quote it to keep blanks or colons) |
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JobFilter {
@@ -35,6 +37,10 @@ pub struct JobFilter {
     pub created_from: Option<Timestamp>,
     /// Inserted before this time.
     pub created_before: Option<Timestamp>,
+    /// Ended before this time.
+    pub finished_before: Option<Timestamp>,
+    /// Made by this schedule.
+    pub schedule: Option<String>,
     /// Containing all of these texts.
     pub texts: Vec<String>,
 }
@@ -54,6 +60,10 @@ impl JobFilter {
             && self.reason.is_none_or(|reason| job.reason == Some(reason))
             && self.created_from.is_none_or(|from| job.created_at >= from)
             && self.created_before.is_none_or(|before| job.created_at < before)
+            && self.finished_before.is_none_or(|before| job.finished_at.is_some_and(|at| at < before))
+            && self.schedule.as_ref().is_none_or(|name| {
+                spec.options.schedule.as_ref().is_some_and(|schedule| schedule.as_str() == name)
+            })
             && self.texts.iter().all(|text| contains(job, text))
     }
 }
@@ -103,6 +113,10 @@ impl FromStr for JobFilter {
                 filter.created_before = Some(parse_time(time, &word)?);
                 continue;
             }
+            if let Some(time) = word.strip_prefix("finished<").filter(|_| !quoted) {
+                filter.finished_before = Some(parse_time(time, &word)?);
+                continue;
+            }
             match word.split_once(':').filter(|_| !quoted) {
                 Some(("queue", name)) => {
                     filter.queue = Some(QueueName::new(name).map_err(|error| field(error, &word))?)
@@ -114,6 +128,7 @@ impl FromStr for JobFilter {
                 }
                 Some(("kind", kind)) => filter.kind = Some(kind.to_owned()),
                 Some(("tag", tag)) => filter.tags.push(tag.to_owned()),
+                Some(("schedule", name)) => filter.schedule = Some(name.to_owned()),
                 Some(("owner", owner)) => filter.owner = Some(owner.to_owned()),
                 Some(("reason", reason)) => {
                     let known = "a reason such as error, timeout, stalled or by_operator";
@@ -123,7 +138,7 @@ impl FromStr for JobFilter {
                     );
                 }
                 Some((name, _)) => {
-                    let known = "one of queue:, state:, kind:, tag:, owner:, reason:, created>, created<, or a quoted text";
+                    let known = "one of queue:, state:, kind:, tag:, owner:, reason:, schedule:, created>, created<, finished<, or a quoted text";
                     return Err(Invalid::new("filter", known, format!("{name}:")));
                 }
                 None => filter.texts.push(word),
@@ -155,6 +170,8 @@ impl fmt::Display for JobFilter {
         words.extend(self.reason.iter().map(|reason| format!("reason:{}", reason.as_str())));
         words.extend(self.created_from.iter().map(|time| format!("created>{time}")));
         words.extend(self.created_before.iter().map(|time| format!("created<{time}")));
+        words.extend(self.finished_before.iter().map(|time| format!("finished<{time}")));
+        words.extend(self.schedule.iter().map(|name| format!("schedule:{name}")));
         words.extend(self.texts.iter().map(|text| format!("\"{text}\"")));
         f.write_str(&words.join(" "))
     }

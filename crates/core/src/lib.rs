@@ -37,7 +37,7 @@ pub use job::{AttemptError, Job, JobError, JobSpec, Progress, Reason};
 pub use json::Json;
 pub use lease::{Lease, LeaseToken};
 pub use life::State;
-pub use limit::{KindInfo, Limit};
+pub use limit::{Hold, KindInfo, Limit};
 pub use longshore_clock::Timestamp;
 pub use name::{JobId, KindName, Priority, QueueName, ScheduleName, WorkerId};
 pub use options::Options;

@@ -4,9 +4,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::limiter::Rule;
+use crate::limiter::{Rule, Tally};
 use crate::limits::{LIMIT_CONCURRENCY_MAX, LIMIT_KEY_BYTES_MAX, LIMIT_RATE_MAX, LIMITS_MAX};
-use crate::{DurationText, Invalid, JobSpec, Json, KindName, check_duration};
+use crate::{DurationText, Invalid, JobId, JobSpec, Json, KindName, Timestamp, check_duration};
 
 /// How many jobs of a queue or of a kind may run at once, and how many may start in a time, over all nodes together.
 ///
@@ -122,6 +122,60 @@ pub struct KindInfo {
     pub name: KindName,
     /// What counts for its jobs.
     pub limits: Vec<Limit>,
+}
+
+/// Jobs that are named as filling a limit.
+pub const HOLDERS_MAX: usize = 10;
+
+/// A limit that has no room for a job that is ready.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Hold {
+    /// The kind whose limit it is; none if it is the queue's.
+    pub kind: Option<String>,
+    /// The place in the args that it counts by; none counts all jobs together.
+    pub key: Option<String>,
+    /// The value there.
+    pub value: Option<String>,
+    /// How many may run at once, if that is what holds it up.
+    pub concurrency: Option<u32>,
+    /// How many run now.
+    pub running: u32,
+    /// Some of them.
+    pub held_by: Vec<JobId>,
+    /// The rate, if that is what holds it up: starts per interval.
+    pub rate: Option<u32>,
+    /// When that has room again; none with a rate of 0.
+    pub next_at: Option<Timestamp>,
+}
+
+impl Hold {
+    /// What holds up a job of this bucket: nothing if its limit has room.
+    pub fn of(bucket: &Bucket, limit: &Limit, running: u32, starts: &Tally, now: Timestamp) -> Option<Self> {
+        let full = limit.concurrency.filter(|most| running >= *most);
+        let (rate, next_at) = match limit.pace() {
+            Pace::Free => (None, None),
+            Pace::Never => (Some(0), None),
+            Pace::By(rule) => match rule.room(starts, now) {
+                (0, wait) => (limit.rate, Some(now + wait)),
+                _ => (None, None),
+            },
+        };
+        (full.is_some() || rate.is_some()).then(|| Self {
+            kind: bucket.kind.clone(),
+            key: limit.key.clone(),
+            value: limit.key.as_ref().map(|_| bucket.value.clone()),
+            concurrency: full,
+            running,
+            held_by: Vec::new(),
+            rate,
+            next_at,
+        })
+    }
+}
+
+/// The bucket of a whole queue.
+pub fn whole() -> Bucket {
+    Bucket { kind: None, path: String::new(), value: String::new() }
 }
 
 /// One thing that a limit counts: all jobs of a queue or kind, or those with one value of a key.

@@ -8,7 +8,7 @@ use futures_core::Stream;
 
 use crate::limits::{INSERT_JOBS_MAX, PAGE_BYTES_MAX, PAGE_JOBS_MAX};
 use crate::{
-    Ended, Ends, Invalid, Job, JobFilter, JobId, JobSpec, KindInfo, KindName, Lease, LeaseToken, Limit,
+    Ended, Ends, Hold, Invalid, Job, JobFilter, JobId, JobSpec, KindInfo, KindName, Lease, LeaseToken, Limit,
     Progress, QueueChange, QueueInfo, QueueName, Reason, Records, State, StoreResult, Timestamp, WorkerId,
 };
 
@@ -151,6 +151,9 @@ pub trait Store: Records + 'static {
 
     /// One job.
     async fn get(&self, id: JobId) -> StoreResult<Option<Job>>;
+
+    /// The limits that have no room for a ready job now, with some of the jobs that fill them; none for any other job.
+    async fn holds(&self, id: JobId, now: Timestamp) -> StoreResult<Vec<Hold>>;
 
     /// A page of the jobs that match, the newest insert first. A page may hold fewer jobs than asked for although
     /// more follow, because one call looks at a bounded number of records, and a page ends with the job that brings

@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use longshore_core::limits::STEP_RECORDS_MAX;
 use longshore_core::{
-    Amended, Can, Change, Event, EventName, Job, JobFilter, JobId, JobPage, KindInfo, KindName, Limit, Page,
-    QueueChange, QueueInfo, QueueName, State, StoreError, StoreResult, WorkerInfo,
+    Amended, Can, Change, Event, EventName, Hold, Job, JobFilter, JobId, JobPage, KindInfo, KindName, Limit,
+    Page, QueueChange, QueueInfo, QueueName, State, StoreError, StoreResult, Timestamp, WorkerInfo,
 };
 use serde::Serialize;
 
@@ -33,6 +33,14 @@ pub enum ControlError {
         state: State,
         /// What would have been right.
         expected: &'static str,
+    },
+    /// Jobs of the queue run.
+    #[error("queue {queue} has {running} running jobs; stop them first, or use force")]
+    QueueBusy {
+        /// The queue.
+        queue: QueueName,
+        /// How many run.
+        running: u64,
     },
     /// Another job holds its unique key.
     #[error("the unique key of job {id} is held by job {owner}; cancel or remove that one first")]
@@ -180,13 +188,16 @@ impl Control {
         Ok(answers)
     }
 
-    /// Applies a change to every job that matches, in bounded steps.
-    pub async fn amend_all(&self, filter: JobFilter, change: Change) -> StoreResult<Batch> {
+    /// Applies a change to the jobs that match, at most `most` of them, in bounded steps.
+    pub async fn amend_all(&self, filter: JobFilter, change: Change, most: usize) -> StoreResult<Batch> {
         let mut batch = Batch::default();
         let mut after = None;
         loop {
-            let page =
-                self.engine.store().list(filter.clone(), Page { after, limit: STEP_RECORDS_MAX }).await?;
+            let limit = STEP_RECORDS_MAX.min(most - batch.changed);
+            if limit == 0 {
+                return Ok(batch);
+            }
+            let page = self.engine.store().list(filter.clone(), Page { after, limit }).await?;
             let ids: Vec<JobId> = page.jobs.iter().map(|job| job.id().clone()).collect();
             let answers = if ids.is_empty() { Vec::new() } else { self.amend(ids.clone(), change).await? };
             for (id, answer) in ids.into_iter().zip(answers) {
@@ -204,18 +215,50 @@ impl Control {
         }
     }
 
+    /// Makes the jobs that match and have failed ready again, at most `most` of them.
+    pub async fn retry_all(&self, filter: JobFilter, most: usize) -> StoreResult<Batch> {
+        let filter = JobFilter { states: vec![State::Failed], ..filter };
+        self.amend_all(filter, Change::Revive, most).await
+    }
+
     /// Removes the ready and blocked jobs of a queue, and with `scheduled` those that wait for a time.
     pub async fn drain(&self, queue: &QueueName, scheduled: bool) -> StoreResult<Batch> {
         let mut states = vec![State::Ready, State::Blocked];
         states.extend(scheduled.then_some(State::Scheduled));
         let filter = JobFilter { queue: Some(queue.clone()), states, ..JobFilter::default() };
-        self.amend_all(filter, Change::Remove { force: false }).await
+        self.amend_all(filter, Change::Remove { force: false }, usize::MAX).await
     }
 
-    /// Removes the ended jobs of a queue that are in `state`.
-    pub async fn purge(&self, queue: &QueueName, state: State) -> StoreResult<Batch> {
-        let filter = JobFilter { queue: Some(queue.clone()), states: vec![state], ..JobFilter::default() };
-        self.amend_all(filter, Change::Remove { force: false }).await
+    /// Removes jobs of a queue that are in `state`, at most `most` of them; of those that have ended only what ended
+    /// at least `grace` ago.
+    pub async fn purge(
+        &self,
+        queue: &QueueName,
+        state: State,
+        grace: Duration,
+        most: usize,
+    ) -> StoreResult<Batch> {
+        let finished_before = Some(self.now() - grace).filter(|_| state.is_end() && !grace.is_zero());
+        let filter = JobFilter {
+            queue: Some(queue.clone()),
+            states: vec![state],
+            finished_before,
+            ..JobFilter::default()
+        };
+        self.amend_all(filter, Change::Remove { force: false }, most).await
+    }
+
+    /// Removes everything of a queue: its jobs in all states, and its settings. Refused while jobs run, unless `force`
+    /// takes their leases away.
+    pub async fn obliterate(&self, queue: &QueueName, force: bool) -> Result<Batch, ControlError> {
+        let running = self.queue(queue).await?.map_or(0, |info| info.counts.get(State::Running));
+        if running > 0 && !force {
+            return Err(ControlError::QueueBusy { queue: queue.clone(), running });
+        }
+        let filter = JobFilter { queue: Some(queue.clone()), ..JobFilter::default() };
+        let batch = self.amend_all(filter, Change::Remove { force }, usize::MAX).await?;
+        self.engine.store().remove_queue(queue.clone(), self.now()).await?;
+        Ok(batch)
     }
 
     /// Stops a queue from handing out jobs, on every node. Running jobs go on.
@@ -250,6 +293,15 @@ impl Control {
     /// The kinds that have limits.
     pub async fn kinds(&self) -> StoreResult<Vec<KindInfo>> {
         self.engine.store().kinds().await
+    }
+
+    /// The limits that have no room for a ready job now.
+    pub(crate) async fn holds(&self, id: &JobId) -> StoreResult<Vec<Hold>> {
+        self.engine.store().holds(id.clone(), self.engine.now()).await
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.engine.now()
     }
 
     /// The job that holds a unique key of a queue.

@@ -21,6 +21,7 @@ mod schedule;
 mod signal;
 mod stop;
 pub mod testing;
+mod why;
 mod worker;
 
 pub use client::{Client, Enqueue, Receipt};
@@ -40,4 +41,5 @@ pub use schedule::{
 };
 pub use signal::Cancel;
 pub use stop::Stop;
+pub use why::{Why, WhyReason, describe_limit};
 pub use worker::{Queue, Served, Worker, WorkerConfig};

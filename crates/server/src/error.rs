@@ -114,6 +114,10 @@ impl From<ControlError> for ApiError {
                 Self::new(StatusCode::CONFLICT, "wrong_state", error.to_string())
                     .details(json!({ "state": state }))
             }
+            ControlError::QueueBusy { running, .. } => {
+                Self::new(StatusCode::CONFLICT, "queue_busy", error.to_string())
+                    .details(json!({ "running": running }))
+            }
             ControlError::UniqueConflict { ref owner, .. } => {
                 let details = json!({ "owner": owner });
                 Self::new(StatusCode::CONFLICT, "unique_conflict", error.to_string()).details(details)

@@ -9,7 +9,7 @@ use longshore_core::{
 };
 
 use crate::desk::Desk;
-use crate::draft::{Draft, START, at, claim_of, done, job, ms, queue, retry, specs};
+use crate::draft::{Draft, START, at, claim_of, done, id, job, ms, queue, retry, specs};
 
 fn concurrency(key: Option<&str>, most: u32) -> Limit {
     Limit { key: key.map(str::to_owned), concurrency: Some(most), ..Limit::default() }
@@ -209,6 +209,24 @@ pub(crate) async fn room_rings_for_who_waits(desk: &Desk) {
             desk.amend(&name(number), Change::Remove { force: true }, at(4)).await;
         }
     }
+}
+
+pub(crate) async fn what_holds_up_a_job_is_told(desk: &Desk) {
+    limit(desk, vec![rate(None, 2, SECOND, None), concurrency(Some("args.tenant"), 1)], 0).await;
+    limit_kind(desk, "test", vec![concurrency(None, 2)], 0).await;
+    desk.insert(["a1", "a2", "b1", "c1"].map(|name| of(&name[..1], name)), START).await;
+    let holds = |name: &'static str| async move { desk.store.holds(id(name), at(1)).await.unwrap() };
+    assert_eq!(holds("a2").await, []);
+    assert_eq!(ids(desk, 2, 1).await, ["a1", "b1"]);
+    let told = holds("a2").await;
+    assert_eq!((told[0].rate, told[0].next_at), (Some(2), Some(at(501))));
+    let key = (told[1].key.as_deref(), told[1].value.as_deref(), told[1].concurrency, told[1].running);
+    assert_eq!(key, (Some("args.tenant"), Some("a"), Some(1), 1));
+    assert_eq!(told[1].held_by, [id("a1")]);
+    assert_eq!((told[2].kind.as_deref(), told[2].running, told[2].held_by.len()), (Some("test"), 2, 2));
+    assert_eq!(holds("c1").await.len(), 2, "the key of another tenant has room");
+    assert_eq!(holds("a1").await, [], "a running job is held up by nothing");
+    assert_eq!(holds("nobody").await, []);
 }
 
 pub(crate) async fn a_job_without_a_value_for_a_key_is_refused(desk: &Desk) {

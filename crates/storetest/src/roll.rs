@@ -190,6 +190,7 @@ macro_rules! __roll {
                 a_changed_limit_reaches_jobs_that_wait_and_jobs_that_run
                 a_limit_holds_before_the_jobs_were_sorted
                 room_rings_for_who_waits
+                what_holds_up_a_job_is_told
                 a_job_without_a_value_for_a_key_is_refused
                 a_limit_that_makes_no_sense_is_refused
                 with_ageing_a_job_that_waited_long_goes_before_better_ones

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use longshore_core::limiter::{Permit, Rule};
 use longshore_core::{
-    Amended, Can, Change, Claim, Claims, Doc, Ended, Ends, Expect, Fire, Fired, Inserted, Job, JobFilter,
-    JobId, JobPage, JobSpec, Kept, KindInfo, KindName, Limit, LogEntry, Page, Put, QueueChange, QueueInfo,
-    QueueName, Records, Renewal, Renewed, Store, StoreResult, Timestamp, Turned, WakeStream,
+    Amended, Can, Change, Claim, Claims, Doc, Ended, Ends, Expect, Fire, Fired, Hold, Inserted, Job,
+    JobFilter, JobId, JobPage, JobSpec, Kept, KindInfo, KindName, Limit, LogEntry, Page, Put, QueueChange,
+    QueueInfo, QueueName, Records, Renewal, Renewed, Store, StoreResult, Timestamp, Turned, WakeStream,
 };
 
 /// What happens around the calls of a store.
@@ -148,6 +148,10 @@ impl<A: Around> Store for Wrapped<A> {
 
     async fn get(&self, id: JobId) -> StoreResult<Option<Job>> {
         self.around.pass("get", self.inner.get(id)).await
+    }
+
+    async fn holds(&self, id: JobId, now: Timestamp) -> StoreResult<Vec<Hold>> {
+        self.around.pass("holds", self.inner.holds(id, now)).await
     }
 
     async fn list(&self, filter: JobFilter, page: Page) -> StoreResult<JobPage> {

@@ -2,11 +2,14 @@
 
 mod completions;
 mod config;
+mod cron;
 mod demo;
 mod job;
+mod kind;
 mod lab;
 mod pdf;
 mod queue;
+mod schedule;
 mod serve;
 mod store;
 mod worker;
@@ -65,6 +68,15 @@ enum Command {
     /// Enqueue jobs, look at them, and change their fate
     #[command(subcommand)]
     Job(job::Job),
+    /// Make jobs later: by cron expressions, or again and again
+    #[command(subcommand)]
+    Schedule(schedule::Schedule),
+    /// Ask when cron expressions are due
+    #[command(subcommand)]
+    Cron(cron::Cron),
+    /// Limit what runs at once of a kind
+    #[command(subcommand)]
+    Kind(kind::Kind),
     /// Make PDF files
     #[command(subcommand)]
     Pdf(pdf::Pdf),
@@ -92,6 +104,7 @@ impl Cli {
             }
             // The lab measures stores of its own, any number of them.
             Command::Lab(lab::Lab::Queue(command)) => return wait_for(command.run(global.store)),
+            Command::Cron(command) => return command.run(),
             Command::Demo(_) if !global.store.is_empty() => {
                 return Err(Usage(
                     "--store: expected nothing, because the demo brings its own store".to_owned(),
@@ -107,10 +120,12 @@ impl Cli {
             Command::Worker(command) => wait_for(command.run(&context)),
             Command::Queue(command) => wait_for(command.run(&context)),
             Command::Job(command) => wait_for(command.run(&context)),
+            Command::Schedule(command) => wait_for(command.run(&context)),
+            Command::Kind(command) => wait_for(command.run(&context)),
             Command::Pdf(command) => wait_for(command.run(&context)),
             Command::Store(command) => wait_for(command.run(&context)),
             Command::Config(command) => command.run(&context),
-            Command::Demo(_) | Command::Lab(_) | Command::Completions(_) => Ok(()),
+            Command::Cron(_) | Command::Demo(_) | Command::Lab(_) | Command::Completions(_) => Ok(()),
         }
     }
 }

@@ -154,9 +154,10 @@ async fn a_cancellation_that_comes_between_a_claim_and_its_answer_reaches_the_ha
         }
     })
     .await;
+    let renewed = spy.more("renew", 1);
     assert!(room.control.cancel(&second).await.unwrap().cancel_requested);
     // The worker has looked after its leases because of that, and knew only the first.
-    spy.more("renew", 1).await;
+    renewed.await;
     spy.mend();
     assert_eq!(room.ended(&second).await.state, State::Cancelled);
     assert_eq!(room.job(&first).await.state, State::Running);

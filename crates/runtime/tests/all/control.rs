@@ -1,6 +1,7 @@
 //! Operators look and act.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use longshore_clock::Door;
 use longshore_core::{Change, JobFilter, Page, State};
@@ -78,10 +79,10 @@ async fn a_change_reaches_every_job_that_matches() {
     }
     room.client.insert(specs).await.unwrap();
     let filter: JobFilter = "kind:even".parse().unwrap();
-    let batch = room.control.amend_all(filter.clone(), Change::Cancel).await.unwrap();
+    let batch = room.control.amend_all(filter.clone(), Change::Cancel, usize::MAX).await.unwrap();
     assert_eq!((batch.changed, batch.ids.len()), (1_250, 1_000));
     assert_eq!(room.count("default", State::Cancelled).await, 1_250);
-    assert_eq!(room.control.amend_all(filter, Change::Cancel).await.unwrap().changed, 0);
+    assert_eq!(room.control.amend_all(filter, Change::Cancel, usize::MAX).await.unwrap().changed, 0);
 }
 
 #[tokio::test]
@@ -97,8 +98,14 @@ async fn drain_removes_what_waits_and_purge_what_has_ended() {
     assert_eq!(room.control.drain(&name, false).await.unwrap().changed, 3);
     assert_eq!(room.count("default", State::Scheduled).await, 3);
     assert_eq!(room.control.drain(&name, true).await.unwrap().changed, 3);
-    assert_eq!(room.control.purge(&name, State::Completed).await.unwrap().changed, 0);
-    assert_eq!(room.control.purge(&name, State::Cancelled).await.unwrap().ids, [cancelled]);
+    assert_eq!(
+        room.control.purge(&name, State::Completed, Duration::ZERO, usize::MAX).await.unwrap().changed,
+        0
+    );
+    assert_eq!(
+        room.control.purge(&name, State::Cancelled, Duration::ZERO, usize::MAX).await.unwrap().ids,
+        [cancelled]
+    );
     assert_eq!(room.control.queue(&name).await.unwrap().unwrap().counts.total(), 0);
 }
 

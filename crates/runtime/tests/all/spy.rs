@@ -58,12 +58,14 @@ impl Eyes {
         self.calls.borrow().clone()
     }
 
-    /// Waits for so many more calls of this name to have been answered.
-    pub(crate) async fn more(&self, name: &'static str, count: u64) {
+    /// Waits for so many more calls of this name to have been answered, counted from now on.
+    pub(crate) fn more(&self, name: &'static str, count: u64) -> impl Future<Output = ()> + use<> {
         let mut calls = self.calls.subscribe();
         let wanted = calls.borrow_and_update().get(name).copied().unwrap_or(0) + count;
-        let reached = calls.wait_for(|calls| calls.get(name).is_some_and(|so_far| *so_far >= wanted));
-        soon(reached).await.unwrap();
+        async move {
+            let reached = calls.wait_for(|calls| calls.get(name).is_some_and(|so_far| *so_far >= wanted));
+            drop(soon(reached).await.unwrap());
+        }
     }
 }
 

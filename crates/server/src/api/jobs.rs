@@ -118,6 +118,19 @@ pub(crate) async fn show(
     Ok(Json(job))
 }
 
+/// Tells why a job is not running: every reason, read from the state of the store.
+#[utoipa::path(
+    get, operation_id = "why_job", path = "/jobs/{id}/why", tag = "jobs", params(("id" = String, Path)),
+    responses((status = 200, body = Object), (status = 404, body = ErrorBody))
+)]
+pub(crate) async fn why(
+    Shared(api): Shared<Face>,
+    PathId(id): PathId,
+    _: Query<Nothing>,
+) -> Result<Json<longshore_runtime::Why>, ApiError> {
+    Ok(Json(api.engine.control().why(&id).await?))
+}
+
 /// Cancels a job: at once while it waits (200); a running one is asked to stop (202). Asking again is fine.
 #[utoipa::path(
     post, operation_id = "cancel_job", path = "/jobs/{id}/cancel", tag = "jobs", params(("id" = String, Path)),

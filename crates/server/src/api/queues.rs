@@ -4,7 +4,8 @@ use axum::Json;
 use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use longshore_core::{
-    DurationText, Invalid, KindInfo, Limit, QueueChange, QueueInfo, QueueName, Rate, Retention,
+    DurationText, Invalid, JobFilter, KindInfo, Limit, QueueChange, QueueInfo, QueueName, Rate, Retention,
+    State, parse_duration,
 };
 use longshore_runtime::Batch;
 use serde::{Deserialize, Serialize};
@@ -251,4 +252,119 @@ pub(crate) async fn drain(
     let scheduled = read_flag("include_scheduled", query.include_scheduled.as_deref())?;
     let queue = find(&api, &name).await?;
     Ok(Json(api.engine.control().drain(&queue.name, scheduled).await?.into()))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PurgeQuery {
+    /// The state whose jobs are removed: any but running.
+    state: Option<String>,
+    /// Keeps those that ended less than this time ago.
+    #[param(value_type = Option<String>)]
+    grace: Option<String>,
+    /// Removes at most so many; all if not given.
+    #[param(value_type = Option<usize>)]
+    limit: Option<String>,
+}
+
+fn read_limit(text: Option<&str>) -> Result<usize, Invalid> {
+    let Some(text) = text else { return Ok(usize::MAX) };
+    let limit = text.parse().ok().filter(|limit| *limit > 0);
+    limit.ok_or_else(|| Invalid::new("limit", "a whole number from 1", format!("{text:?}")))
+}
+
+/// Removes jobs of the queue that are in one state, the newest first.
+#[utoipa::path(
+    post, operation_id = "purge_queue", path = "/queues/{queue}/purge", tag = "queues", params(("queue" = String, Path), PurgeQuery),
+    responses((status = 200, body = Drained), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody))
+)]
+pub(crate) async fn purge(
+    Shared(api): Shared<Face>,
+    PathQueue(name): PathQueue,
+    Query(query): Query<PurgeQuery>,
+) -> Result<Json<Drained>, ApiError> {
+    let state = query
+        .state
+        .as_deref()
+        .ok_or_else(|| Invalid::new("state", "a value", "nothing").code("missing_field"))?;
+    let state: State = state.parse()?;
+    if state == State::Running {
+        return Err(
+            Invalid::new("state", "any state but running; cancel running jobs instead", "running").into()
+        );
+    }
+    let grace =
+        query.grace.as_deref().map(parse_duration).transpose().map_err(|error| error.below("grace"))?;
+    let limit = read_limit(query.limit.as_deref())?;
+    let queue = find(&api, &name).await?;
+    let purged = api.engine.control().purge(&queue.name, state, grace.unwrap_or_default(), limit).await?;
+    Ok(Json(purged.into()))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ObliterateQuery {
+    /// Removes running jobs as well; their workers lose the leases.
+    #[param(value_type = Option<bool>)]
+    force: Option<String>,
+}
+
+/// Removes everything of the queue: its jobs in all states, and its settings.
+#[utoipa::path(
+    delete, operation_id = "obliterate_queue", path = "/queues/{queue}", tag = "queues", params(("queue" = String, Path), ObliterateQuery),
+    responses(
+        (status = 200, body = Drained),
+        (status = 404, body = ErrorBody),
+        (status = 409, description = "Jobs of it run", body = ErrorBody)
+    )
+)]
+pub(crate) async fn obliterate(
+    Shared(api): Shared<Face>,
+    PathQueue(name): PathQueue,
+    Query(query): Query<ObliterateQuery>,
+) -> Result<Json<Drained>, ApiError> {
+    let force = read_flag("force", query.force.as_deref())?;
+    let queue = find(&api, &name).await?;
+    Ok(Json(api.engine.control().obliterate(&queue.name, force).await?.into()))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RetryQuery {
+    /// Only those that match these words of the filter language, such as `reason:timeout kind:pdf.*`.
+    q: Option<String>,
+    /// At most so many, the newest first; all if not given.
+    #[param(value_type = Option<usize>)]
+    limit: Option<String>,
+}
+
+/// Jobs that were made ready again.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Retried {
+    /// How many jobs.
+    retried: usize,
+    /// Their ids, the first thousand.
+    ids: Vec<String>,
+}
+
+/// Makes the failed jobs of the queue ready again, with all their attempts.
+#[utoipa::path(
+    post, operation_id = "retry_queue", path = "/queues/{queue}/retry", tag = "queues", params(("queue" = String, Path), RetryQuery),
+    responses((status = 200, body = Retried), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody))
+)]
+pub(crate) async fn retry(
+    Shared(api): Shared<Face>,
+    PathQueue(name): PathQueue,
+    Query(query): Query<RetryQuery>,
+) -> Result<Json<Retried>, ApiError> {
+    let words = query.q.as_deref().unwrap_or_default();
+    let filter: JobFilter = words.parse().map_err(|error: Invalid| error.below("q"))?;
+    let limit = read_limit(query.limit.as_deref())?;
+    let queue = find(&api, &name).await?;
+    let filter = JobFilter { queue: Some(queue.name), ..filter };
+    let Drained { removed, ids } = api.engine.control().retry_all(filter, limit).await?.into();
+    Ok(Json(Retried { retried: removed, ids }))
 }

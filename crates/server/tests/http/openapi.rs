@@ -68,6 +68,7 @@ async fn every_documented_route_answers() {
     for (path, method, operation) in operations(&document()) {
         let id = house.client.submit(json!({ "kind": "test.echo", "args": 1 })).await;
         house.client.ended(&id).await;
+        house.client.submit(json!({ "kind": "test.echo", "queue": "mail", "delay": "1h" })).await;
         let schedule = json!({ "name": "nightly", "every": "1h", "kind": "test.echo" });
         house.client.put("/api/v1/schedules/nightly", &schedule).await;
         let path = path.replace("{id}", &id).replace("{queue}", "mail").replace("{schedule}", "nightly");

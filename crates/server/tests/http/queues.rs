@@ -108,3 +108,68 @@ async fn kinds_of_workers_elsewhere_are_found_by_asking() {
     house.stop.drain();
     soon(running).await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn a_purge_removes_what_ended_in_one_state_and_long_enough_ago() {
+    let house = House::open().await;
+    let client = house.client;
+    for kind in ["test.echo", "test.echo", "test.fail"] {
+        let id = client.submit(json!({ "kind": kind, "queue": "mail", "max_attempts": 1 })).await;
+        client.ended(&id).await;
+    }
+    let path = "/api/v1/queues/mail/purge";
+    let purged = client.post(&format!("{path}?state=completed&grace=1h"), "").await.json(StatusCode::OK);
+    assert_eq!(purged["removed"], 0);
+    let purged = client.post(&format!("{path}?state=completed&limit=1"), "").await.json(StatusCode::OK);
+    assert_eq!(purged["removed"], 1);
+    for (query, field) in [("", "state"), ("?state=running", "state"), ("?state=failed&limit=0", "limit")] {
+        let refused = client.post(&format!("{path}{query}"), "").await.json(StatusCode::BAD_REQUEST);
+        assert_eq!(refused["error"]["details"]["field"], field);
+    }
+    let retried = client.post("/api/v1/queues/mail/retry?q=kind:test.*", "").await.json(StatusCode::OK);
+    assert_eq!(retried["retried"], 1);
+}
+
+#[tokio::test]
+async fn a_queue_is_obliterated_with_all_it_has_but_only_by_force_while_jobs_run() {
+    let house = House::open().await;
+    let client = house.client;
+    client.submit(json!({ "kind": "test.echo", "queue": "mail", "delay": "1h" })).await;
+    client.submit(json!({ "kind": "test.hold", "queue": "mail" })).await;
+    house.gate.arrived().await;
+    let busy = client.delete("/api/v1/queues/mail").await.json(StatusCode::CONFLICT);
+    assert_eq!(
+        (&busy["error"]["code"], &busy["error"]["details"]["running"]),
+        (&json!("queue_busy"), &json!(1))
+    );
+    let gone = client.delete("/api/v1/queues/mail?force=true").await.json(StatusCode::OK);
+    assert_eq!(gone["removed"], 2);
+    assert_eq!(client.get("/api/v1/queues/mail").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_job_tells_why_it_is_not_running() {
+    let house = House::open().await;
+    let client = house.client;
+    client.submit(json!({ "kind": "test.echo", "queue": "mail", "delay": "1h", "id": "later" })).await;
+    client.submit(json!({ "kind": "test.echo", "id": "child", "depends_on": ["later"] })).await;
+    client.put("/api/v1/queues/slow", &json!({ "concurrency": 1 })).await.json(StatusCode::OK);
+    client.submit(json!({ "kind": "test.hold", "queue": "slow", "id": "held" })).await;
+    house.gate.arrived().await;
+    client.submit(json!({ "kind": "test.hold", "queue": "slow", "id": "waits" })).await;
+    client.post("/api/v1/queues/mail/pause", "").await.json(StatusCode::OK);
+    client.submit(json!({ "kind": "test.echo", "queue": "mail", "id": "paused" })).await;
+    for (id, code, words) in [
+        ("later", "scheduled", "it is scheduled for 2"),
+        ("child", "parent", "parent later is scheduled"),
+        ("held", "running", "it is running on "),
+        ("waits", "concurrency", "its queue is at 1/1, held by held"),
+        ("paused", "paused", "queue mail is paused"),
+    ] {
+        let why = client.get(&format!("/api/v1/jobs/{id}/why")).await.json(StatusCode::OK);
+        let reasons = why["reasons"].as_array().unwrap();
+        let told = reasons.iter().find(|reason| reason["code"] == code).unwrap_or_else(|| panic!("{why}"));
+        assert!(told["message"].as_str().unwrap().starts_with(words), "{why}");
+    }
+    assert_eq!(client.get("/api/v1/jobs/nobody/why").await.status, StatusCode::NOT_FOUND);
+}

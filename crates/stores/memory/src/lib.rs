@@ -22,9 +22,10 @@ use bytes::Bytes;
 use longshore_clock::{Chance, Door};
 use longshore_core::limiter::{Permit, Rule};
 use longshore_core::{
-    Amended, Can, Change, Claim, Claims, Doc, Durability, Ended, Ends, Expect, Fire, Fired, Inserted, Job,
-    JobFilter, JobId, JobPage, JobSpec, Kept, KindInfo, KindName, Limit, LogEntry, Page, Put, QueueChange,
-    QueueInfo, QueueName, Records, Renewal, Renewed, Store, StoreResult, Timestamp, Turned, WakeStream,
+    Amended, Can, Change, Claim, Claims, Doc, Durability, Ended, Ends, Expect, Fire, Fired, Hold, Inserted,
+    Job, JobFilter, JobId, JobPage, JobSpec, Kept, KindInfo, KindName, Limit, LogEntry, Page, Put,
+    QueueChange, QueueInfo, QueueName, Records, Renewal, Renewed, Store, StoreResult, Timestamp, Turned,
+    WakeStream,
 };
 use std::sync::Arc;
 
@@ -218,6 +219,10 @@ impl Store for MemoryStore {
 
     async fn get(&self, id: JobId) -> StoreResult<Option<Job>> {
         Ok(self.table().get(&id))
+    }
+
+    async fn holds(&self, id: JobId, now: Timestamp) -> StoreResult<Vec<Hold>> {
+        Ok(self.table().holds(&id, now))
     }
 
     async fn list(&self, filter: JobFilter, page: Page) -> StoreResult<JobPage> {

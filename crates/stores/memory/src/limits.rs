@@ -7,9 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use longshore_core::limit::{self, Bucket, Pace};
+use longshore_core::limit::{self, Bucket, HOLDERS_MAX, Hold, Pace};
 use longshore_core::limiter::Tally;
-use longshore_core::{Invalid, JobSpec, KindInfo, KindName, Limit, Priority, QueueName, Timestamp, Wake};
+use longshore_core::{
+    Invalid, Job, JobId, JobSpec, KindInfo, KindName, Limit, Priority, QueueName, State, Timestamp, Wake,
+};
 
 use crate::table::{Entry, Orders, Queue, Table};
 
@@ -222,8 +224,7 @@ impl Orders {
         let Some(queue) = self.queues.get(name) else { return gate };
         let Some(limit) = queue.limits.iter().find(|limit| limit.key.is_none()) else { return gate };
         if let Some(most) = limit.concurrency {
-            gate.room =
-                (most as usize).saturating_sub(queue.counts.get(longshore_core::State::Running) as usize);
+            gate.room = (most as usize).saturating_sub(queue.counts.get(State::Running) as usize);
         }
         match limit.pace() {
             Pace::Free => {}
@@ -378,6 +379,42 @@ impl Table {
             }
         }
         self.orders.wake(Wake::Ready(name.clone()));
+    }
+
+    /// What has no room for a ready job.
+    pub(crate) fn holds(&self, id: &JobId, now: Timestamp) -> Vec<Hold> {
+        let entry = self.by_id.get(id).and_then(|place| self.jobs.get(place));
+        let Some(entry) = entry.filter(|entry| entry.job.state == State::Ready) else { return Vec::new() };
+        let (orders, spec) = (&self.orders, &entry.job.spec);
+        let Some(queue) = orders.queues.get(&spec.queue) else { return Vec::new() };
+        let mut holds = Vec::new();
+        if let Some(limit) = queue.limits.iter().find(|limit| limit.key.is_none()) {
+            let running = queue.counts.get(State::Running) as u32;
+            let hold = Hold::of(&limit::whole(), limit, running, &queue.lanes.starts, now);
+            let by = |job: &Job, _: u64| job.spec.queue == spec.queue;
+            holds.extend(hold.map(|hold| Hold { held_by: self.running(by), ..hold }));
+        }
+        for key in orders.lane_key(spec).iter() {
+            let Some(limit) = orders.limit_of(key) else { continue };
+            let idle = Counter::default();
+            let counter = orders.limits.counters.get(key).unwrap_or(&idle);
+            let hold = Hold::of(&key.1, limit, counter.running, &counter.starts, now);
+            let by = |_: &Job, place: u64| {
+                orders.limits.lane_of.get(&place).is_some_and(|lane| lane.contains(key))
+            };
+            holds.extend(hold.map(|hold| Hold { held_by: self.running(by), ..hold }));
+        }
+        holds
+    }
+
+    /// The first few running jobs for which something holds.
+    fn running(&self, holds: impl Fn(&Job, u64) -> bool) -> Vec<JobId> {
+        let running = self.orders.leased.iter().map(|(_, place)| *place).collect::<BTreeSet<_>>();
+        let jobs = running.into_iter().filter_map(|place| Some((place, &self.jobs.get(&place)?.job)));
+        jobs.filter(|(place, job)| holds(job, *place))
+            .map(|(_, job)| job.id().clone())
+            .take(HOLDERS_MAX)
+            .collect()
     }
 
     /// Forgets counters that count nothing.

@@ -36,7 +36,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn place_of(&self, id: &JobId) -> rusqlite::Result<Option<i64>> {
+    pub(crate) fn place_of(&self, id: &JobId) -> rusqlite::Result<Option<i64>> {
         let mut find = self.conn.prepare_cached("SELECT place FROM job WHERE id = ?1")?;
         find.query_row([IdValue::of(id)], |row| row.get(0)).optional()
     }

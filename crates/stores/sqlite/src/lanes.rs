@@ -33,7 +33,7 @@ pub(crate) struct BucketRow {
     queue: i64,
     kind: i64,
     path: String,
-    running: i64,
+    pub(crate) running: i64,
     pub(crate) starts: Tally,
     opens_at: Option<i64>,
 }
@@ -97,7 +97,7 @@ impl Tx<'_> {
     }
 
     /// The limit of a bucket, as it is now.
-    fn limit_of(&mut self, bucket: &BucketRow) -> Tried<Option<Limit>> {
+    pub(crate) fn limit_of(&mut self, bucket: &BucketRow) -> Tried<Option<Limit>> {
         let named = |limit: &&Limit| limit.key.as_deref().unwrap_or_default() == bucket.path;
         if bucket.kind == 0 {
             return Ok(self.queue(bucket.queue)?.settings.limits.iter().find(named).cloned());

@@ -38,9 +38,10 @@ use bytes::Bytes;
 use longshore_clock::Door;
 use longshore_core::limiter::{Permit, Rule};
 use longshore_core::{
-    Amended, Can, Change, Claim, Claims, Doc, Durability, Ended, Ends, Expect, Fire, Fired, Inserted, Job,
-    JobFilter, JobId, JobPage, JobSpec, Kept, KindInfo, KindName, Limit, LogEntry, Page, Put, QueueChange,
-    QueueInfo, QueueName, Records, Renewal, Renewed, Store, StoreResult, Timestamp, Turned, WakeStream,
+    Amended, Can, Change, Claim, Claims, Doc, Durability, Ended, Ends, Expect, Fire, Fired, Hold, Inserted,
+    Job, JobFilter, JobId, JobPage, JobSpec, Kept, KindInfo, KindName, Limit, LogEntry, Page, Put,
+    QueueChange, QueueInfo, QueueName, Records, Renewal, Renewed, Store, StoreResult, Timestamp, Turned,
+    WakeStream,
 };
 
 pub use config::{SqliteConfig, Synchronous};
@@ -201,6 +202,10 @@ impl Store for SqliteStore {
 
     async fn get(&self, id: JobId) -> StoreResult<Option<Job>> {
         self.readers.look(move |conn| look::job(conn, &id)).await
+    }
+
+    async fn holds(&self, id: JobId, now: Timestamp) -> StoreResult<Vec<Hold>> {
+        self.writer.write_again(move |tx| tx.holds(&id, now)).await
     }
 
     async fn list(&self, filter: JobFilter, page: Page) -> StoreResult<JobPage> {

@@ -3,16 +3,17 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use longshore_core::limit::{self, Bucket, Pace};
+use longshore_core::limit::{self, Bucket, HOLDERS_MAX, Hold, Pace};
 use longshore_core::{
-    DurationText, Invalid, JobSpec, Kept, KindInfo, KindName, Limit, State, Timestamp, Wake,
+    DurationText, Invalid, JobId, JobSpec, Kept, KindInfo, KindName, Limit, State, Timestamp, Wake,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Tried;
-use crate::lanes::{Spot, read_spot};
+use crate::lanes::{Spot, read_buckets, read_spot};
 use crate::names::parsed;
+use crate::rows::read_id;
 use crate::ties::LIMITS;
 use crate::tx::Tx;
 
@@ -41,11 +42,6 @@ pub(crate) type KindLimits = HashMap<i64, Vec<Limit>>;
 pub(crate) struct Gate {
     pub(crate) room: usize,
     pub(crate) next: Option<Timestamp>,
-}
-
-/// The bucket of a whole queue.
-fn whole() -> Bucket {
-    Bucket { kind: None, path: String::new(), value: String::new() }
 }
 
 pub(crate) fn kinds(conn: &Connection) -> rusqlite::Result<Vec<KindInfo>> {
@@ -132,7 +128,7 @@ impl Tx<'_> {
             Pace::Free => {}
             Pace::Never => gate.room = 0,
             Pace::By(rule) => {
-                let row = self.bucket(queue, &whole())?;
+                let row = self.bucket(queue, &limit::whole())?;
                 let (room, wait) = rule.room(&row.starts, now);
                 gate.room = gate.room.min(room as usize);
                 gate.next = Some(if room == 0 { now + wait } else { now });
@@ -148,7 +144,7 @@ impl Tx<'_> {
             && let Some(limit) = settings.settings.of_all()
             && let Pace::By(rule) = limit.pace()
         {
-            let mut row = self.bucket(queue, &whole())?;
+            let mut row = self.bucket(queue, &limit::whole())?;
             for _ in 0..starts {
                 rule.take(&mut row.starts, 1, now);
             }
@@ -336,6 +332,54 @@ impl Tx<'_> {
         let turn = find.query_row([place], |row| row.get(0))?;
         self.leave_ready(queue, place)?;
         self.line_up_one(queue, place, turn)
+    }
+
+    /// What has no room for a ready job.
+    pub(crate) fn holds(&mut self, id: &JobId, now: Timestamp) -> Tried<Vec<Hold>> {
+        let mut holds = Vec::new();
+        let Some(place) = self.place_of(id)? else { return Ok(holds) };
+        if self.state_of(place)? != Some(State::Ready) {
+            return Ok(holds);
+        }
+        let spec = self.spec_at(place)?;
+        let queue = self.names.queue(self.conn, &spec.queue)?;
+        let settings = self.queue(queue)?;
+        if let Some(limit) = settings.settings.of_all() {
+            let running = self.count_of(queue, State::Running)? as u32;
+            let starts = self.bucket(queue, &limit::whole())?.starts;
+            if let Some(hold) = Hold::of(&limit::whole(), limit, running, &starts, now) {
+                holds.push(Hold { held_by: self.holders(Some(queue), None)?, ..hold });
+            }
+        }
+        for bucket in self.buckets(queue, &spec)? {
+            let row = self.bucket(queue, &bucket)?;
+            let Some(limit) = self.limit_of(&row)? else { continue };
+            if let Some(hold) = Hold::of(&bucket, &limit, row.running as u32, &row.starts, now) {
+                let of_queue = bucket.kind.is_none().then_some(queue);
+                holds.push(Hold { held_by: self.holders(of_queue, Some(&bucket))?, ..hold });
+            }
+        }
+        Ok(holds)
+    }
+
+    /// The first few running jobs of a queue, or that count in a bucket.
+    fn holders(&self, queue: Option<i64>, bucket: Option<&Bucket>) -> Tried<Vec<JobId>> {
+        let mut find = self.conn.prepare_cached(
+            "SELECT job.id, running.buckets FROM running JOIN job ON job.place = running.place
+             WHERE ?1 IS NULL OR running.queue = ?1 ORDER BY running.place",
+        )?;
+        let mut rows = find.query([queue])?;
+        let mut holders = Vec::new();
+        while let Some(row) = rows.next()?
+            && holders.len() < HOLDERS_MAX
+        {
+            let counted: Option<String> = row.get(1)?;
+            let counts = |bucket| read_buckets(counted.as_deref().unwrap_or_default()).contains(bucket);
+            if bucket.is_none_or(counts) {
+                holders.push(read_id(row.get_ref(0)?).map_err(rusqlite::Error::from)?);
+            }
+        }
+        Ok(holders)
     }
 
     /// Forgets buckets that count nothing.

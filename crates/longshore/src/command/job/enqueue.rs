@@ -144,7 +144,8 @@ impl Enqueue {
     }
 }
 
-fn read_args(given: &str) -> anyhow::Result<Json> {
+/// Reads args as the command line gives them.
+pub(crate) fn read_args(given: &str) -> anyhow::Result<Json> {
     let text = match given.strip_prefix('@') {
         _ if given == "-" => {
             let mut text = String::new();

@@ -7,9 +7,12 @@ mod remove;
 mod retry;
 mod show;
 mod watch;
+mod why;
 
 use clap::Subcommand;
 use longshore_core::Job as Record;
+
+pub(crate) use enqueue::read_args;
 
 use crate::context::Context;
 use crate::out;
@@ -25,6 +28,8 @@ pub(crate) enum Job {
     Show(show::Show),
     /// Follow a job until it ends
     Watch(watch::Watch),
+    /// Tell why a job is not running: paused, limited, waiting, or nobody there
+    Why(why::Why),
     /// Run a failed or cancelled job again, with all its attempts
     Retry(retry::Retry),
     /// Cancel a job: at once while it waits; a running one is asked to stop
@@ -40,6 +45,7 @@ impl Job {
             Self::List(command) => command.run(context).await,
             Self::Show(command) => command.run(context).await,
             Self::Watch(command) => command.run(context).await,
+            Self::Why(command) => command.run(context).await,
             Self::Retry(command) => command.run(context).await,
             Self::Cancel(command) => command.run(context).await,
             Self::Remove(command) => command.run(context).await,

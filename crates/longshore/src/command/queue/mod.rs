@@ -3,9 +3,11 @@
 mod drain;
 mod info;
 mod list;
+mod obliterate;
 mod pause;
 mod purge;
 mod resume;
+pub(crate) mod set;
 
 use anyhow::bail;
 use clap::Subcommand;
@@ -25,11 +27,15 @@ pub(crate) enum Queue {
     Pause(pause::Pause),
     /// Hand out the jobs of a queue again
     Resume(resume::Resume),
+    /// Set limits, ageing and scan interval of a queue, on every node
+    Set(Box<set::Set>),
     /// Remove the jobs of a queue that wait to run
     Drain(drain::Drain),
     /// Remove the jobs of a queue that are in one state
     #[command(alias = "clean")]
     Purge(purge::Purge),
+    /// Remove everything of a queue: jobs in all states, and its settings
+    Obliterate(obliterate::Obliterate),
 }
 
 impl Queue {
@@ -39,6 +45,8 @@ impl Queue {
             Self::Info(command) => command.run(context).await,
             Self::Pause(command) => command.run(context).await,
             Self::Resume(command) => command.run(context).await,
+            Self::Set(command) => command.run(context).await,
+            Self::Obliterate(command) => command.run(context).await,
             Self::Drain(command) => command.run(context).await,
             Self::Purge(command) => command.run(context).await,
         }

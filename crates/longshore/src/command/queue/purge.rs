@@ -1,5 +1,7 @@
+use std::time::Duration;
+
 use clap::Args;
-use longshore_core::{QueueName, State};
+use longshore_core::{QueueName, State, parse_duration};
 
 use super::{known, show_batch};
 use crate::context::Context;
@@ -12,6 +14,12 @@ pub(crate) struct Purge {
     /// The state: completed, failed or cancelled, or one of those that wait
     #[arg(long)]
     state: State,
+    /// Keep those that ended less than this time ago, such as 1h
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "0")]
+    grace: Duration,
+    /// Remove at most so many, the newest first; 0 is all
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    limit: usize,
     /// Print one JSON object: {changed, ids}
     #[arg(long)]
     json: bool,
@@ -26,10 +34,11 @@ impl Purge {
             )
             .into());
         }
+        let limit = if self.limit == 0 { usize::MAX } else { self.limit };
         let opened = context.open_existing()?;
         let control = opened.control();
         known(&control, &self.queue).await?;
-        let batch = opened.tell(control.purge(&self.queue, self.state)).await?;
+        let batch = opened.tell(control.purge(&self.queue, self.state, self.grace, limit)).await?;
         show_batch(&batch, self.json)
     }
 }

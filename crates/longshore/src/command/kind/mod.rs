@@ -1,0 +1,25 @@
+//! `longshore kind`.
+
+mod list;
+mod set;
+
+use clap::Subcommand;
+
+use crate::context::Context;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Kind {
+    /// List the kinds that have limits
+    List(list::List),
+    /// Set the limits of a kind in all queues, on every node
+    Set(set::Set),
+}
+
+impl Kind {
+    pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
+        match self {
+            Self::List(command) => command.run(context).await,
+            Self::Set(command) => command.run(context).await,
+        }
+    }
+}

@@ -1,0 +1,99 @@
+use std::time::Duration;
+
+use clap::Args;
+use longshore_core::{DurationText, Limit, QueueChange, QueueName, Rate, parse_duration};
+use longshore_runtime::describe_limit;
+
+use crate::context::Context;
+use crate::exit::Usage;
+use crate::out;
+
+#[derive(Args, Debug)]
+pub(crate) struct Set {
+    /// The queue; it is made if it is not there
+    queue: QueueName,
+    /// Jobs that run at once over all nodes, or none for no limit
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    concurrency: Option<Wish<u32>>,
+    /// Starts per interval over all nodes, or none for no limit; 0 lets nothing start
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    rate_limit: Option<Wish<u32>>,
+    /// The interval of the rate; a second if not given
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, requires = "rate_limit")]
+    rate_interval: Option<Duration>,
+    /// Starts at once out of a full bucket; as many as the rate if not given
+    #[arg(long, value_name = "N", requires = "rate_limit")]
+    rate_burst: Option<u32>,
+    /// All limits as JSON, also those by a key: [{"key": "args.tenant", "concurrency": 2}]
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["concurrency", "rate_limit"])]
+    limits: Option<String>,
+    /// Each time a job has waited so long, it counts one priority lower; or none
+    #[arg(long, value_name = "DURATION", value_parser = parse_wait)]
+    ageing: Option<Wish<Duration>>,
+    /// Longest time between two looks for work that nobody rang for; or none
+    #[arg(long, value_name = "DURATION", value_parser = parse_wait)]
+    scan_interval: Option<Wish<Duration>>,
+    /// Print the queue as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// A value, or the wish that there is none.
+#[derive(Clone, Copy, Debug)]
+struct Wish<T>(Option<T>);
+
+fn parse_count(text: &str) -> Result<Wish<u32>, String> {
+    if text == "none" {
+        return Ok(Wish(None));
+    }
+    text.parse().map(|count| Wish(Some(count))).map_err(|_| "expected a whole number, or none".to_owned())
+}
+
+fn parse_wait(text: &str) -> Result<Wish<Duration>, String> {
+    if text == "none" {
+        return Ok(Wish(None));
+    }
+    parse_duration(text).map(|wait| Wish(Some(wait))).map_err(|error| error.to_string())
+}
+
+impl Set {
+    pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let change = self.change()?;
+        let opened = context.open()?;
+        let info = opened.tell(opened.control().set_queue(&self.queue, change)).await?;
+        if self.json {
+            return out::json(&info);
+        }
+        let limits: Vec<String> = info.limits.iter().map(describe_limit).collect();
+        let limits = if limits.is_empty() { "none".to_owned() } else { limits.join("; ") };
+        out::line(format_args!("{}: limits {limits}", info.name));
+        Ok(())
+    }
+
+    fn change(&self) -> anyhow::Result<QueueChange> {
+        let (interval, burst) = (self.rate_interval.unwrap_or(Duration::from_secs(1)), self.rate_burst);
+        let limits = self.limits.as_deref().map(read_limits).transpose()?;
+        let text = |wish: Wish<Duration>| wish.0.map(DurationText);
+        let change = QueueChange {
+            limits,
+            concurrency: self.concurrency.map(|wish| wish.0),
+            rate: self.rate_limit.map(|wish| wish.0.map(|rate| Rate { rate, interval, burst })),
+            ageing: self.ageing.map(text),
+            scan_interval: self.scan_interval.map(text),
+            ..QueueChange::default()
+        };
+        change.check()?;
+        if change == QueueChange::default() {
+            return Err(Usage("expected something to set, such as --concurrency 5".to_owned()).into());
+        }
+        Ok(change)
+    }
+}
+
+/// Reads limits as JSON.
+pub(crate) fn read_limits(text: &str) -> anyhow::Result<Vec<Limit>> {
+    let limits: Vec<Limit> = serde_json::from_str(text)
+        .map_err(|error| Usage(format!("--limits: expected a JSON list of limits, got {error}")))?;
+    Limit::check_all(&limits)?;
+    Ok(limits)
+}

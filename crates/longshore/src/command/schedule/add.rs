@@ -1,0 +1,143 @@
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use longshore_core::{
+    DurationText, KindName, Options, Priority, QueueName, ScheduleName, Timestamp, parse_duration,
+};
+use longshore_cron::{Cron, Zone};
+use longshore_runtime::{Misfire, Overlap, Rule, Schedule, TimeRange};
+
+use super::show;
+use crate::command::job::read_args;
+use crate::context::Context;
+
+#[derive(Args, Debug)]
+pub(crate) struct Add {
+    /// The name, unique in the store
+    name: ScheduleName,
+    /// The kind of its jobs
+    #[arg(long)]
+    kind: KindName,
+    /// A cron expression: five fields, or six with leading seconds
+    #[arg(long, value_name = "EXPR", required_unless_present = "every", conflicts_with = "every")]
+    cron: Option<Cron>,
+    /// Again and again after this time, such as 5m
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    every: Option<Duration>,
+    /// With --every: at once as well
+    #[arg(long, requires = "every")]
+    start_now: bool,
+    /// The IANA zone of the expression and the time ranges
+    #[arg(long, default_value = "UTC")]
+    timezone: Zone,
+    /// Not before
+    #[arg(long, value_name = "TIME")]
+    start_at: Option<Timestamp>,
+    /// Not after
+    #[arg(long, value_name = "TIME")]
+    end_at: Option<Timestamp>,
+    /// Only within these times of the day, such as 09:00-17:30; may be given several times
+    #[arg(long = "time-range", value_name = "HH:MM-HH:MM")]
+    time_ranges: Vec<TimeRange>,
+    /// At most so many times
+    #[arg(long, value_name = "N")]
+    max_fires: Option<u64>,
+    /// What becomes of times that nobody was there to fire at
+    #[arg(long, value_enum, default_value_t = MisfireArg::Once)]
+    misfire: MisfireArg,
+    /// What becomes of a time while the job before has not ended
+    #[arg(long, value_enum, default_value_t = OverlapArg::Skip)]
+    overlap: OverlapArg,
+    /// Each job starts up to so much later, by chance
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    jitter: Option<Duration>,
+    /// The queue of its jobs
+    #[arg(long, default_value = "default")]
+    queue: QueueName,
+    /// The input of its jobs: JSON, @FILE, or - for standard input
+    #[arg(long, default_value = "null", allow_hyphen_values = true)]
+    args: String,
+    /// The priority of its jobs; lower runs first
+    #[arg(long, allow_negative_numbers = true)]
+    priority: Option<Priority>,
+    /// Tries of each job
+    #[arg(long, value_name = "N")]
+    max_attempts: Option<u32>,
+    /// How long each job may wait before it expires
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    ttl: Option<Duration>,
+    /// A word to find its jobs by; may be given several times
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+    /// Print the schedule as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum MisfireArg {
+    /// One job for all of them
+    Once,
+    /// None
+    Skip,
+    /// One for each, at most a hundred
+    All,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum OverlapArg {
+    /// It makes no job
+    Skip,
+    /// Its job waits for the one before
+    Queue,
+    /// Its job runs beside
+    Parallel,
+}
+
+impl Add {
+    pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let schedule = self.schedule()?;
+        schedule.check()?;
+        let opened = context.open()?;
+        show(opened.tell(opened.engine.schedules().put(schedule)).await?, self.json)
+    }
+
+    fn schedule(&self) -> anyhow::Result<Schedule> {
+        let rule = match (&self.cron, self.every) {
+            (Some(cron), _) => Rule::Cron { cron: cron.clone() },
+            (None, every) => {
+                let every = DurationText(every.unwrap_or_default());
+                Rule::Every { every, start_now: self.start_now }
+            }
+        };
+        let usual = Options::default();
+        Ok(Schedule {
+            timezone: self.timezone.clone(),
+            start_at: self.start_at,
+            end_at: self.end_at,
+            time_ranges: self.time_ranges.clone(),
+            max_fires: self.max_fires,
+            misfire: match self.misfire {
+                MisfireArg::Once => Misfire::Once,
+                MisfireArg::Skip => Misfire::Skip,
+                MisfireArg::All => Misfire::All,
+            },
+            overlap: match self.overlap {
+                OverlapArg::Skip => Overlap::Skip,
+                OverlapArg::Queue => Overlap::Queue,
+                OverlapArg::Parallel => Overlap::Parallel,
+            },
+            jitter: self.jitter.map(DurationText),
+            queue: self.queue.clone(),
+            args: read_args(&self.args)?,
+            priority: self.priority.unwrap_or_default(),
+            options: Options {
+                max_attempts: self.max_attempts.unwrap_or(usual.max_attempts),
+                ttl: self.ttl.map(DurationText),
+                tags: self.tags.clone(),
+                ..usual
+            },
+            ..Schedule::new(self.name.clone(), rule, self.kind.clone())
+        })
+    }
+}

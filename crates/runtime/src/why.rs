@@ -1,0 +1,212 @@
+//! Why a job is not running: the reasons, out of the store's own state.
+
+use longshore_core::{
+    Hold, Job, JobId, Limit, Options, ParentPolicy, Reason, State, Timestamp, WorkerInfo, format_duration,
+};
+use serde::Serialize;
+
+use crate::control::{Control, ControlError};
+
+/// Why a job is not running.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Why {
+    /// The job.
+    pub id: JobId,
+    /// Where it stands.
+    pub state: State,
+    /// Everything that keeps it from running now; empty if nothing does and a worker is about to take it.
+    pub reasons: Vec<WhyReason>,
+    /// It does not start before this time; none if that is not a matter of time alone.
+    pub not_before: Option<Timestamp>,
+}
+
+/// One reason.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WhyReason {
+    /// A stable word for programs.
+    pub code: &'static str,
+    /// The same for people, in one line.
+    pub message: String,
+    /// Jobs it is about: parents, or those that fill a limit.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub jobs: Vec<JobId>,
+    /// When it will be over, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+fn reason(code: &'static str, message: impl Into<String>) -> WhyReason {
+    WhyReason { code, message: message.into(), jobs: Vec::new(), until: None }
+}
+
+/// Parents that are looked at one by one.
+const PARENTS_SHOWN: usize = 100;
+
+impl Control {
+    /// Why a job is not running. Read from the store, one look after the other; nothing is guessed.
+    pub async fn why(&self, id: &JobId) -> Result<Why, ControlError> {
+        let job = self.job(id).await?;
+        let mut reasons = Vec::new();
+        match job.state {
+            State::Running => reasons.push(running(&job)),
+            State::Completed | State::Failed | State::Cancelled => reasons.push(ended(&job)),
+            State::Scheduled => reasons.push(scheduled(&job)),
+            State::Blocked => reasons = self.parents(&job).await?,
+            State::Ready => reasons = self.ready(&job).await?,
+        }
+        if let Some(deadline) = job.deadline_at.filter(|deadline| *deadline <= self.now() && waits(&job)) {
+            let message = format!("its time to live was over at {deadline}; it is about to fail as expired");
+            reasons.push(WhyReason { until: Some(deadline), ..reason("expired", message) });
+        }
+        let not_before = reasons.iter().filter_map(|reason| reason.until).max().filter(|_| waits(&job));
+        Ok(Why { id: id.clone(), state: job.state, reasons, not_before })
+    }
+
+    async fn parents(&self, job: &Job) -> Result<Vec<WhyReason>, ControlError> {
+        let mut reasons = Vec::new();
+        for parent in job.spec.options.depends_on.iter().take(PARENTS_SHOWN) {
+            let standing = match self.job(&parent.id).await {
+                Ok(standing) => standing,
+                Err(ControlError::Unknown(_)) => continue,
+                Err(error) => return Err(error),
+            };
+            reasons.extend(parent_reason(&standing, &job.spec.options));
+        }
+        if reasons.is_empty() {
+            reasons.push(reason("releasing", "its parents have ended; the keeper is about to release it"));
+        }
+        Ok(reasons)
+    }
+
+    async fn ready(&self, job: &Job) -> Result<Vec<WhyReason>, ControlError> {
+        let mut reasons = Vec::new();
+        let queue = &job.spec.queue;
+        if self.queue(queue).await?.is_some_and(|info| info.paused) {
+            reasons.push(reason("paused", format!("queue {queue} is paused")));
+        }
+        for hold in self.holds(job.id()).await? {
+            reasons.push(held_up(&hold, self.now()));
+        }
+        let workers = self.workers().await?;
+        let alive: Vec<&WorkerInfo> = workers.iter().filter(|worker| self.is_alive(worker)).collect();
+        reasons.extend(nobody(job, &alive));
+        Ok(reasons)
+    }
+}
+
+fn waits(job: &Job) -> bool {
+    matches!(job.state, State::Blocked | State::Scheduled | State::Ready)
+}
+
+fn running(job: &Job) -> WhyReason {
+    let worker = job.worker.as_ref().map_or("a worker", longshore_core::WorkerId::as_str);
+    let since = job.started_at.map(|since| format!(" since {since}")).unwrap_or_default();
+    let stops = if job.cancel_requested { ", and was asked to stop" } else { "" };
+    reason("running", format!("it is running on {worker}{since}{stops}"))
+}
+
+fn ended(job: &Job) -> WhyReason {
+    let at = job.finished_at.map(|at| format!(" at {at}")).unwrap_or_default();
+    let why = job.reason.map(|why| format!(" ({})", why.as_str())).unwrap_or_default();
+    let error = job.errors.last().filter(|_| job.state == State::Failed);
+    let error = error.map(|error| format!(": {}", error.message)).unwrap_or_default();
+    reason(job.state.as_str(), format!("it has {}{at}{why}{error}", past(job.state)))
+}
+
+fn past(state: State) -> &'static str {
+    match state {
+        State::Completed => "completed",
+        State::Failed => "failed",
+        _ => "been cancelled",
+    }
+}
+
+fn scheduled(job: &Job) -> WhyReason {
+    let due = job.run_at.map(|due| due.to_string()).unwrap_or_default();
+    let message = match job.reason {
+        Some(Reason::UnknownKind) => {
+            format!("no worker knew its kind {}; it is looked at again at {due}", job.spec.kind)
+        }
+        Some(why) if job.attempt > 0 => {
+            let most = job.spec.options.max_attempts;
+            format!(
+                "attempt {} of {most} failed ({}); the next one is scheduled for {due}",
+                job.attempt,
+                why.as_str()
+            )
+        }
+        _ => format!("it is scheduled for {due}"),
+    };
+    WhyReason { until: job.run_at, ..reason("scheduled", message) }
+}
+
+fn parent_reason(parent: &Job, options: &Options) -> Option<WhyReason> {
+    let id = parent.id();
+    let message = match (parent.state, options.on_parent_failure) {
+        (State::Completed, _) => return None,
+        (State::Failed, ParentPolicy::Wait) => {
+            format!("parent {id} failed; this job waits until a retry of it completes")
+        }
+        (State::Failed | State::Cancelled, _) => {
+            format!("parent {id} is {}; the keeper is about to act on it", parent.state)
+        }
+        (state, _) => format!("parent {id} is {state}"),
+    };
+    Some(WhyReason { jobs: vec![id.clone()], ..reason("parent", message) })
+}
+
+fn held_up(hold: &Hold, now: Timestamp) -> WhyReason {
+    let whose = match (&hold.kind, &hold.key, &hold.value) {
+        (None, None, _) => "its queue".to_owned(),
+        (Some(kind), None, _) => format!("kind {kind}"),
+        (None, Some(key), value) => format!("{key} = {}", value.as_deref().unwrap_or_default()),
+        (Some(kind), Some(key), value) => {
+            format!("kind {kind}, {key} = {}", value.as_deref().unwrap_or_default())
+        }
+    };
+    if let Some(most) = hold.concurrency {
+        let by: Vec<String> = hold.held_by.iter().map(ToString::to_string).collect();
+        let message = format!("{whose} is at {}/{most}, held by {}", hold.running, by.join(", "));
+        return WhyReason { jobs: hold.held_by.clone(), ..reason("concurrency", message) };
+    }
+    let message = match hold.next_at {
+        Some(at) => format!("{whose} has a rate token in {}", format_duration(at.since(now))),
+        None => format!("{whose} has a rate of 0: nothing starts"),
+    };
+    WhyReason { until: hold.next_at, ..reason("rate", message) }
+}
+
+/// Why no worker takes it, as far as the workers themselves are concerned.
+fn nobody(job: &Job, alive: &[&WorkerInfo]) -> Option<WhyReason> {
+    let (queue, kind) = (&job.spec.queue, &job.spec.kind);
+    let serving: Vec<&&WorkerInfo> = alive
+        .iter()
+        .filter(|worker| !worker.stopping && (worker.queues.is_empty() || worker.queues.contains(queue)))
+        .collect();
+    if serving.is_empty() {
+        return Some(reason("no_worker", format!("no live worker serves queue {queue}")));
+    }
+    if !serving.iter().any(|worker| worker.kinds.contains(kind)) {
+        return Some(reason("unknown_kind", format!("no live worker of queue {queue} knows kind {kind}")));
+    }
+    let free = |worker: &&&WorkerInfo| worker.running < worker.concurrency;
+    if !serving.iter().any(free) {
+        let running: u32 = serving.iter().map(|worker| worker.running).sum();
+        let message = format!("every slot of the workers of queue {queue} is taken: {running} attempts run");
+        return Some(reason("busy", message));
+    }
+    None
+}
+
+/// The limits of a queue in one line each, for people.
+pub fn describe_limit(limit: &Limit) -> String {
+    let mut parts = Vec::new();
+    parts.extend(limit.concurrency.map(|most| format!("{most} at once")));
+    parts.extend(limit.rate.map(|rate| {
+        let interval = limit.interval.map_or("1s".to_owned(), |interval| format_duration(interval.0));
+        let burst = limit.burst.map(|burst| format!(", {burst} in a burst")).unwrap_or_default();
+        format!("{rate} starts per {interval}{burst}")
+    }));
+    let whose = limit.key.as_ref().map(|key| format!(" for each {key}")).unwrap_or_default();
+    format!("{}{whose}", parts.join(" and "))
+}
