@@ -60,7 +60,7 @@ impl System {
         if wanted.worker {
             let handlers = services.handlers(wanted.test_kinds);
             let worker = services
-                .worker(settings.worker(), &engine, &settings.worker_queues, handlers)
+                .worker(settings.worker(), &engine, &settings.worker_queues, handlers, std::convert::identity)
                 .handlers(wanted.handlers.clone());
             kinds = services.handlers(wanted.test_kinds).kinds();
             kinds.extend(wanted.handlers.kinds());

@@ -31,13 +31,14 @@ impl Services {
         handlers
     }
 
-    /// A worker on these queues, or on all if none is named.
+    /// A worker on these queues, or on all if none is named. `paced` gives each named queue its rate.
     pub(crate) fn worker(
         &self,
         config: WorkerConfig,
         engine: &Engine,
         queues: &[QueueName],
         handlers: Handlers,
+        paced: impl Fn(Queue) -> Queue,
     ) -> Worker {
         let usual = config.concurrency;
         let slots = |name: &str| match name {
@@ -51,7 +52,8 @@ impl Services {
                 .all_queues()
                 .queue(Queue::new(PdfService::QUEUE).concurrency(slots(PdfService::QUEUE)));
         }
-        let named = queues.iter().map(|name| Queue::new(name.as_str()).concurrency(slots(name.as_str())));
+        let named =
+            queues.iter().map(|name| paced(Queue::new(name.as_str()).concurrency(slots(name.as_str()))));
         named.fold(worker, Worker::queue)
     }
 }

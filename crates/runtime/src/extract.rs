@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::attempt::Running;
+use crate::engine::Engine;
 use crate::signal::Cancel;
 
 /// Why a handler could not be called with its job.
@@ -144,7 +145,15 @@ impl States {
         self.0.insert(TypeId::of::<T>(), state);
     }
 
-    fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+    /// With what every handler of an engine can ask for.
+    pub(crate) fn of(engine: &Engine) -> Self {
+        let mut states = Self::default();
+        states.put(Arc::new(engine.client()));
+        states.put(Arc::new(engine.control()));
+        states
+    }
+
+    pub(crate) fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         self.0.get(&TypeId::of::<T>()).and_then(|state| state.clone().downcast().ok())
     }
 }

@@ -16,6 +16,7 @@ mod keeper;
 mod observe;
 mod once;
 mod outcome;
+mod parents;
 mod roster;
 mod schedule;
 mod signal;
@@ -35,6 +36,7 @@ pub use keeper::{Keeper, KeeperConfig};
 pub use observe::{Meters, QueueMeters};
 pub use once::OnceKey;
 pub use outcome::{IntoResult, Outcome};
+pub use parents::{ParentResult, Parents};
 pub use schedule::{
     Misfire, Overlap, Rule, Schedule, ScheduleError, ScheduleRecord, Schedules, ShownSchedule, Standing,
     TimeRange,
@@ -42,4 +44,4 @@ pub use schedule::{
 pub use signal::Cancel;
 pub use stop::Stop;
 pub use why::{Why, WhyReason, describe_limit};
-pub use worker::{Queue, Served, Worker, WorkerConfig};
+pub use worker::{Queue, RateScope, Served, Worker, WorkerConfig};

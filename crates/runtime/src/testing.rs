@@ -31,12 +31,8 @@ pub struct TestKit {
 impl TestKit {
     /// Around a store that was opened with a door of [`TestKit::door`].
     pub fn on(store: Arc<dyn Store>, door: Door, manual: ManualClock) -> Self {
-        Self {
-            engine: Engine::start(store, door),
-            manual,
-            handlers: Handlers::new(),
-            states: States::default(),
-        }
+        let engine = Engine::start(store, door);
+        Self { states: States::of(&engine), engine, manual, handlers: Handlers::new() }
     }
 
     /// A door that stands at 2026-01-01T00:00:00Z, with the same chance every time.

@@ -6,8 +6,10 @@ mod config;
 mod disk;
 mod job;
 mod lab;
+mod limits;
 mod pdf;
 mod queue;
+mod schedule;
 mod serve;
 mod store;
 #[path = "../support/mod.rs"]

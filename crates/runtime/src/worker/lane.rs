@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use longshore_clock::{Stopwatch, Timestamp};
 use longshore_core::QueueName;
+use longshore_core::limit::Pace;
+use longshore_core::limiter::Tally;
 
 use super::{Desk, lock};
 use crate::attempt::{self, Running};
@@ -21,6 +23,9 @@ const READ_AHEAD_MAX: f64 = 4_000.0;
 pub(super) struct Lane {
     pub(super) queue: QueueName,
     slots: usize,
+    /// What this worker alone may start, and what it remembers of it.
+    pace: Pace,
+    starts: Mutex<Tally>,
     line: Mutex<Line>,
     ended: AtomicU64,
     pub(super) meters: Arc<QueueMeters>,
@@ -63,20 +68,51 @@ impl Tempo {
 }
 
 impl Lane {
-    pub(super) fn new(queue: QueueName, slots: usize, meters: Arc<QueueMeters>) -> Self {
-        Self { queue, slots, line: Mutex::default(), ended: AtomicU64::new(0), meters }
+    pub(super) fn new(queue: QueueName, slots: usize, pace: Pace, meters: Arc<QueueMeters>) -> Self {
+        let (line, starts) = (Mutex::default(), Mutex::default());
+        Self { queue, slots, pace, starts, line, ended: AtomicU64::new(0), meters }
+    }
+
+    /// How many jobs the worker's own rate lets start now, and when more.
+    fn paced(&self, now: Timestamp) -> (usize, Option<Timestamp>) {
+        match self.pace {
+            Pace::Free => (usize::MAX, None),
+            Pace::Never => (0, None),
+            Pace::By(rule) => {
+                let (room, wait) = rule.room(&lock(&self.starts), now);
+                (room as usize, (room == 0).then(|| now + wait))
+            }
+        }
+    }
+
+    /// Counts jobs that were claimed to start at once.
+    pub(super) fn count_starts(&self, jobs: usize, now: Timestamp) {
+        if let Pace::By(rule) = self.pace {
+            let mut starts = lock(&self.starts);
+            for _ in 0..jobs {
+                rule.take(&mut starts, 1, now);
+            }
+        }
     }
 
     /// What this lane can take now.
-    pub(super) fn room(&self, tempo: &Tempo) -> Room {
+    pub(super) fn room(&self, tempo: &mut Tempo, now: Timestamp) -> Room {
         if tempo.dry {
             return Room { slots: 0, limit: 0 };
         }
+        let (paced, again_at) = self.paced(now);
+        if paced == 0 {
+            (tempo.dry, tempo.again_at) = (true, again_at);
+            return Room { slots: 0, limit: 0 };
+        }
         let ahead = (tempo.pace * READ_AHEAD.as_secs_f64()).min(READ_AHEAD_MAX) as usize;
-        let ahead = if tempo.limited { 0 } else { ahead };
+        let ahead = if tempo.limited || self.pace != Pace::Free { 0 } else { ahead };
         let line = lock(&self.line);
         let taken = line.runners + line.waiting.len();
-        Room { slots: self.slots.saturating_sub(taken), limit: (self.slots + ahead).saturating_sub(taken) }
+        Room {
+            slots: self.slots.saturating_sub(taken).min(paced),
+            limit: (self.slots + ahead).saturating_sub(taken).min(paced),
+        }
     }
 
     /// Takes note of what ended. Turns that follow on each other closely are measured together, because a handful of

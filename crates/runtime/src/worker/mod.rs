@@ -6,7 +6,10 @@
 
 mod lane;
 mod pulse;
+mod queue;
 mod turn;
+
+pub use queue::{Queue, RateScope};
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,8 +18,9 @@ use std::time::Duration;
 
 use longshore_clock::Timestamp;
 use longshore_core::{
-    Event, EventName, Invalid, LeaseToken, Outcome as Fate, QueueName, StoreError, WorkerId, WorkerInfo,
-    format_duration,
+    Event, EventName, Invalid, LeaseToken, Outcome as Fate, QueueName, Rate, StoreError, WorkerId,
+    WorkerInfo, format_duration,
+    limit::Pace,
     limits::{LEASE, LEASE_MIN, SCAN_INTERVAL_MIN},
 };
 use tokio::sync::Notify;
@@ -64,27 +68,6 @@ impl Default for WorkerConfig {
     }
 }
 
-/// A queue that a worker serves.
-#[derive(Clone, Debug)]
-pub struct Queue {
-    name: String,
-    concurrency: Option<usize>,
-}
-
-impl Queue {
-    /// By name, with the slots of the worker's configuration.
-    pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), concurrency: None }
-    }
-
-    /// With so many slots: the number of its jobs that run here at the same time.
-    #[must_use]
-    pub fn concurrency(mut self, slots: usize) -> Self {
-        self.concurrency = Some(slots);
-        self
-    }
-}
-
 /// Which queues a worker serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Served {
@@ -110,10 +93,10 @@ impl Worker {
     pub fn new(engine: Engine) -> Self {
         let config = WorkerConfig::default();
         Self {
+            states: States::of(&engine),
             engine,
             config,
             handlers: Handlers::new(),
-            states: States::default(),
             queues: Vec::new(),
             all: false,
             mistakes: Vec::new(),
@@ -205,6 +188,9 @@ impl Worker {
         let desk = Arc::new(self.open()?);
         let _held = Held(desk.clone());
         let store = desk.engine.store();
+        for (name, rate) in &desk.rates {
+            queue::set_rate(&desk.engine.control(), name, *rate).await?;
+        }
         // A store that cannot be reached at the start is a mistake to tell, not something to wait for.
         let info = desk.info();
         tokio::select! {
@@ -238,7 +224,7 @@ impl Worker {
         if let Some(mistake) = self.mistakes.into_iter().next() {
             return Err(mistake.into());
         }
-        let mut slots = HashMap::new();
+        let (mut slots, mut rates, mut paces) = (HashMap::new(), Vec::new(), HashMap::new());
         let mut named = Vec::new();
         for queue in &self.queues {
             let name = QueueName::new(&queue.name)?;
@@ -247,6 +233,11 @@ impl Worker {
                 return Err(Invalid::new("concurrency", "at least 1 slot", count).into());
             }
             slots.insert(name.clone(), count);
+            match queue.rate()? {
+                Some((rate, RateScope::Queue)) => rates.push((name.clone(), rate)),
+                Some((rate, RateScope::Worker)) => drop(paces.insert(name.clone(), queue::pace(rate))),
+                None => {}
+            }
             named.push(name);
         }
         if self.all && self.config.concurrency == 0 {
@@ -282,6 +273,8 @@ impl Worker {
             served: if self.all { Served::All } else { Served::Named(named.clone()) },
             named,
             slots,
+            rates,
+            paces,
             config: self.config,
             engine: self.engine,
             held: Mutex::default(),
@@ -308,6 +301,9 @@ struct Desk {
     served: Served,
     named: Vec<QueueName>,
     slots: HashMap<QueueName, usize>,
+    /// Rates of queues that this worker sets for all, and those that it keeps for itself.
+    rates: Vec<(QueueName, Rate)>,
+    paces: HashMap<QueueName, Pace>,
     /// Every lease this worker holds, buffered or running.
     held: Mutex<HashMap<LeaseToken, Arc<Running>>>,
     /// Attempts that ended and wait for the next turn.

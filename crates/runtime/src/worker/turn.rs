@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use longshore_clock::Deadline;
 use longshore_core::{
     Claim, Claims, End, Ended, EventName, LaneWant, Outcome as Fate, QueueName, Reason, State, StoreError,
-    Timestamp, Turned, Wake, limits::INSERT_JOBS_MAX,
+    Timestamp, Turned, Wake, limit::Pace, limits::INSERT_JOBS_MAX,
 };
 use longshore_resilience::Retry;
 
@@ -126,7 +126,8 @@ impl Turns<'_> {
         if self.desk.served == Served::All || self.desk.named.contains(&queue) {
             let slots = self.desk.slots.get(&queue).copied().unwrap_or(self.desk.config.concurrency);
             let meters = self.desk.engine.meters().queue(&queue);
-            self.lanes.insert(queue.clone(), (Arc::new(Lane::new(queue, slots, meters)), Tempo::new()));
+            let pace = self.desk.paces.get(&queue).copied().unwrap_or(Pace::Free);
+            self.lanes.insert(queue.clone(), (Arc::new(Lane::new(queue, slots, pace, meters)), Tempo::new()));
         }
     }
 
@@ -201,11 +202,12 @@ impl Turns<'_> {
         Ok(true)
     }
 
-    fn wants(&self) -> Vec<LaneWant> {
+    fn wants(&mut self) -> Vec<LaneWant> {
         let mut left = INSERT_JOBS_MAX;
         let mut wants = Vec::new();
-        for (lane, tempo) in self.lanes.values() {
-            let room = lane.room(tempo);
+        let now = self.desk.engine.now();
+        for (lane, tempo) in self.lanes.values_mut() {
+            let room = lane.room(tempo, now);
             let limit = room.limit.min(left);
             left -= limit;
             if limit > 0 {
@@ -299,6 +301,7 @@ impl Turns<'_> {
         for want in wants {
             let Some((lane, tempo)) = self.lanes.get_mut(&want.queue) else { continue };
             let jobs = by_queue.remove(&want.queue).unwrap_or_default();
+            lane.count_starts(jobs.len(), now);
             tempo.limited = claims.limited.contains(&want.queue);
             tempo.dry = jobs.len() < if tempo.limited { want.slots } else { want.limit };
             tempo.again_at = claims.next.filter(|_| tempo.limited && tempo.dry);

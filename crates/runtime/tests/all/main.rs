@@ -8,6 +8,7 @@ mod client;
 mod control;
 mod events;
 mod extract;
+mod flows;
 mod idle;
 mod keeping;
 mod kit;

@@ -88,6 +88,10 @@ fn print(shown: &Shown, age: Option<&str>) {
     let kept = |state| format_duration(info.retention.of(state));
     let [completed, failed, cancelled] = [State::Completed, State::Failed, State::Cancelled].map(kept);
     say("ended jobs stay", &format!("completed {completed}, failed {failed}, cancelled {cancelled}"));
+    let limits: Vec<String> = info.limits.iter().map(longshore_runtime::describe_limit).collect();
+    say("limits", if limits.is_empty() { "none" } else { &limits[0] });
+    limits.iter().skip(1).for_each(|limit| say("", limit));
+    say("ageing", &info.ageing.map_or_else(|| "none".to_owned(), |ageing| format_duration(ageing.0)));
     let workers = workers.iter().map(|worker| worker.id.as_str()).collect::<Vec<_>>();
     let orphans = shown.kinds_without_worker.iter().map(String::as_str).collect::<Vec<_>>();
     for (name, list) in [("workers", workers), ("kinds without worker", orphans)] {

@@ -1,7 +1,9 @@
+use std::time::Duration;
+
 use anyhow::Context as _;
-use clap::Args;
-use longshore_core::{EventName, QueueName, WorkerId};
-use longshore_runtime::{Stop, Subscription, WorkerConfig};
+use clap::{Args, ValueEnum};
+use longshore_core::{EventName, QueueName, WorkerId, parse_duration};
+use longshore_runtime::{Queue, RateScope, Stop, Subscription, WorkerConfig};
 use longshore_server::{Api, serve_probes};
 use longshore_services::sweep_every;
 
@@ -23,6 +25,18 @@ pub(crate) struct Start {
     /// The longest time between two looks at the store that nobody asked for
     #[arg(long, value_name = "DURATION")]
     scan_interval: Option<String>,
+    /// Starts of jobs of each named queue per --rate-interval, over all workers; 0 lets none start
+    #[arg(long, value_name = "N", requires = "queues")]
+    rate_limit: Option<u32>,
+    /// The interval of the rate
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "1s", requires = "rate_limit")]
+    rate_interval: Duration,
+    /// Starts at once out of a full bucket; as many as the rate if not given
+    #[arg(long, value_name = "N", requires = "rate_limit")]
+    rate_burst: Option<u32>,
+    /// Whether the rate counts for all workers together, or for this one alone
+    #[arg(long, value_enum, default_value_t = Scope::Queue, requires = "rate_limit")]
+    rate_scope: Scope,
     /// Answer on this address with health and metrics; port 0 picks a free one
     #[arg(long, value_name = "ADDRESS")]
     metrics_listen: Option<String>,
@@ -34,7 +48,26 @@ pub(crate) struct Start {
     test_kinds: bool,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Scope {
+    /// For all workers on all nodes: the limit is set on the queue
+    Queue,
+    /// For this worker alone
+    Worker,
+}
+
 impl Start {
+    /// The rate that the flags ask for, on one queue.
+    fn paced(&self, queue: Queue) -> Queue {
+        let Some(rate) = self.rate_limit else { return queue };
+        let scope = match self.rate_scope {
+            Scope::Queue => RateScope::Queue,
+            Scope::Worker => RateScope::Worker,
+        };
+        let queue = queue.rate_limit(rate, self.rate_interval).rate_scope(scope);
+        self.rate_burst.into_iter().fold(queue, Queue::rate_burst)
+    }
+
     pub(super) fn flags(&self) -> Vec<Flag> {
         let slots =
             self.concurrency.iter().map(|text| Flag::new("worker_concurrency", "--concurrency", text));
@@ -64,7 +97,8 @@ impl Start {
         }
         let queues = if self.queues.is_empty() { &settings.worker_queues } else { &self.queues };
         let config = WorkerConfig { keeps: !self.no_keeper, ..settings.worker() };
-        let worker = services.worker(config, engine, queues, services.handlers(self.test_kinds));
+        let worker = services
+            .worker(config, engine, queues, services.handlers(self.test_kinds), |queue| self.paced(queue));
         let announced = tokio::spawn(announce(engine.hub().subscribe(), queues.clone()));
         let kept = retention::apply(
             opened.store.clone(),

@@ -1,0 +1,98 @@
+use serde_json::json;
+
+use crate::support::Site;
+
+#[test]
+fn limits_are_set_shown_and_taken_off() {
+    let site = Site::new();
+    let set = site.json(&[
+        "queue",
+        "set",
+        "q",
+        "--concurrency",
+        "2",
+        "--rate-limit",
+        "5",
+        "--rate-interval",
+        "10s",
+        "--ageing",
+        "1m",
+    ]);
+    assert_eq!(set["limits"], json!([{ "concurrency": 2, "rate": 5, "interval": 10 }]));
+    let said = site.ok(&["queue", "set", "q", "--rate-limit", "none"]);
+    assert_eq!(said, "q: limits 2 at once\n");
+    assert!(site.ok(&["queue", "info", "q"]).contains("2 at once"));
+    let said = site.ok(&["queue", "set", "q", "--limits", r#"[{"key": "args.tenant", "concurrency": 1}]"#]);
+    assert_eq!(said, "q: limits 1 at once for each args.tenant\n");
+    assert_eq!(
+        site.ok(&["kind", "set", "pdf.render", "--concurrency", "3"]),
+        "pdf.render: limits 3 at once\n"
+    );
+    assert_eq!(site.json(&["kind", "list"])["kinds"][0]["name"], "pdf.render");
+    assert_eq!(site.ok(&["kind", "set", "pdf.render", "--limits", "[]"]), "pdf.render: limits none\n");
+    for args in [
+        &["queue", "set", "q"][..],
+        &["queue", "set", "q", "--concurrency", "0"],
+        &["queue", "set", "q", "--rate-burst", "2"],
+        &["queue", "set", "q", "--limits", "{}"],
+        &["queue", "set", "q", "--limits", "[]", "--concurrency", "1"],
+        &["kind", "set", "k"],
+        &["worker", "start", "--rate-limit", "5"],
+    ] {
+        site.run(args).ends(2);
+    }
+}
+
+#[test]
+fn a_job_says_why_it_is_not_running() {
+    let site = Site::new();
+    site.ok(&["queue", "set", "q", "--rate-limit", "0"]);
+    let id = site.enqueue(&["test.noop", "--queue", "q"]);
+    let why = site.ok(&["job", "why", &id]);
+    let lines: Vec<&str> = why.lines().collect();
+    assert_eq!(lines[0], format!("{id} is ready"));
+    assert_eq!(
+        lines[1..],
+        ["- its queue has a rate of 0: nothing starts", "- no live worker serves queue q"]
+    );
+    let child = site.enqueue(&["test.noop", "--depends-on", &id, "--on-parent-failure", "run"]);
+    assert_eq!(site.json(&["job", "why", &child])["reasons"][0]["jobs"], json!([id]));
+    site.run(&["job", "why", "nobody"]).ends(1);
+}
+
+#[test]
+fn a_worker_started_with_a_rate_sets_it_for_all() {
+    let site = Site::new();
+    let mut worker = site.worker(&["q", "--test-kinds", "--rate-limit", "3", "--rate-burst", "1"]);
+    assert_eq!(
+        site.json(&["queue", "info", "q"])["limits"],
+        json!([{ "rate": 3, "interval": 1, "burst": 1 }])
+    );
+    worker.signal("TERM");
+    assert_eq!(worker.end(), 0);
+}
+
+#[test]
+fn unique_jobs_and_times_to_live_are_asked_for_by_flags() {
+    let site = Site::new();
+    let ask = &["job", "enqueue", "test.noop", "--unique", "report/7", "--unique-ttl", "1h", "--ttl", "2h"];
+    let first = site.json(ask);
+    let again = site.json(ask);
+    assert_eq!((&again["id"], &again["duplicate"]), (&first["id"], &json!(true)));
+    let job = site.json(&["job", "show", first["id"].as_str().unwrap()]);
+    assert_eq!((&job["unique_key"], &job["ttl"]), (&json!("report/7"), &json!(7_200)));
+    site.run(&["job", "enqueue", "test.noop", "--unique-ttl", "1h"]).ends(2);
+    let unknown = site.run(&["job", "enqueue", "test.noop", "--depends-on", "nobody"]).ends(2);
+    assert!(unknown.err.contains("depends_on[0]"), "{unknown:?}");
+}
+
+#[test]
+fn a_queue_is_obliterated_with_its_settings() {
+    let site = Site::new();
+    site.ok(&["queue", "set", "q", "--concurrency", "1"]);
+    for _ in 0..3 {
+        site.enqueue(&["test.noop", "--queue", "q"]);
+    }
+    assert_eq!(site.json(&["queue", "obliterate", "q"])["changed"], 3);
+    site.run(&["queue", "info", "q"]).ends(1);
+}

@@ -1,0 +1,90 @@
+use std::time::Duration;
+
+use longshore_core::limit::Pace;
+use longshore_core::{DurationText, Invalid, Limit, QueueChange, QueueName, Rate, StoreResult};
+
+use crate::control::Control;
+
+/// For whom a rate counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RateScope {
+    /// For all workers on all nodes together: the limit is set on the queue, in the store.
+    #[default]
+    Queue,
+    /// For this worker alone.
+    Worker,
+}
+
+/// A queue that a worker serves.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    pub(super) name: String,
+    pub(super) concurrency: Option<usize>,
+    rate: Option<(u32, Duration)>,
+    burst: Option<u32>,
+    scope: RateScope,
+}
+
+impl Queue {
+    /// By name, with the slots of the worker's configuration.
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), concurrency: None, rate: None, burst: None, scope: RateScope::Queue }
+    }
+
+    /// With so many slots: the number of its jobs that run here at the same time.
+    #[must_use]
+    pub fn concurrency(mut self, slots: usize) -> Self {
+        self.concurrency = Some(slots);
+        self
+    }
+
+    /// With so many starts in an interval on average; 0 lets none start.
+    #[must_use]
+    pub fn rate_limit(mut self, starts: u32, interval: Duration) -> Self {
+        self.rate = Some((starts, interval));
+        self
+    }
+
+    /// With so many starts at once out of a full bucket, instead of as many as the rate. 1 spaces them evenly.
+    #[must_use]
+    pub fn rate_burst(mut self, starts: u32) -> Self {
+        self.burst = Some(starts);
+        self
+    }
+
+    /// The rate counts for all workers together (the usual case), or for this one alone.
+    #[must_use]
+    pub fn rate_scope(mut self, scope: RateScope) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    /// Its rate, checked.
+    pub(super) fn rate(&self) -> Result<Option<(Rate, RateScope)>, Invalid> {
+        let Some((rate, interval)) = self.rate else {
+            return match self.burst {
+                None => Ok(None),
+                Some(_) => Err(Invalid::new("rate_limit", "a number of starts beside rate_burst", "none")),
+            };
+        };
+        let rate = Rate { rate, interval, burst: self.burst };
+        QueueChange { rate: Some(Some(rate)), ..QueueChange::default() }.check()?;
+        Ok(Some((rate, self.scope)))
+    }
+}
+
+/// How one worker alone counts its starts.
+pub(super) fn pace(rate: Rate) -> Pace {
+    let interval = Some(DurationText(rate.interval));
+    Limit { rate: Some(rate.rate), interval, burst: rate.burst, ..Limit::default() }.pace()
+}
+
+/// Sets the rate of a queue for all, unless it is set already.
+pub(super) async fn set_rate(control: &Control, name: &QueueName, rate: Rate) -> StoreResult<()> {
+    let change = QueueChange { rate: Some(Some(rate)), ..QueueChange::default() };
+    let standing = control.queue(name).await?.map(|info| info.limits).unwrap_or_default();
+    if change.limits_after(&standing).as_ref() != Some(&standing) {
+        control.set_queue(name, change).await?;
+    }
+    Ok(())
+}

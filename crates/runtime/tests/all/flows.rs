@@ -1,0 +1,193 @@
+//! Flows and limits, worked by real workers with a real keeper.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use longshore_clock::Door;
+use longshore_core::{JobId, KindName, Limit, QueueChange, Rate, State};
+use longshore_runtime::{
+    Args, Client, Outcome, ParentResult, Parents, Queue, RateScope, Worker, WorkerConfig,
+};
+use longshore_storetest::assert_sound;
+
+use crate::support::{HOUR, Room, Shift, Task, file, keep, millis, queue, soon};
+
+async fn sum(parents: Parents) -> Result<u32, Outcome> {
+    let results = parents.all().await?;
+    let read = |result: &ParentResult| result.read::<u32>().map_err(|error| Outcome::fail(&error));
+    results.iter().map(read).sum()
+}
+
+#[tokio::test]
+async fn a_child_gets_the_results_of_its_parents_by_name() {
+    let room = Room::new();
+    keep(&room.engine, HOUR);
+    let worker = room
+        .worker()
+        .register(async |Args(task): Args<Task>| Ok::<_, Outcome>(task.number))
+        .handle("sum", sum);
+    let ask = async |parents: Parents| {
+        let left = parents.get("left").await?.and_then(|left| left.result);
+        Ok::<_, Outcome>((left, parents.get("nobody").await?.is_none()))
+    };
+    let shift = Shift::start(worker.handle("ask", ask));
+    let left = room.client.enqueue(Task { number: 3 }).await.unwrap().id;
+    let right = room.client.enqueue(Task { number: 4 }).await.unwrap().id;
+    let child = |kind: &str| {
+        let mut spec = room.spec(kind);
+        let options = Arc::make_mut(&mut spec.options);
+        let name =
+            |id: &JobId, name: &str| longshore_core::Parent { id: id.clone(), name: Some(name.to_owned()) };
+        options.depends_on = vec![name(&left, "left"), name(&right, "right")];
+        spec
+    };
+    let sum = room.insert(child("sum")).await;
+    assert_eq!(room.ended(&sum).await.result.unwrap().as_str(), "7");
+    let ask = room.insert(child("ask")).await;
+    assert_eq!(room.ended(&ask).await.result.unwrap().as_str(), "[3,true]");
+    shift.drain().await;
+}
+
+#[tokio::test]
+async fn a_chain_runs_in_order_over_two_processes() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = || {
+        let door = Door::system();
+        Room::on(file(&dir, &door), door)
+    };
+    let (here, there) = (node(), node());
+    keep(&here.engine, HOUR);
+    let shift = Shift::start(there.worker().register(async |_: Args<Task>| Ok::<_, Outcome>(())));
+    let mut last = here.client.enqueue(Task { number: 0 }).await.unwrap().id;
+    for number in 1..20 {
+        last = here.client.enqueue(Task { number }).after_job(&last).await.unwrap().id;
+    }
+    assert_eq!(here.ended(&last).await.state, State::Completed);
+    assert_eq!(here.count("default", State::Completed).await, 20);
+    shift.drain().await;
+    assert_sound(&*here.store).await;
+}
+
+/// Counts how many of its jobs run at once.
+#[derive(Clone, Default)]
+struct Crowd {
+    now: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
+}
+
+impl Crowd {
+    async fn one(&self) {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        self.now.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn a_concurrency_limit_holds_over_all_workers_and_lets_all_jobs_through() {
+    let dir = tempfile::tempdir().unwrap();
+    let nodes: Vec<Room> = (0..3)
+        .map(|_| {
+            let door = Door::system();
+            Room::on(file(&dir, &door), door)
+        })
+        .collect();
+    let change = QueueChange { concurrency: Some(Some(2)), ..QueueChange::default() };
+    nodes[0].control.set_queue(&queue("default"), change).await.unwrap();
+    let limit = Limit { key: Some("args.number".to_owned()), concurrency: Some(1), ..Limit::default() };
+    nodes[0].control.set_kind(&KindName::new("task").unwrap(), vec![limit]).await.unwrap();
+    keep(&nodes[0].engine, HOUR);
+    let crowd = Crowd::default();
+    let shifts: Vec<Shift> = nodes
+        .iter()
+        .map(|node| {
+            let crowd = crowd.clone();
+            Shift::start(node.worker().register(move |_: Args<Task>| {
+                let crowd = crowd.clone();
+                async move {
+                    crowd.one().await;
+                    Ok::<_, Outcome>(())
+                }
+            }))
+        })
+        .collect();
+    let mut ids = Vec::new();
+    for number in 0..60 {
+        ids.push(nodes[number as usize % 3].client.enqueue(Task { number: number % 4 }).await.unwrap().id);
+    }
+    for id in &ids {
+        assert_eq!(nodes[1].ended(id).await.state, State::Completed);
+    }
+    assert_eq!(crowd.most.load(Ordering::SeqCst), 2);
+    for shift in shifts {
+        shift.drain().await;
+    }
+    assert_sound(&*nodes[0].store).await;
+}
+
+#[tokio::test]
+async fn a_rate_limit_is_kept_without_any_look_that_nobody_asked_for() {
+    let room = Room::new();
+    let rate = Rate { rate: 1, interval: millis(40), burst: Some(1) };
+    let change = QueueChange { rate: Some(Some(rate)), ..QueueChange::default() };
+    room.control.set_queue(&queue("default"), change).await.unwrap();
+    let config = WorkerConfig { scan_interval: HOUR, ..crate::support::calm() };
+    let worker = room.worker().config(config).register(async |_: Args<Task>| Ok::<_, Outcome>(()));
+    let shift = Shift::start(worker);
+    let mut ids = Vec::new();
+    for number in 0..6 {
+        ids.push(room.client.enqueue(Task { number }).await.unwrap().id);
+    }
+    let mut starts = Vec::new();
+    for id in &ids {
+        starts.push(room.ended(id).await.started_at.unwrap());
+    }
+    for pair in starts.windows(2) {
+        assert!(pair[1].since(pair[0]) >= millis(40), "{starts:?}");
+    }
+    shift.drain().await;
+}
+
+#[tokio::test]
+async fn a_worker_may_set_the_rate_of_a_queue_for_all_or_keep_one_for_itself() {
+    for scope in [RateScope::Queue, RateScope::Worker] {
+        let room = Room::new();
+        let paced = Queue::new("default").rate_limit(1, millis(40)).rate_scope(scope);
+        let worker = Worker::new(room.engine.clone()).config(crate::support::calm()).queue(paced);
+        let shift = Shift::start(worker.register(async |_: Args<Task>| Ok::<_, Outcome>(())));
+        let mut starts = Vec::new();
+        for number in 0..4 {
+            let id = room.client.enqueue(Task { number }).await.unwrap().id;
+            starts.push(room.ended(&id).await.started_at.unwrap());
+        }
+        assert!(starts.windows(2).all(|pair| pair[1].since(pair[0]) >= millis(40)), "{scope:?} {starts:?}");
+        let limits = room.control.queue(&queue("default")).await.unwrap().unwrap().limits;
+        assert_eq!(limits.len(), usize::from(scope == RateScope::Queue));
+        shift.drain().await;
+    }
+}
+
+#[tokio::test]
+async fn a_handler_may_enqueue_jobs_itself() {
+    let room = Room::new();
+    let worker = room.worker().register(async |Args(task): Args<Task>, client: Client| {
+        if task.number > 0 {
+            client.enqueue(Task { number: task.number - 1 }).id("last").await?;
+        }
+        Ok::<_, Outcome>(task.number)
+    });
+    let shift = Shift::start(worker);
+    room.client.enqueue(Task { number: 1 }).await.unwrap();
+    let last = JobId::parse("last").unwrap();
+    let ended = async {
+        while room.control.job(&last).await.map_or(true, |job| !job.state.is_end()) {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(ended).await;
+    assert_eq!(room.job(&last).await.result.unwrap().as_str(), "0");
+    shift.drain().await;
+}
