@@ -118,32 +118,64 @@ pub(crate) fn job_at(conn: &Connection, place: i64) -> rusqlite::Result<Option<J
     conn.prepare_cached(&whole("job.place = ?1"))?.query_row([place], |row| read_job(conn, row)).optional()
 }
 
-/// Where the places of a listing come from: the smallest order that holds all jobs that can match.
+/// Queues of which a listing by state looks at each one's own order; with more it goes through all jobs.
+const QUEUES_MAX: usize = 100;
+
+/// Where the places of a listing come from: the smallest orders that hold all jobs that can match, the newest first.
 fn candidates(conn: &Connection, filter: &JobFilter, before: i64) -> rusqlite::Result<Vec<i64>> {
-    let queue = match &filter.queue {
-        None => None,
+    let queues = match &filter.queue {
+        None => all_queues(conn)?,
         Some(name) => match names::find(conn, name.as_str())? {
-            Some(number) => Some(number),
+            Some(number) => vec![number],
             None => return Ok(Vec::new()),
         },
     };
-    let read = |row: &Row<'_>| row.get(0);
-    match (queue, filter.states.as_slice()) {
-        (Some(queue), [state]) if state.is_end() => {
-            let sql = "SELECT place FROM ended WHERE queue = ?1 AND state = ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4";
-            conn.prepare_cached(sql)?
-                .query_map(params![queue, *state as i64, before, LOOKED_AT_MAX], read)?
-                .collect()
-        }
-        (_, [State::Running]) => {
-            let sql = "SELECT place FROM running WHERE place < ?1 ORDER BY place DESC LIMIT ?2";
-            conn.prepare_cached(sql)?.query_map(params![before, LOOKED_AT_MAX], read)?.collect()
-        }
-        _ => {
-            let sql = "SELECT place FROM job WHERE place < ?1 ORDER BY place DESC LIMIT ?2";
-            conn.prepare_cached(sql)?.query_map(params![before, LOOKED_AT_MAX], read)?.collect()
+    if filter.states.is_empty() || queues.len() > QUEUES_MAX {
+        let sql = "SELECT place FROM job WHERE place < ?1 ORDER BY place DESC LIMIT ?2";
+        return conn.prepare_cached(sql)?.query_map([before, LOOKED_AT_MAX], |row| row.get(0))?.collect();
+    }
+    let mut places = Vec::new();
+    for state in &filter.states {
+        for queue in &queues {
+            places.extend(in_state(conn, *queue, *state, before)?);
         }
     }
+    places.sort_unstable_by(|one, other| other.cmp(one));
+    places.dedup();
+    places.truncate(LOOKED_AT_MAX as usize);
+    Ok(places)
+}
+
+fn all_queues(conn: &Connection) -> rusqlite::Result<Vec<i64>> {
+    let mut find = conn.prepare_cached("SELECT id FROM queue LIMIT ?1")?;
+    find.query_map([QUEUES_MAX as i64 + 1], |row| row.get(0))?.collect()
+}
+
+/// The newest places of a queue in a state. Those of other queues may be among them where the order has no queues.
+fn in_state(conn: &Connection, queue: i64, state: State, before: i64) -> rusqlite::Result<Vec<i64>> {
+    let sql = match state {
+        State::Completed | State::Failed | State::Cancelled => {
+            "SELECT place FROM ended WHERE queue = ?1 AND state = ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4"
+        }
+        State::Running => {
+            "SELECT place FROM running WHERE queue = ?1 AND ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4"
+        }
+        // A ready job whose time to live is over may stand in neither, but it is about to fail.
+        State::Ready => {
+            "SELECT place FROM ready WHERE queue = ?1 AND ?2 AND place < ?3
+             UNION ALL SELECT lined.place FROM lane JOIN lined ON lined.lane = lane.id WHERE lane.queue = ?1 AND lined.place < ?3
+             UNION ALL SELECT place FROM expiring WHERE place < ?3
+             ORDER BY place DESC LIMIT ?4"
+        }
+        State::Scheduled => "SELECT place FROM scheduled WHERE ?1 AND ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4",
+        State::Blocked => {
+            "SELECT DISTINCT child FROM edge WHERE met = 0 AND ?1 AND ?2 AND child < ?3 ORDER BY child DESC LIMIT ?4"
+        }
+    };
+    let number = if state.is_end() { state as i64 } else { 1 };
+    conn.prepare_cached(sql)?
+        .query_map(params![queue, number, before, LOOKED_AT_MAX], |row| row.get(0))?
+        .collect()
 }
 
 pub(crate) fn list(conn: &Connection, filter: &JobFilter, page: Page) -> rusqlite::Result<JobPage> {
