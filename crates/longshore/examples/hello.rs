@@ -5,13 +5,9 @@ use std::time::Duration;
 use longshore::prelude::*;
 use serde::{Deserialize, Serialize};
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, Job)] // kind `greet`
 struct Greet {
     name: String,
-}
-
-impl Job for Greet {
-    const KIND: &'static str = "greet";
 }
 
 async fn greet(Args(job): Args<Greet>, attempt: Attempt) -> Result<String, Outcome> {

@@ -8,12 +8,8 @@
 //! use longshore::prelude::*;
 //! use serde::{Deserialize, Serialize};
 //!
-//! #[derive(Serialize, Deserialize)]
+//! #[derive(Serialize, Deserialize, Job)] // kind `greet`
 //! struct Greet { name: String }
-//!
-//! impl Job for Greet {
-//!     const KIND: &'static str = "greet";
-//! }
 //!
 //! async fn greet(Args(job): Args<Greet>, progress: Progress) -> Result<String, Outcome> {
 //!     progress.at(50, "thinking of something nice").await;

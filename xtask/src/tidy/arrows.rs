@@ -21,7 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("runtime", &["core", "cron", "resilience", "telemetry"]),
     ("services", &["core", "runtime", "resilience", "pool", "pdf"]),
     ("server", &["core", "cron", "runtime", "services", "resilience", "telemetry"]),
-    ("lab", &["core", "runtime", "resilience", "telemetry"]),
+    ("lab", &["core", "cron", "runtime", "resilience", "telemetry"]),
     ("longshore", &[EVERYTHING]),
     ("xtask", &["core"]),
 ];

@@ -104,6 +104,7 @@ impl Cli {
             }
             // The lab measures stores of its own, any number of them.
             Command::Lab(lab::Lab::Queue(command)) => return wait_for(command.run(global.store)),
+            Command::Lab(lab::Lab::Features(command)) => return wait_for(command.run(global.store)),
             Command::Cron(command) => return command.run(),
             Command::Demo(_) if !global.store.is_empty() => {
                 return Err(Usage(

@@ -1,5 +1,6 @@
 //! `longshore lab`.
 
+mod features;
 mod queue;
 mod subject;
 
@@ -9,4 +10,6 @@ use clap::Subcommand;
 pub(crate) enum Lab {
     /// How fast a store and the engine on it are, beside the raw floor of the same store
     Queue(queue::Queue),
+    /// What unique keys, limits, flows, listings, pauses and schedules cost
+    Features(features::Features),
 }
