@@ -80,7 +80,11 @@ fn words(text: &str) -> Vec<(String, bool)> {
     let (mut word, mut quoted, mut inside) = (String::new(), false, false);
     for c in text.chars() {
         match c {
-            '"' => (inside, quoted) = (!inside, true),
+            // Only a word that begins with a quote is a text; `schedule:"two words"` is still about schedules.
+            '"' => {
+                quoted |= word.is_empty() && !inside;
+                inside = !inside;
+            }
             c if c.is_whitespace() && !inside => {
                 if !word.is_empty() {
                     words.push((std::mem::take(&mut word), quoted));
@@ -171,7 +175,7 @@ impl fmt::Display for JobFilter {
         words.extend(self.created_from.iter().map(|time| format!("created>{time}")));
         words.extend(self.created_before.iter().map(|time| format!("created<{time}")));
         words.extend(self.finished_before.iter().map(|time| format!("finished<{time}")));
-        words.extend(self.schedule.iter().map(|name| format!("schedule:{name}")));
+        words.extend(self.schedule.iter().map(|name| format!("schedule:\"{name}\"")));
         words.extend(self.texts.iter().map(|text| format!("\"{text}\"")));
         f.write_str(&words.join(" "))
     }
@@ -187,6 +191,9 @@ mod tests {
         let filter: JobFilter = text.parse().unwrap();
         assert_eq!(filter.to_string(), text);
         assert_eq!(filter.texts, ["two words"]);
+        let filter: JobFilter = "schedule:\"nightly report\" state:failed".parse().unwrap();
+        assert_eq!((filter.schedule.as_deref(), filter.states.len()), (Some("nightly report"), 1));
+        assert_eq!(filter.to_string().parse(), Ok(filter));
     }
 
     #[test]

@@ -319,8 +319,10 @@ impl Serialize for Job {
         map.serialize_entry("timeout", &options.timeout)?;
         map.serialize_entry("backoff", &options.backoff)?;
         map.serialize_entry("retention", &options.retention)?;
+        map.serialize_entry("result_retention", &options.result_retention)?;
         map.serialize_entry("ttl", &options.ttl)?;
         map.serialize_entry("unique_key", &options.unique.as_ref().map(|unique| &unique.key))?;
+        map.serialize_entry("unique", &options.unique)?;
         map.serialize_entry("limit_key", &options.limit_key)?;
         map.serialize_entry("depends_on", &options.depends_on)?;
         map.serialize_entry("on_parent_failure", &options.on_parent_failure)?;

@@ -17,16 +17,22 @@ use crate::{
 #[serde(default)]
 pub struct Options {
     /// Tries in all, the first included.
+    #[serde(skip_serializing_if = "is_usual_attempts")]
     pub max_attempts: u32,
     /// The wait before each further try.
+    #[serde(skip_serializing_if = "is_default")]
     pub backoff: Backoff,
     /// Longest one attempt may take; none is no limit.
+    #[serde(skip_serializing_if = "is_usual_timeout")]
     pub timeout: Option<DurationText>,
     /// Words to find the job by.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
     /// How long the record stays after the end; none is what the queue says.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub retention: Option<DurationText>,
     /// How long the result stays after the end; none is as long as the record.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub result_retention: Option<DurationText>,
     /// How long the job may wait in all, from its insert on and over all its attempts; then it fails as expired instead
     /// of starting once more. None is for ever.
@@ -52,6 +58,21 @@ pub struct Options {
     pub nominal_at: Option<Timestamp>,
 }
 
+/// Tries in all, unless a job says otherwise.
+const USUAL_ATTEMPTS: u32 = 4;
+/// Longest attempt, unless a job says otherwise.
+const USUAL_TIMEOUT: DurationText = DurationText(Duration::from_secs(3_600));
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn is_usual_attempts(attempts: &u32) -> bool {
+    *attempts == USUAL_ATTEMPTS
+}
+
+#[expect(clippy::ref_option, reason = "the form that serde asks for")]
+fn is_usual_timeout(timeout: &Option<DurationText>) -> bool {
+    *timeout == Some(USUAL_TIMEOUT)
+}
+
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -59,9 +80,9 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            max_attempts: 4,
+            max_attempts: USUAL_ATTEMPTS,
             backoff: Backoff::default(),
-            timeout: Some(DurationText(Duration::from_secs(3_600))),
+            timeout: Some(USUAL_TIMEOUT),
             tags: Vec::new(),
             retention: None,
             result_retention: None,

@@ -122,7 +122,6 @@ pub struct QueueInfo {
 }
 
 /// What an operator sets on a queue; none leaves a thing as it is. Naming a queue creates it.
-#[expect(clippy::option_option, reason = "three cases: leave it, take it off, set it")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueChange {
     /// Stop or start handing out jobs.

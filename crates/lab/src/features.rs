@@ -123,12 +123,12 @@ fn millis(watch: &Stopwatch) -> f64 {
 struct Starts {
     stop: Stop,
     worker: tokio::task::JoinHandle<Result<(), longshore_core::StoreError>>,
-    starts: mpsc::UnboundedReceiver<(JobId, Stopwatch, Timestamp)>,
+    told: mpsc::UnboundedReceiver<(JobId, Stopwatch, Timestamp)>,
 }
 
 impl Starts {
     async fn next(&mut self) -> anyhow::Result<(JobId, Stopwatch, Timestamp)> {
-        let next = tokio::time::timeout(Duration::from_secs(60), self.starts.recv());
+        let next = tokio::time::timeout(Duration::from_secs(60), self.told.recv());
         next.await.context("no job started in time")?.context("the worker stopped")
     }
 
@@ -144,7 +144,7 @@ impl Bench<'_> {
     }
 
     fn worker(&self, queue: &str) -> Starts {
-        let (tell, starts) = mpsc::unbounded_channel();
+        let (tell, told) = mpsc::unbounded_channel();
         let (stop, clock) = (Stop::new(), self.engine.door().clock.clone());
         let handler = move |attempt: Attempt| {
             let id = JobId::parse(&attempt.job_id);
@@ -157,7 +157,7 @@ impl Bench<'_> {
             .config(WorkerConfig { keeps: false, ..WorkerConfig::default() })
             .queue(Queue::new(queue).concurrency(50))
             .handle("test.noop", handler);
-        Starts { worker: tokio::spawn(worker.run_until(stop.clone())), stop, starts }
+        Starts { worker: tokio::spawn(worker.run_until(stop.clone())), stop, told }
     }
 
     async fn enqueue(&self, queue: &str, unique: impl Fn(usize) -> Option<Unique>) -> anyhow::Result<f64> {

@@ -73,6 +73,10 @@ pub async fn open(url: &str) -> StoreResult<Engine> {
 mod pages {
     #[doc = include_str!("../../../README.md")]
     struct Readme;
+    #[doc = include_str!("../../../docs/guides/jobs.md")]
+    struct Jobs;
+    #[doc = include_str!("../../../docs/guides/schedules.md")]
+    struct Schedules;
     #[doc = include_str!("../../../docs/guides/handlers.md")]
     struct Handlers;
 }

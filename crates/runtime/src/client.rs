@@ -27,7 +27,7 @@ pub struct Receipt {
     pub id: JobId,
     /// Its state.
     pub state: State,
-    /// The id was known; nothing was created.
+    /// The id was known, or another job holds the unique key (then it is that job's id); nothing was created.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub duplicate: bool,
 }
@@ -110,9 +110,10 @@ impl Client {
 
 /// The unique key of a job that is the only one of its kind with its args.
 fn own_key(spec: &JobSpec) -> String {
-    let digest = Sha256::digest(spec.args.as_str().as_bytes());
-    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    format!("{}/{hex}", spec.kind)
+    let digest: [u8; 32] = Sha256::digest(spec.args.as_str().as_bytes()).into();
+    let (half, _) = digest.split_at(16);
+    let number = half.iter().fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
+    format!("{}/{number:032x}", spec.kind)
 }
 
 /// A job on its way in.
@@ -236,6 +237,24 @@ impl<J: Job> Enqueue<J> {
     /// What happens when a job that it waits for does not complete.
     pub fn on_parent_failure(mut self, policy: ParentPolicy) -> Self {
         self.options.on_parent_failure = policy;
+        self
+    }
+
+    /// No attempt is stopped for taking long.
+    pub fn no_timeout(mut self) -> Self {
+        self.options.timeout = None;
+        self
+    }
+
+    /// What the job counts as under limits with a key, instead of what stands in its args.
+    pub fn limit_key(mut self, key: &str) -> Self {
+        self.options.limit_key = Some(key.to_owned());
+        self
+    }
+
+    /// How long the result stays after the end, if not as long as the record.
+    pub fn result_retention(mut self, retention: Duration) -> Self {
+        self.options.result_retention = Some(DurationText(retention));
         self
     }
 

@@ -143,6 +143,20 @@ path_name!(
     PathSchedule, ScheduleName, "schedule"
 );
 
+/// A queue and a unique key in the path.
+pub(crate) struct PathUnique(pub(crate) QueueName, pub(crate) String);
+
+impl FromRequestParts<Face> for PathUnique {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Face) -> Result<Self, ApiError> {
+        let texts = Path::<(String, String)>::from_request_parts(parts, api).await;
+        let wrong = |_| Invalid::new("key", "percent-encoded UTF-8", parts.uri.path()).code("invalid");
+        let Path((queue, key)) = texts.map_err(wrong)?;
+        Ok(Self(QueueName::new(queue)?, key))
+    }
+}
+
 /// Tells "not given" from "given as null".
 #[expect(clippy::option_option, reason = "three cases: not given, null, a value")]
 pub(crate) fn given<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>

@@ -142,7 +142,7 @@ pub(crate) async fn a_claim_tells_what_the_worker_needs(desk: &Desk) {
 pub(crate) async fn a_claimed_job_runs_under_its_worker(desk: &Desk) {
     desk.insert([job("a")], START).await;
     let claim = Claim { worker: worker("bob"), ..claim_of(&[("default", 1)]) };
-    desk.store.claim(claim, at(7)).await.unwrap().jobs;
+    desk.store.claim(claim, at(7)).await.unwrap();
     let job = desk.job("a").await;
     assert_eq!(job.state, State::Running);
     assert_eq!(job.worker, Some(worker("bob")));

@@ -30,13 +30,13 @@ pub type Faulty = Wrapped<Faults>;
 pub struct Faults {
     chance: Chance,
     odds: Mutex<Odds>,
-    faults: AtomicU64,
+    count: AtomicU64,
 }
 
 impl Faults {
     /// Around a store, at these odds.
     pub fn around(store: Arc<dyn Store>, chance: Chance, odds: Odds) -> Faulty {
-        Wrapped::new(store, Self { chance, odds: Mutex::new(odds), faults: AtomicU64::new(0) })
+        Wrapped::new(store, Self { chance, odds: Mutex::new(odds), count: AtomicU64::new(0) })
     }
 
     /// Changes how often it fails from now on.
@@ -46,11 +46,11 @@ impl Faults {
 
     /// How many calls have failed so far.
     pub fn faults(&self) -> u64 {
-        self.faults.load(Ordering::Relaxed)
+        self.count.load(Ordering::Relaxed)
     }
 
     fn fault(&self, what: &str) -> StoreError {
-        self.faults.fetch_add(1, Ordering::Relaxed);
+        self.count.fetch_add(1, Ordering::Relaxed);
         StoreError::Unavailable(what.to_owned())
     }
 }

@@ -207,7 +207,7 @@ pub(crate) async fn live(task: usize, store: Arc<dyn Store>) -> i64 {
             5 => drop(store.amend(vec![id(&name)], Change::Cancel, at(step)).await.unwrap()),
             6 => {
                 let claim = Claim { lease: ms(1), ..claim_of(&[("default", 1)]) };
-                store.claim(claim, at(step)).await.unwrap().jobs;
+                store.claim(claim, at(step)).await.unwrap();
                 store.reclaim(9, 1, at(step + 2)).await.unwrap();
             }
             _ => {

@@ -77,7 +77,7 @@ pub(crate) async fn a_job_that_is_ready_again_rings_for_its_queue(desk: &Desk) {
         hear(&mut bell, &ready(&name)).await;
     }
     let claim = Claim { lease: ms(10), ..claim_of(&[("Running", 1)]) };
-    desk.store.claim(claim, at(2_000)).await.unwrap().jobs;
+    desk.store.claim(claim, at(2_000)).await.unwrap();
     let mut bell = desk.store.wakeups();
     desk.store.reclaim(9, 3, at(3_000)).await.unwrap();
     hear(&mut bell, &ready("Running")).await;

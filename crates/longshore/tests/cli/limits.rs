@@ -93,6 +93,7 @@ fn a_queue_is_obliterated_with_its_settings() {
     for _ in 0..3 {
         site.enqueue(&["test.noop", "--queue", "q"]);
     }
+    assert_eq!(site.ok(&["queue", "retry", "q", "--q", "kind:test.*"]), "0 jobs are ready again\n");
     assert_eq!(site.json(&["queue", "obliterate", "q"])["changed"], 3);
     site.run(&["queue", "info", "q"]).ends(1);
 }

@@ -239,10 +239,13 @@ impl ScheduleRecord {
                 before.standing.clone()
             });
         standing.updated_at = now;
+        if standing.reason.take().is_some() {
+            // The engine paused it because of what was changed now.
+            standing.paused = false;
+        }
         if kept.is_none() {
             standing.anchor_at = schedule.start_at.map_or(now, |start| start.max(now));
             standing.next_at = schedule.first(standing.anchor_at);
-            standing.reason = None;
         }
         let mut record = Self { schedule, standing };
         record.close();

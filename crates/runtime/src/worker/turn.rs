@@ -11,8 +11,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use longshore_clock::Deadline;
 use longshore_core::{
-    Claim, Claims, End, Ended, EventName, LaneWant, Outcome as Fate, QueueName, Reason, State, StoreError,
-    Timestamp, Turned, Wake, limit::Pace, limits::INSERT_JOBS_MAX,
+    Claim, Claims, End, Ended, EventName, LaneWant, Outcome as Fate, QueueInfo, QueueName, Reason, State,
+    StoreError, Timestamp, Turned, Wake, limit::Pace, limits::INSERT_JOBS_MAX,
 };
 use longshore_resilience::Retry;
 
@@ -89,10 +89,9 @@ impl Turns<'_> {
     /// Takes note of what was heard, and opens lanes for queues that are new.
     async fn listen(&mut self) {
         let Heard { ready, paused, missed } = std::mem::take(&mut *lock(self.heard));
-        let (clock, stop) = (self.desk.engine.door().clock.clone(), self.stop);
+        let stop = self.stop;
         if missed || self.scan_at.is_over() {
-            let pushed = if self.desk.engine.store().can().push { PUSHED_FACTOR } else { 1 };
-            self.scan_at = clock.after(self.desk.config.scan_interval * pushed);
+            self.scan_in(self.desk.config.scan_interval);
             tokio::select! {
                 () = self.look_at_all() => {}
                 () = stop.draining() => {}
@@ -105,13 +104,28 @@ impl Turns<'_> {
         paused.for_each(|(lane, _)| self.hand_back(lane.take_waiting()));
     }
 
+    /// Looks again after an interval; a store that pushes its wake-ups is looked at more rarely.
+    fn scan_in(&mut self, interval: Duration) {
+        let pushed = if self.desk.engine.store().can().push { PUSHED_FACTOR } else { 1 };
+        self.scan_at = self.desk.engine.door().clock.after(interval * pushed);
+    }
+
     async fn look_at_all(&mut self) {
         let mut queues = self.desk.named.clone();
-        if self.desk.served == Served::All {
-            match self.desk.engine.store().queues().await {
-                Ok(infos) => queues.extend(infos.into_iter().map(|info| info.name)),
-                Err(error) => tracing::debug!(%error, "could not look for new queues"),
+        match self.desk.engine.store().queues().await {
+            Ok(infos) => {
+                let served =
+                    |info: &QueueInfo| self.desk.served == Served::All || queues.contains(&info.name);
+                let infos: Vec<QueueInfo> = infos.into_iter().filter(served).collect();
+                // The shortest interval that one of them wants is that of the worker.
+                let wanted =
+                    infos.iter().filter_map(|info| info.scan_interval).map(|interval| interval.0).min();
+                if let Some(interval) = wanted.filter(|interval| *interval < self.desk.config.scan_interval) {
+                    self.scan_in(interval);
+                }
+                queues.extend(infos.into_iter().map(|info| info.name));
             }
+            Err(error) => tracing::debug!(%error, "could not look for new queues"),
         }
         for queue in queues {
             self.wake(queue);

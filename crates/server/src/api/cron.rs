@@ -18,7 +18,7 @@ use crate::extract::{Body, Nothing, Object, Query, read_json};
 const DAYS_MAX: u32 = 30;
 const RESULTS_MAX: u32 = 500;
 const RESULTS_USUAL: u32 = 100;
-const BATCH_MAX: usize = 100;
+const BATCH_MAX: u32 = 100;
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -181,8 +181,11 @@ pub(crate) async fn batch(
 ) -> Result<Response, ApiError> {
     let Object(request) = read_json::<Object<BatchRequest>>(&body)?;
     let Object(job) = read_json::<Object<JobRequest>>(request.job.get().as_bytes())?;
+    job.refuse_own_place().map_err(|error| error.below("job"))?;
+    api.kinds.check(&api.engine, job.kind(), || "job.kind".to_owned()).await?;
     let now = api.engine.door().clock.now();
-    let config = CronRequest { max_occurrences: Some(BATCH_MAX as u32), ..request.schedule_config };
+    let most = request.schedule_config.max_occurrences.map_or(BATCH_MAX, |most| most.min(BATCH_MAX));
+    let config = CronRequest { max_occurrences: Some(most), ..request.schedule_config };
     let found = api.cron.calculate_next_occurrences(&config, now);
     if found.error.is_some() {
         return Err(refused(&found));
@@ -191,7 +194,7 @@ pub(crate) async fn batch(
         let specs = found.occurrences.iter().zip(ids).map(|(occurrence, _)| {
             let id = JobId::parse(&format!("{}@{}", request.schedule_id, occurrence.at.as_millis()))
                 .map_err(|error| Invalid { field: "schedule_id".to_owned(), ..error })?;
-            let mut spec = job.spec(id, &api, now)?;
+            let mut spec = job.spec(id, &api, now).map_err(|error| error.below("job"))?;
             spec.run_at = Some(occurrence.at);
             Arc::make_mut(&mut spec.options).nominal_at = Some(occurrence.at);
             Ok(Arc::new(spec))

@@ -40,6 +40,7 @@ pub(crate) fn routes() -> OpenApiRouter<Face> {
         .routes(routes!(queues::drain))
         .routes(routes!(queues::purge))
         .routes(routes!(queues::retry))
+        .routes(routes!(queues::unique_owner, queues::free_unique))
         .routes(routes!(workers::list))
         .routes(routes!(schedules::list, schedules::add))
         .routes(routes!(schedules::show, schedules::change, schedules::remove))

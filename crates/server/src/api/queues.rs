@@ -14,7 +14,9 @@ use utoipa::{IntoParams, ToSchema};
 use super::record::ErrorBody;
 use crate::app::{Api, Face};
 use crate::error::ApiError;
-use crate::extract::{Body, Nothing, Object, PathKind, PathQueue, Query, given, read_flag, read_json};
+use crate::extract::{
+    Body, Nothing, Object, PathKind, PathQueue, PathUnique, Query, given, read_flag, read_json,
+};
 
 /// Every queue.
 #[derive(Serialize, ToSchema)]
@@ -83,10 +85,25 @@ pub(crate) struct QueueSettings {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     scan_interval: Option<Option<DurationText>>,
-    /// How long jobs stay that end from now on: {completed, failed, cancelled}.
+    /// How long jobs stay that end from now on: {completed, failed, cancelled}, all three.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
-    retention: Option<Retention>,
+    retention: Option<RetentionForm>,
+}
+
+/// All three, because one alone would not say what becomes of the others.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RetentionForm {
+    completed: DurationText,
+    failed: DurationText,
+    cancelled: DurationText,
+}
+
+impl From<RetentionForm> for Retention {
+    fn from(form: RetentionForm) -> Self {
+        Self { completed: form.completed, failed: form.failed, cancelled: form.cancelled }
+    }
 }
 
 impl QueueSettings {
@@ -99,7 +116,7 @@ impl QueueSettings {
         let rate = |rate| Rate { rate, interval, burst: self.rate_burst };
         Ok(QueueChange {
             paused: self.paused,
-            retention: self.retention,
+            retention: self.retention.map(Retention::from),
             limits: self.limits,
             concurrency: self.concurrency,
             rate: self.rate_limit.map(|limit| limit.map(rate)),
@@ -367,4 +384,45 @@ pub(crate) async fn retry(
     let filter = JobFilter { queue: Some(queue.name), ..filter };
     let Drained { removed, ids } = api.engine.control().retry_all(filter, limit).await?.into();
     Ok(Json(Retried { retried: removed, ids }))
+}
+
+/// Who holds a unique key of the queue.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct KeyOwner {
+    /// The key.
+    key: String,
+    /// The job that holds it.
+    id: String,
+}
+
+/// Shows the job that holds a unique key of the queue.
+#[utoipa::path(
+    get, operation_id = "show_unique_key", path = "/queues/{queue}/unique/{key}", tag = "queues",
+    params(("queue" = String, Path), ("key" = String, Path)),
+    responses((status = 200, body = KeyOwner), (status = 404, description = "Nobody holds it", body = ErrorBody))
+)]
+pub(crate) async fn unique_owner(
+    Shared(api): Shared<Face>,
+    PathUnique(name, key): PathUnique,
+    _: Query<Nothing>,
+) -> Result<Json<KeyOwner>, ApiError> {
+    let owner = api.engine.control().unique_owner(&name, &key).await?;
+    let id = owner.ok_or_else(|| ApiError::not_found(&format!("holder of key {key}")))?.to_string();
+    Ok(Json(KeyOwner { key, id }))
+}
+
+/// Takes a unique key from the job that holds it. The job stays; its id is the answer.
+#[utoipa::path(
+    delete, operation_id = "free_unique_key", path = "/queues/{queue}/unique/{key}", tag = "queues",
+    params(("queue" = String, Path), ("key" = String, Path)),
+    responses((status = 200, body = KeyOwner), (status = 404, description = "Nobody holds it", body = ErrorBody))
+)]
+pub(crate) async fn free_unique(
+    Shared(api): Shared<Face>,
+    PathUnique(name, key): PathUnique,
+    _: Query<Nothing>,
+) -> Result<Json<KeyOwner>, ApiError> {
+    let owner = api.engine.control().free_unique(&name, &key).await?;
+    let id = owner.ok_or_else(|| ApiError::not_found(&format!("holder of key {key}")))?.to_string();
+    Ok(Json(KeyOwner { key, id }))
 }

@@ -15,7 +15,7 @@ pub(crate) struct Accepted {
     /// Its state.
     #[schema(value_type = String, example = "ready")]
     state: State,
-    /// The id was known; nothing was created.
+    /// The id was known, or another job holds the unique key (then `id` is that job); nothing was created.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     duplicate: bool,
     /// Where to ask for it.
@@ -63,7 +63,8 @@ pub(crate) struct JobRecord {
     priority: f64,
     /// blocked, scheduled, ready, running, completed, failed or cancelled.
     state: String,
-    /// Why it ended or waits: error, panic, timeout, stalled, unknown_kind, bad_args, result_too_large, by_operator, by_handler.
+    /// Why it ended or waits: error, panic, timeout, stalled, unknown_kind, bad_args, result_too_large, expired,
+    /// parent_failed, by_operator, by_handler.
     reason: Option<String>,
     owner: Option<String>,
     correlation_id: Option<String>,
@@ -87,9 +88,30 @@ pub(crate) struct JobRecord {
     backoff: serde_json::Value,
     /// How long the record stays after the end, in seconds; null is what the queue says.
     retention: Option<f64>,
+    /// How long the result stays, in seconds; null is as long as the record.
+    result_retention: Option<f64>,
+    /// How long the job may wait in all, in seconds.
+    ttl: Option<f64>,
+    /// The key that makes it the only one of its queue.
+    unique_key: Option<String>,
+    /// The same as it was asked for: {key, ttl, extend, replace}.
+    unique: Option<serde_json::Value>,
+    /// What it counts as under limits with a key.
+    limit_key: Option<String>,
+    /// Jobs that it waits for: ids, or {id, name}.
+    depends_on: Vec<serde_json::Value>,
+    /// wait, fail, cancel or run.
+    on_parent_failure: String,
+    /// Parents that have not completed, while it is blocked.
+    parents_left: u32,
+    /// The schedule that made it, and for which time.
+    schedule: Option<String>,
+    nominal_at: Option<String>,
     worker: Option<String>,
     cancel_requested: bool,
     run_at: Option<String>,
+    /// When it expires unless it has started by then.
+    deadline_at: Option<String>,
     created_at: String,
     started_at: Option<String>,
     finished_at: Option<String>,

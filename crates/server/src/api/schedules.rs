@@ -47,7 +47,7 @@ pub(crate) struct ScheduleRequest {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     end_at: Option<Timestamp>,
-    /// Only within these times of the day: pairs such as ["09:00", "17:30"], both included.
+    /// Only within these times of the day: pairs of texts such as 09:00 and 17:30, both included.
     #[serde(default)]
     #[schema(value_type = Vec<Vec<String>>)]
     time_ranges: Vec<TimeRange>,
@@ -69,7 +69,7 @@ pub(crate) struct ScheduleRequest {
 }
 
 /// The fields of a schedule; all others are those of its jobs.
-const OWN: [&str; 13] = [
+const OWN: [&str; 12] = [
     "name",
     "every",
     "start_now",
@@ -82,23 +82,17 @@ const OWN: [&str; 13] = [
     "misfire",
     "overlap",
     "jitter",
-    "paused",
 ];
-/// Fields of a job that a schedule decides.
-const NOT_OF_JOBS: [&str; 4] = ["id", "delay", "run_at", "depends_on"];
-
 /// Reads the flat object that asks for a schedule and its jobs.
 fn read(body: &[u8], api: &Api, named: Option<ScheduleName>) -> Result<Schedule, ApiError> {
     let Object(fields) = read_json::<Object<BTreeMap<String, Box<RawValue>>>>(body)?;
-    if let Some(field) = NOT_OF_JOBS.into_iter().find(|field| fields.contains_key(*field)) {
-        return Err(Invalid::new(field, "nothing: each job of a schedule gets its own", "a value").into());
-    }
     let is_own = |field: &String| OWN.contains(&field.as_str());
     let (own, job): (BTreeMap<_, _>, BTreeMap<_, _>) =
         fields.into_iter().partition(|(field, _)| is_own(field));
     let text = |map: &BTreeMap<String, Box<RawValue>>| serde_json::to_vec(map).unwrap_or_default();
     let Object(own) = read_json::<Object<ScheduleRequest>>(&text(&own))?;
     let Object(job) = read_json::<Object<JobRequest>>(&text(&job))?;
+    job.refuse_own_place()?;
     let rule = match (own.every, own.cron) {
         (Some(every), None) => Rule::Every { every, start_now: own.start_now },
         (None, Some(_)) if own.start_now => {

@@ -56,6 +56,9 @@ pub(crate) struct JobRequest {
     /// Tries in all, 1 to 1000; 4 if not given.
     #[serde(default)]
     max_attempts: Option<u32>,
+    /// The same in other words: tries after the first one. Not together with `max_attempts`.
+    #[serde(default)]
+    max_retries: Option<u32>,
     /// The wait before each further try.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
@@ -153,6 +156,25 @@ impl From<ParentForm> for Parent {
 }
 
 impl JobRequest {
+    /// Refuses what somebody else decides about the job.
+    pub(crate) fn refuse_own_place(&self) -> Result<(), Invalid> {
+        let given = [
+            ("id", self.id.is_some()),
+            ("delay", self.delay.is_some()),
+            ("run_at", self.run_at.is_some()),
+            ("depends_on", !self.depends_on.is_empty()),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((field, _)) => Err(Invalid::new(field, "nothing: each job gets its own", "a value")),
+            None => Ok(()),
+        }
+    }
+
+    /// The kind that is asked for.
+    pub(crate) fn kind(&self) -> &KindName {
+        &self.kind
+    }
+
     pub(crate) fn spec(&self, id: JobId, api: &Api, now: Timestamp) -> Result<JobSpec, Invalid> {
         let args = self.args.clone().unwrap_or_default();
         let report = api.pdf.as_ref().filter(|_| self.kind.as_str() == PdfService::KIND);
@@ -169,6 +191,9 @@ impl JobRequest {
         if self.delay.is_some() && self.run_at.is_some() {
             return Err(Invalid::new("delay", "either delay or run_at", "both"));
         }
+        if self.max_attempts.is_some() && self.max_retries.is_some() {
+            return Err(Invalid::new("max_retries", "either max_attempts or max_retries", "both"));
+        }
         let mut spec = JobSpec::new(id, self.queue.clone().unwrap_or_default(), self.kind.clone(), args);
         spec.priority = self.priority.unwrap_or_default();
         spec.run_at = self.run_at.or_else(|| self.delay.map(|delay| now + delay.0));
@@ -184,7 +209,11 @@ impl JobRequest {
     fn options(&self) -> Options {
         let usual = Options::default();
         Options {
-            max_attempts: self.max_attempts.unwrap_or(usual.max_attempts),
+            max_attempts: self
+                .max_retries
+                .map(|retries| retries.saturating_add(1))
+                .or(self.max_attempts)
+                .unwrap_or(usual.max_attempts),
             backoff: self.backoff.clone().unwrap_or(usual.backoff),
             timeout: self.timeout.unwrap_or(usual.timeout),
             tags: self.tags.clone(),

@@ -72,7 +72,11 @@ async fn every_documented_route_answers() {
         let schedule = json!({ "name": "nightly", "every": "1h", "kind": "test.echo" });
         house.client.put("/api/v1/schedules/nightly", &schedule).await;
         let path = path.replace("{id}", &id).replace("{queue}", "mail").replace("{schedule}", "nightly");
-        let path = path.replace("{kind}", "test.echo");
+        house
+            .client
+            .submit(json!({ "kind": "test.echo", "queue": "mail", "delay": "1h", "unique": "k" }))
+            .await;
+        let path = path.replace("{kind}", "test.echo").replace("{key}", "k");
         let body = match path.as_str() {
             "/api/v1/jobs" => r#"{"kind":"test.echo"}"#,
             "/api/v1/pdf" => r#"{"html":"<p>x</p>"}"#,

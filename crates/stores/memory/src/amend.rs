@@ -64,7 +64,7 @@ impl Table {
             job.progress = Progress::default();
             (entry.last, entry.result_expires_at) = (None, None);
         });
-        self.take_key(place, None, now);
+        self.take_key(place, now);
         self.answer(place, state, to)
     }
 

@@ -43,7 +43,7 @@ struct Counter {
 
 #[derive(Default)]
 pub(crate) struct Lanes {
-    lanes: HashMap<LaneKey, Lane>,
+    by_key: HashMap<LaneKey, Lane>,
     open: BTreeSet<(Spot, LaneKey)>,
     /// Starts in the whole queue.
     starts: Tally,
@@ -93,7 +93,7 @@ impl Orders {
         queue.ready.insert(spot);
         let Some(key) = key else { return };
         self.limits.lane_of.insert(spot.2, key.clone());
-        let lane = queue.lanes.lanes.entry(key.clone()).or_default();
+        let lane = queue.lanes.by_key.entry(key.clone()).or_default();
         let head = lane.line.first().copied();
         lane.line.insert(spot);
         if head.is_none_or(|head| spot < head) {
@@ -116,33 +116,28 @@ impl Orders {
         let Some(queue) = self.queues.get_mut(name) else { return };
         queue.ready.remove(&spot);
         let Some(key) = self.limits.lane_of.get(&spot.2).cloned() else { return };
-        let Some(lane) = queue.lanes.lanes.get_mut(&key) else { return };
+        let Some(lane) = queue.lanes.by_key.get_mut(&key) else { return };
         let was_first = lane.line.first() == Some(&spot);
         lane.line.remove(&spot);
         if !was_first {
             return;
         }
         let head = lane.line.first().copied();
-        match &lane.waits_for {
-            Some(bucket) => {
-                if let Some(counter) = self.limits.counters.get_mut(bucket) {
-                    counter.waiting.remove(&(spot, name.clone(), key.clone()));
-                    counter.waiting.extend(head.map(|head| (head, name.clone(), key.clone())));
-                }
-                if head.is_none() {
-                    queue.lanes.lanes.remove(&key);
-                }
+        let waits_for = lane.waits_for.clone();
+        if head.is_none() {
+            queue.lanes.by_key.remove(&key);
+        }
+        if let Some(bucket) = waits_for {
+            if let Some(counter) = self.limits.counters.get_mut(&bucket) {
+                counter.waiting.remove(&(spot, name.clone(), key.clone()));
+                counter.waiting.extend(head.map(|head| (head, name.clone(), key.clone())));
             }
-            None => {
-                queue.lanes.open.remove(&(spot, key.clone()));
-                queue.lanes.open.extend(head.map(|head| (head, key.clone())));
-                if head.is_none() {
-                    queue.lanes.lanes.remove(&key);
-                }
-                for bucket in key.iter() {
-                    self.offer(bucket);
-                }
-            }
+            return;
+        }
+        queue.lanes.open.remove(&(spot, key.clone()));
+        queue.lanes.open.extend(head.map(|head| (head, key.clone())));
+        for bucket in key.iter() {
+            self.offer(bucket);
         }
     }
 
@@ -158,7 +153,7 @@ impl Orders {
         }
         let Some((spot, name, lane_key)) = counter.waiting.pop_first() else { return false };
         if let Some(queue) = self.queues.get_mut(&name)
-            && let Some(lane) = queue.lanes.lanes.get_mut(&lane_key)
+            && let Some(lane) = queue.lanes.by_key.get_mut(&lane_key)
         {
             lane.waits_for = None;
             queue.lanes.open.insert((spot, lane_key));
@@ -193,7 +188,7 @@ impl Orders {
     fn close(&mut self, name: &QueueName, spot: Spot, lane_key: &LaneKey, bucket: &Key) {
         if let Some(queue) = self.queues.get_mut(name) {
             queue.lanes.open.remove(&(spot, lane_key.clone()));
-            if let Some(lane) = queue.lanes.lanes.get_mut(lane_key) {
+            if let Some(lane) = queue.lanes.by_key.get_mut(lane_key) {
                 lane.waits_for = Some(bucket.clone());
             }
         }
@@ -335,7 +330,9 @@ impl Table {
             self.orders.limits.kinds.insert(kind, limits);
         }
         let names: Vec<QueueName> = self.orders.queues.keys().cloned().collect();
-        names.iter().for_each(|name| self.line_up_anew(name));
+        for name in &names {
+            self.line_up_anew(name);
+        }
     }
 
     pub(crate) fn kinds(&self) -> Vec<KindInfo> {

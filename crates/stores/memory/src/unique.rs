@@ -57,11 +57,17 @@ impl Table {
         Meets::Holder(hold.place)
     }
 
-    /// Gives the key to a job; `until` if it takes over the time of the holder before.
-    pub(crate) fn take_key(&mut self, place: u64, until: Option<Option<Timestamp>>, now: Timestamp) {
+    /// Gives the key to a job, for the time that it asks for.
+    pub(crate) fn take_key(&mut self, place: u64, now: Timestamp) {
+        let unique = self.jobs.get(&place).and_then(|entry| entry.job.spec.options.unique.as_ref());
+        let until = unique.and_then(|unique| window(unique, now));
+        self.take_key_until(place, until, now);
+    }
+
+    /// Gives the key to a job until then, or until it has ended.
+    pub(crate) fn take_key_until(&mut self, place: u64, until: Option<Timestamp>, now: Timestamp) {
         let Some(spec) = self.jobs.get(&place).map(|entry| entry.job.spec.clone()) else { return };
-        let (Some(unique), Some(key)) = (&spec.options.unique, key(&spec)) else { return };
-        let until = until.unwrap_or_else(|| window(unique, now));
+        let Some(key) = key(&spec) else { return };
         if let Some(before) = self.uniques.0.insert(key, Hold { place, until }) {
             self.set_expiry(before.place, now);
         }

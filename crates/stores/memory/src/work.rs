@@ -84,7 +84,10 @@ impl Table {
         }
         let id = spec.id.clone();
         let place = self.add(spec, now);
-        self.take_key(place, until, now);
+        match until {
+            Some(window) => self.take_key_until(place, window, now),
+            None => self.take_key(place, now),
+        }
         let state = self.jobs.get(&place).map_or(State::Ready, |entry| entry.job.state);
         (place, Inserted { id, state, duplicate: false, replaced })
     }

@@ -11,6 +11,7 @@ use crate::insert::waits;
 use crate::look;
 use crate::rows::IdValue;
 use crate::tx::Tx;
+use crate::unique;
 
 impl Tx<'_> {
     pub(crate) fn amend(&mut self, ids: &[JobId], change: Change, now: Timestamp) -> Tried<Vec<Amended>> {
@@ -35,8 +36,8 @@ impl Tx<'_> {
                     .prepare_cached("UPDATE running SET cancel = 1 WHERE place = ?1")?
                     .execute([place])?;
                 self.wake(Wake::Cancel);
-                return Ok(look::job_at(self.conn, place)?
-                    .map_or(Amended::Unknown, |job| Amended::Asked(Box::new(job))));
+                let job = look::job_at(self.conn, place)?;
+                Ok(job.map_or(Amended::Unknown, |job| Amended::Asked(Box::new(job))))
             }
             Change::Cancel if life::allowed(state, Move::Cancel).is_some() => {
                 self.end_waiting(place, state, State::Cancelled, Reason::ByOperator, now)?;
@@ -100,10 +101,10 @@ impl Tx<'_> {
 
     fn revive(&mut self, place: i64, queue: i64, state: State, now: Timestamp) -> Tried<Amended> {
         let spec = self.spec_at(place)?;
-        if let Some(unique) = &spec.options.unique {
-            if let Some(rival) = self.rival(place, queue, &unique.key, now)? {
-                return Ok(Amended::UniqueConflict(rival));
-            }
+        if let Some(unique) = &spec.options.unique
+            && let Some(rival) = self.rival(place, queue, &unique.key, now)?
+        {
+            return Ok(Amended::UniqueConflict(rival));
         }
         let left = self.relink(place, &spec)?;
         let to = if left > 0 { State::Blocked } else { State::Ready };
@@ -135,7 +136,7 @@ impl Tx<'_> {
         }
         self.enter_expiring(place)?;
         if let Some(unique) = &spec.options.unique {
-            self.take_key(place, queue, unique, None, now)?;
+            self.take_key(place, queue, unique, unique::window(unique, now))?;
         }
         self.count(queue, state, -1);
         self.count(queue, to, 1);

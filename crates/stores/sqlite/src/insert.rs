@@ -27,6 +27,13 @@ struct Holder {
     state: State,
 }
 
+const PLAIN: &str = "INSERT INTO job (place, id, queue, kind, priority, created_at, run_at, waits, due_at, turn, owner, correlation,
+                      retention, result_retention, options, args)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?1, ?10, ?11, ?12, ?13, ?14, ?15)";
+const TIED: &str = "INSERT INTO job (place, id, queue, kind, priority, created_at, run_at, waits, due_at, turn, owner, correlation,
+                      retention, result_retention, options, args, ties, deadline_at, unique_key)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?1, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+
 impl Tx<'_> {
     pub(crate) fn insert(&mut self, jobs: &[Arc<JobSpec>], now: Timestamp) -> Tried<Vec<Inserted>> {
         JobSpec::check_batch(jobs)?;
@@ -162,7 +169,7 @@ impl Tx<'_> {
             let (place, state) = self.add(spec, now)?;
             return Ok((place, Inserted { id, state, duplicate: false, replaced: None }));
         };
-        let (mut replaced, mut until) = (None, None);
+        let (mut replaced, mut until) = (None, unique::window(unique, now));
         match self.meet(spec, unique, now)? {
             Meets::Nobody => {}
             Meets::Holder(place) => {
@@ -171,7 +178,7 @@ impl Tx<'_> {
                 }
             }
             Meets::Replaceable(place, window) => {
-                until = Some(window);
+                until = window;
                 replaced = unique::id_at(self.conn, place)?;
                 let queue = self.names.queue(self.conn, &spec.queue)?;
                 self.remove(place, queue, State::Scheduled)?;
@@ -179,7 +186,7 @@ impl Tx<'_> {
         }
         let (place, state) = self.add(spec, now)?;
         let queue = self.names.queue(self.conn, &spec.queue)?;
-        self.take_key(place, queue, unique, until, now)?;
+        self.take_key(place, queue, unique, until)?;
         Ok((place, Inserted { id, state, duplicate: false, replaced }))
     }
 
@@ -197,36 +204,52 @@ impl Tx<'_> {
         let ties = i64::from(blocked) * EDGES
             + i64::from(options.unique.is_some()) * KEY
             + i64::from(deadline_at.is_some()) * DEADLINE;
-        self.conn
-            .prepare_cached(
-                "INSERT INTO job (place, id, queue, kind, priority, created_at, run_at, waits, due_at, turn, owner, correlation,
-                                  retention, result_retention, options, args)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?1, ?10, ?11, ?12, ?13, ?14, ?15)",
-            )?
-            .execute(params![
+        let id = IdValue::of(&spec.id);
+        let times = (now.as_millis(), spec.run_at.map(Timestamp::as_millis));
+        let (owner, correlation) = (spec.owner.as_deref(), spec.correlation_id.as_deref());
+        let (options_text, args) = (options_text(options), spec.args.as_str());
+        let (priority, waits) = (spec.priority.get(), waits(state));
+        // What ties it to others has columns of its own, which the usual job does not fill.
+        if ties == 0 {
+            self.conn.prepare_cached(PLAIN)?.execute(params![
                 place,
-                IdValue::of(&spec.id),
+                id,
                 queue,
                 kind,
-                spec.priority.get(),
-                now.as_millis(),
-                spec.run_at.map(Timestamp::as_millis),
-                waits(state),
+                priority,
+                times.0,
+                times.1,
+                waits,
                 due_at,
-                spec.owner.as_deref(),
-                spec.correlation_id.as_deref(),
+                owner,
+                correlation,
                 wishes.retention,
                 wishes.result_retention,
-                options_text(options),
-                spec.args.as_str(),
+                options_text,
+                args,
             ])?;
-        if ties != 0 {
+        } else {
             let key = options.unique.as_ref().map(|unique| unique.key.as_str());
-            self.conn
-                .prepare_cached(
-                    "UPDATE job SET ties = ?2, deadline_at = ?3, unique_key = ?4 WHERE place = ?1",
-                )?
-                .execute(params![place, ties, deadline_at, key])?;
+            self.conn.prepare_cached(TIED)?.execute(params![
+                place,
+                id,
+                queue,
+                kind,
+                priority,
+                times.0,
+                times.1,
+                waits,
+                due_at,
+                owner,
+                correlation,
+                wishes.retention,
+                wishes.result_retention,
+                options_text,
+                args,
+                ties,
+                deadline_at,
+                key,
+            ])?;
         }
         match due_at {
             Some(due_at) => self.enter_scheduled(place, due_at)?,

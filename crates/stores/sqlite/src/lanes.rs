@@ -154,9 +154,9 @@ impl Tx<'_> {
             .execute([spot.2])?;
         let mut find =
             self.conn.prepare_cached("SELECT queue, buckets, waits_for, place FROM lane WHERE id = ?1")?;
-        type Found = (i64, String, Option<i64>, i64);
-        let read = |row: &Row<'_>| -> rusqlite::Result<Found> {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        let read = |row: &Row<'_>| {
+            let (queue, buckets): (i64, String) = (row.get(0)?, row.get(1)?);
+            Ok((queue, buckets, row.get::<_, Option<i64>>(2)?, row.get::<_, i64>(3)?))
         };
         let Some((queue, buckets, waits_for, head)) = find.query_row([lane], read).optional()? else {
             return Ok(());

@@ -151,8 +151,13 @@ fn all_queues(conn: &Connection) -> rusqlite::Result<Vec<i64>> {
     find.query_map([QUEUES_MAX as i64 + 1], |row| row.get(0))?.collect()
 }
 
-/// The newest places of a queue in a state. Those of other queues may be among them where the order has no queues.
+/// The newest places of a queue in a state.
 fn in_state(conn: &Connection, queue: i64, state: State, before: i64) -> rusqlite::Result<Vec<i64>> {
+    let mut count =
+        conn.prepare_cached("SELECT 1 FROM count WHERE queue = ?1 AND state = ?2 AND jobs > 0")?;
+    if !count.exists([queue, state as i64])? {
+        return Ok(Vec::new());
+    }
     let sql = match state {
         State::Completed | State::Failed | State::Cancelled => {
             "SELECT place FROM ended WHERE queue = ?1 AND state = ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4"
@@ -167,9 +172,13 @@ fn in_state(conn: &Connection, queue: i64, state: State, before: i64) -> rusqlit
              UNION ALL SELECT place FROM expiring WHERE place < ?3
              ORDER BY place DESC LIMIT ?4"
         }
-        State::Scheduled => "SELECT place FROM scheduled WHERE ?1 AND ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4",
+        State::Scheduled => {
+            "SELECT scheduled.place FROM scheduled CROSS JOIN job ON job.place = scheduled.place
+             WHERE job.queue = ?1 AND ?2 AND scheduled.place < ?3 ORDER BY scheduled.place DESC LIMIT ?4"
+        }
         State::Blocked => {
-            "SELECT DISTINCT child FROM edge WHERE met = 0 AND ?1 AND ?2 AND child < ?3 ORDER BY child DESC LIMIT ?4"
+            "SELECT DISTINCT edge.child FROM edge CROSS JOIN job ON job.place = edge.child
+             WHERE met = 0 AND job.queue = ?1 AND ?2 AND edge.child < ?3 ORDER BY edge.child DESC LIMIT ?4"
         }
     };
     let number = if state.is_end() { state as i64 } else { 1 };

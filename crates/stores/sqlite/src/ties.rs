@@ -116,16 +116,13 @@ impl Tx<'_> {
              FROM job JOIN ended ON ended.queue = job.queue AND ended.state IN (4, 5, 6) AND ended.place = job.place
              WHERE job.place = ?1",
         )?;
-        type Found = (i64, Option<i64>, Option<i64>, i64, i64, Option<i64>, bool);
-        let read = |row: &rusqlite::Row<'_>| -> rusqlite::Result<Found> {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?))
+        let read = |row: &rusqlite::Row<'_>| {
+            let wishes = crate::tx::Wishes { retention: row.get(1)?, result_retention: row.get(2)? };
+            let (queue, state, finished_at): (i64, i64, i64) = (row.get(0)?, row.get(3)?, row.get(4)?);
+            Ok((queue, wishes, state, finished_at, row.get::<_, Option<i64>>(5)?, row.get::<_, bool>(6)?))
         };
-        let Some((queue, retention, result_retention, state, finished_at, until, needed)) =
-            find.query_row([place], read).optional()?
-        else {
-            return Ok(());
-        };
-        let wishes = crate::tx::Wishes { retention, result_retention };
+        let found = find.query_row([place], read).optional()?;
+        let Some((queue, wishes, state, finished_at, until, needed)) = found else { return Ok(()) };
         let over = self.expires_at(queue, read_state(state), wishes, Timestamp::from_millis(finished_at))?;
         let expires_at = if needed { i64::MAX } else { over.max(until.unwrap_or(0)) };
         self.conn
@@ -133,7 +130,8 @@ impl Tx<'_> {
                 "UPDATE ended SET expires_at = ?4 WHERE queue = ?1 AND state = ?2 AND place = ?3",
             )?
             .execute([queue, state, place, expires_at])?;
-        let result_over = result_retention.filter(|_| !needed).map(|own| finished_at.saturating_add(own));
+        let result_over =
+            wishes.result_retention.filter(|_| !needed).map(|own| finished_at.saturating_add(own));
         self.conn
             .prepare_cached(
                 "UPDATE detail SET result_expires_at = ?2 WHERE place = ?1 AND result IS NOT NULL",

@@ -9,7 +9,7 @@ use crate::rows::read_id;
 use crate::tx::Tx;
 
 /// When the time of a key ends that is taken now.
-fn window(unique: &Unique, now: Timestamp) -> Option<i64> {
+pub(crate) fn window(unique: &Unique, now: Timestamp) -> Option<i64> {
     unique.ttl.map(|ttl| (now + ttl.0).as_millis())
 }
 
@@ -75,24 +75,27 @@ impl Tx<'_> {
         Ok(Meets::Holder(place))
     }
 
-    /// Gives a key to a job; `until` if it takes over the time of the holder before.
+    /// Gives a key to a job until then, or until it has ended.
     pub(crate) fn take_key(
         &mut self,
         place: i64,
         queue: i64,
         unique: &Unique,
-        until: Option<Option<i64>>,
-        now: Timestamp,
+        until: Option<i64>,
     ) -> Tried<()> {
-        let mut find = self.conn.prepare_cached("SELECT place FROM hold WHERE queue = ?1 AND key = ?2")?;
-        let before: Option<i64> = find.query_row(params![queue, unique.key], |row| row.get(0)).optional()?;
-        self.conn
-            .prepare_cached("INSERT OR REPLACE INTO hold (queue, key, place, until) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![queue, unique.key, place, until.unwrap_or_else(|| window(unique, now))])?;
-        if let Some(before) = before {
-            self.set_expiry(before)?;
+        let mut take = self.conn.prepare_cached(
+            "INSERT INTO hold (queue, key, place, until) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (queue, key) DO NOTHING",
+        )?;
+        if take.execute(params![queue, unique.key, place, until])? > 0 {
+            return Ok(());
         }
-        Ok(())
+        // Somebody held it whose time is over.
+        let mut find = self.conn.prepare_cached("SELECT place FROM hold WHERE queue = ?1 AND key = ?2")?;
+        let before: i64 = find.query_row(params![queue, unique.key], |row| row.get(0))?;
+        self.conn
+            .prepare_cached("UPDATE hold SET place = ?3, until = ?4 WHERE queue = ?1 AND key = ?2")?
+            .execute(params![queue, unique.key, place, until])?;
+        Ok(self.set_expiry(before)?)
     }
 
     /// The other job that holds the key of this one.

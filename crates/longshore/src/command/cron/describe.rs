@@ -13,8 +13,7 @@ pub(crate) struct Describe {
 }
 
 impl Describe {
-    pub(crate) fn run(self) -> anyhow::Result<()> {
+    pub(crate) fn run(self) {
         out::line(self.expression.describe(&self.timezone));
-        Ok(())
     }
 }

@@ -21,7 +21,10 @@ impl Cron {
         match self {
             Self::Next(command) => command.run(),
             Self::Validate(command) => command.run(),
-            Self::Describe(command) => command.run(),
+            Self::Describe(command) => {
+                command.run();
+                Ok(())
+            }
         }
     }
 }

@@ -34,7 +34,9 @@ impl Validate {
                 for time in preview_occurrences {
                     out::line(format_args!("  {}", time.local()));
                 }
-                dst_warnings.iter().for_each(|warning| out::line(format_args!("note: {}", warning.message)));
+                for warning in dst_warnings {
+                    out::line(format_args!("note: {}", warning.message));
+                }
             }
         }
         Ok(())

@@ -7,6 +7,7 @@ mod obliterate;
 mod pause;
 mod purge;
 mod resume;
+mod retry;
 pub(crate) mod set;
 
 use anyhow::bail;
@@ -34,6 +35,8 @@ pub(crate) enum Queue {
     /// Remove the jobs of a queue that are in one state
     #[command(alias = "clean")]
     Purge(purge::Purge),
+    /// Make the failed jobs of a queue ready again, with all their attempts
+    Retry(retry::Retry),
     /// Remove everything of a queue: jobs in all states, and its settings
     Obliterate(obliterate::Obliterate),
 }
@@ -45,6 +48,7 @@ impl Queue {
             Self::Info(command) => command.run(context).await,
             Self::Pause(command) => command.run(context).await,
             Self::Resume(command) => command.run(context).await,
+            Self::Retry(command) => command.run(context).await,
             Self::Set(command) => command.run(context).await,
             Self::Obliterate(command) => command.run(context).await,
             Self::Drain(command) => command.run(context).await,
