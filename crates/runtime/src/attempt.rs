@@ -201,7 +201,7 @@ async fn guarded(running: &Arc<Running>, handlers: &Handlers) -> Option<Fate> {
             running.event(EventName::Started, State::Running, started_at).times(Some(started_at), None),
         );
     }
-    match supervise(running, registered).await {
+    match supervise(running, handlers, registered).await {
         Verdict::Called(Called::Returned(Ok(result))) => Some(done(running, result)),
         Verdict::Called(Called::Returned(Err(outcome))) => Some(decided(running, outcome)),
         Verdict::Called(Called::NotCalled(error @ ExtractError::BadArgs(_))) => {
@@ -269,8 +269,8 @@ fn failed(running: &Running, error: JobError, reason: Reason, after: Option<Dura
 }
 
 /// Calls the handler and watches over it: its timeout, and interrupts with their grace.
-async fn supervise(running: &Arc<Running>, registered: &Registered) -> Verdict {
-    let mut call = registered.callable.call(running.clone()).map(Verdict::Called);
+async fn supervise(running: &Arc<Running>, handlers: &Handlers, registered: &Arc<Registered>) -> Verdict {
+    let mut call = handlers.call(running.clone(), registered).map(Verdict::Called);
     // Most short handlers are done at the first poll, and then nothing else needs to be set up.
     if let Poll::Ready(verdict) = poll_fn(|context| Poll::Ready(call.poll_unpin(context))).await {
         return verdict;

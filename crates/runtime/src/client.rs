@@ -265,17 +265,25 @@ impl<J: Job> Enqueue<J> {
     }
 }
 
+impl<J> Enqueue<J> {
+    /// What was asked for so far.
+    pub(crate) fn into_spec(self) -> Result<JobSpec, Invalid> {
+        let mut spec = self.spec?;
+        if !self.options.is_default() {
+            spec.options = Arc::new(self.options);
+        }
+        Ok(spec)
+    }
+}
+
 impl<J: Job> IntoFuture for Enqueue<J> {
     type Output = StoreResult<Receipt>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let mut spec = self.spec?;
-            if !self.options.is_default() {
-                spec.options = Arc::new(self.options);
-            }
-            let receipts = self.client.insert(vec![Arc::new(spec)]).await?;
+            let client = self.client.clone();
+            let receipts = client.insert(vec![Arc::new(self.into_spec()?)]).await?;
             receipts.into_iter().next().ok_or(StoreError::Closed)
         })
     }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use longshore_core::{Invalid, Json, KindName};
 
 use crate::attempt::Running;
-use crate::extract::{Extract, ExtractError};
+use crate::extract::{Attempt, Extract, ExtractError};
+use crate::layer::{self, Layer, Next, Returned};
 use crate::outcome::{IntoResult, Outcome};
 
 /// What a call of a handler gives in the end.
@@ -94,9 +95,12 @@ pub(crate) struct Registered {
     pub(crate) options: KindOptions,
 }
 
-/// Handlers by the kind of job they do.
+/// Handlers by the kind of job they do, and what is around all of them.
 #[derive(Clone, Default)]
-pub struct Handlers(HashMap<KindName, Arc<Registered>>);
+pub struct Handlers {
+    by_kind: HashMap<KindName, Arc<Registered>>,
+    layers: Vec<Layer>,
+}
 
 impl Handlers {
     /// None yet.
@@ -117,28 +121,46 @@ impl Handlers {
         handler: impl Handler<P>,
     ) -> Result<(), Invalid> {
         let callable = Box::new(Typed(handler, PhantomData));
-        self.0.insert(KindName::new(kind)?, Arc::new(Registered { callable, options }));
+        self.by_kind.insert(KindName::new(kind)?, Arc::new(Registered { callable, options }));
         Ok(())
     }
 
     /// The kinds that have a handler, sorted.
     pub fn kinds(&self) -> Vec<KindName> {
-        let mut kinds: Vec<KindName> = self.0.keys().cloned().collect();
+        let mut kinds: Vec<KindName> = self.by_kind.keys().cloned().collect();
         kinds.sort_unstable();
         kinds
     }
 
+    /// Puts an async function around every handler, inside those that were put before.
+    pub fn layer<F, Fut>(&mut self, around: F)
+    where
+        F: Fn(Attempt, Next) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Returned> + Send + 'static,
+    {
+        self.layers.push(layer::layer(around));
+    }
+
+    /// Calls a handler, through the layers if there are any.
+    pub(crate) fn call(&self, running: Arc<Running>, registered: &Arc<Registered>) -> Call {
+        if self.layers.is_empty() {
+            return registered.callable.call(running);
+        }
+        Box::pin(layer::call(running, registered.clone(), self.layers.as_slice().into()))
+    }
+
     pub(crate) fn extend(&mut self, other: Self) {
-        self.0.extend(other.0);
+        self.by_kind.extend(other.by_kind);
+        self.layers.extend(other.layers);
     }
 
     /// The longest grace that any kind has.
     pub(crate) fn grace_max(&self) -> Duration {
-        self.0.values().map(|registered| registered.options.cancel_grace).max().unwrap_or_default()
+        self.by_kind.values().map(|registered| registered.options.cancel_grace).max().unwrap_or_default()
     }
 
     pub(crate) fn get(&self, kind: &KindName) -> Option<&Arc<Registered>> {
-        self.0.get(kind)
+        self.by_kind.get(kind)
     }
 }
 

@@ -4,11 +4,13 @@
 //! of the lanes and run them; the [`pulse`], on a thread of its own, renews leases and carries progress up and
 //! cancellations down.
 
+mod hooks;
 mod lane;
 mod pulse;
 mod queue;
 mod turn;
 
+pub use hooks::{HookContext, HookError};
 pub use queue::{Queue, RateScope};
 
 use std::collections::HashMap;
@@ -27,12 +29,14 @@ use tokio::sync::Notify;
 
 use crate::attempt::Running;
 use crate::engine::Engine;
-use crate::extract::States;
+use crate::extract::{Attempt, States};
 use crate::handler::{Handler, Handlers, KindOptions, Kinded};
 use crate::keeper::{Keeper, KeeperConfig};
+use crate::layer::{Next, Returned};
 use crate::roster;
 use crate::signal::Interrupt;
 use crate::stop::Stop;
+use hooks::Hooks;
 
 /// A store that hangs must not hold up the end of a worker.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
@@ -84,6 +88,7 @@ pub struct Worker {
     handlers: Handlers,
     states: States,
     queues: Vec<Queue>,
+    hooks: Hooks,
     all: bool,
     mistakes: Vec<Invalid>,
 }
@@ -98,6 +103,7 @@ impl Worker {
             config,
             handlers: Handlers::new(),
             queues: Vec::new(),
+            hooks: Hooks::default(),
             all: false,
             mistakes: Vec::new(),
         }
@@ -169,6 +175,39 @@ impl Worker {
         self
     }
 
+    /// Puts an async function around every handler, inside those that were put before.
+    #[must_use]
+    pub fn layer<F, Fut>(mut self, around: F) -> Self
+    where
+        F: Fn(Attempt, Next) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Returned> + Send + 'static,
+    {
+        self.handlers.layer(around);
+        self
+    }
+
+    /// Calls this before the first claim; a failure ends the worker at once. Several are called in their order.
+    #[must_use]
+    pub fn on_startup<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: Fn(HookContext) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), HookError>> + Send + 'static,
+    {
+        self.hooks.on_startup(hook);
+        self
+    }
+
+    /// Calls this after the worker has left; failures are logged, and the rest is called all the same.
+    #[must_use]
+    pub fn on_shutdown<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: Fn(HookContext) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), HookError>> + Send + 'static,
+    {
+        self.hooks.on_shutdown(hook);
+        self
+    }
+
     /// Runs until `shutdown` ends; then finishes what runs and hands back the rest.
     ///
     /// Fails only if the worker cannot start. A store that goes away later is waited for.
@@ -184,8 +223,17 @@ impl Worker {
     }
 
     /// Runs until `stop` is taken: its first step drains, its second cuts.
-    pub async fn run_until(self, stop: Stop) -> Result<(), StoreError> {
+    pub async fn run_until(mut self, stop: Stop) -> Result<(), StoreError> {
+        let hooks = std::mem::take(&mut self.hooks);
         let desk = Arc::new(self.open()?);
+        let context = desk.hook_context();
+        hooks.start(&context).await?;
+        let ended = Self::work(desk, stop).await;
+        hooks.stop(&context).await;
+        ended
+    }
+
+    async fn work(desk: Arc<Desk>, stop: Stop) -> Result<(), StoreError> {
         let _held = Held(desk.clone());
         let store = desk.engine.store();
         for (name, rate) in &desk.rates {
@@ -326,6 +374,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Desk {
+    fn hook_context(&self) -> HookContext {
+        let queues = if self.served == Served::All { Vec::new() } else { self.named.clone() };
+        HookContext { client: self.engine.client(), worker_id: self.id.clone(), queues }
+    }
+
     fn info(&self) -> WorkerInfo {
         let running = self.active.load(Ordering::Relaxed) as u32;
         WorkerInfo {

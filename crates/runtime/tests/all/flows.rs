@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use longshore_clock::Door;
 use longshore_core::{JobId, KindName, Limit, QueueChange, Rate, State};
 use longshore_runtime::{
-    Args, Client, Outcome, ParentResult, Parents, Queue, RateScope, Worker, WorkerConfig,
+    Args, Client, Job, Outcome, ParentResult, Parents, Queue, RateScope, Worker, WorkerConfig,
 };
 use longshore_storetest::assert_sound;
 
@@ -46,6 +46,51 @@ async fn a_child_gets_the_results_of_its_parents_by_name() {
     let ask = room.insert(child("ask")).await;
     assert_eq!(room.ended(&ask).await.result.unwrap().as_str(), "[3,true]");
     shift.drain().await;
+}
+
+#[tokio::test]
+async fn a_flow_is_inserted_in_one_step_with_a_callback_that_runs_whatever_happened() {
+    let room = Room::new();
+    keep(&room.engine, HOUR);
+    let worker = room.worker().register(async |Args(task): Args<Task>| match task.number {
+        13 => Err(Outcome::fail("unlucky")),
+        number => Ok(number),
+    });
+    let tell = async |parents: Parents| {
+        let states = parents.all().await?.into_iter().map(|parent| parent.state);
+        Ok::<_, Outcome>(states.collect::<Vec<_>>())
+    };
+    let shift = Shift::start(worker.handle("tell", tell));
+    let task = |number| room.client.enqueue(Task { number });
+    let mut flow = room.client.flow();
+    let chain = flow.chain([task(1), task(2)]);
+    let mut ends = flow.group([task(13), task(4)]);
+    ends.extend(chain.last().cloned());
+    let reduced = flow.then(&ends[1..], task(5));
+    let told = flow.finally(&ends, room.client.enqueue(Tell));
+    let receipts = flow.insert().await.unwrap();
+    assert_eq!(receipts.iter().filter(|receipt| receipt.state == State::Blocked).count(), 3);
+    assert_eq!(room.ended(&reduced).await.state, State::Completed);
+    assert_eq!(room.ended(&told).await.result.unwrap().as_str(), r#"["failed","completed","completed"]"#);
+    shift.drain().await;
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Tell;
+
+impl Job for Tell {
+    const KIND: &'static str = "tell";
+}
+
+#[tokio::test]
+async fn a_flow_with_a_mistake_inserts_nothing() {
+    let room = Room::new();
+    let mut flow = room.client.flow();
+    flow.add(room.client.enqueue(Task { number: 1 }));
+    flow.add(room.client.enqueue(Task { number: 2 }).queue(""));
+    let error = flow.insert().await.unwrap_err();
+    assert!(error.to_string().starts_with("jobs[1].queue"), "{error}");
+    assert!(room.control.queues().await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod control;
 mod events;
 mod extract;
 mod flows;
+mod hooks;
 mod idle;
 mod keeping;
 mod kit;
