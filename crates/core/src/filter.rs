@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Invalid, Job, QueueName, Reason, State, Timestamp};
+use crate::{FailureGroup, Fingerprint, Invalid, Job, QueueName, Reason, State, Timestamp};
 
 /// Which jobs somebody means.
 ///
@@ -18,6 +18,7 @@ use crate::{Invalid, Job, QueueName, Reason, State, Timestamp};
 /// | `created>2026-03-01T00:00:00Z`, `created<…` | inserted at or after, or before, that time |
 /// | `finished<2026-03-01T00:00:00Z` | that ended before that time |
 /// | `schedule:nightly` | that this schedule made |
+/// | `fingerprint:9c2b…` | that failed in this way (16 hexadecimal digits) |
 /// | `anything else` | whose id, args or latest error message contain it (quote it to keep blanks or colons) |
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JobFilter {
@@ -41,6 +42,8 @@ pub struct JobFilter {
     pub finished_before: Option<Timestamp>,
     /// Made by this schedule.
     pub schedule: Option<String>,
+    /// That failed in this way.
+    pub fingerprint: Option<Fingerprint>,
     /// Containing all of these texts.
     pub texts: Vec<String>,
 }
@@ -64,6 +67,9 @@ impl JobFilter {
             && self.schedule.as_ref().is_none_or(|name| {
                 spec.options.schedule.as_ref().is_some_and(|schedule| schedule.as_str() == name)
             })
+            && self
+                .fingerprint
+                .is_none_or(|print| FailureGroup::of_job(job).is_some_and(|group| group.fingerprint == print))
             && self.texts.iter().all(|text| contains(job, text))
     }
 }
@@ -133,6 +139,9 @@ impl FromStr for JobFilter {
                 Some(("kind", kind)) => filter.kind = Some(kind.to_owned()),
                 Some(("tag", tag)) => filter.tags.push(tag.to_owned()),
                 Some(("schedule", name)) => filter.schedule = Some(name.to_owned()),
+                Some(("fingerprint", print)) => {
+                    filter.fingerprint = Some(print.parse().map_err(|error| field(error, &word))?);
+                }
                 Some(("owner", owner)) => filter.owner = Some(owner.to_owned()),
                 Some(("reason", reason)) => {
                     let known = "a reason such as error, timeout, stalled or by_operator";
@@ -142,7 +151,7 @@ impl FromStr for JobFilter {
                     );
                 }
                 Some((name, _)) => {
-                    let known = "one of queue:, state:, kind:, tag:, owner:, reason:, schedule:, created>, created<, finished<, or a quoted text";
+                    let known = "one of queue:, state:, kind:, tag:, owner:, reason:, schedule:, fingerprint:, created>, created<, finished<, or a quoted text";
                     return Err(Invalid::new("filter", known, format!("{name}:")));
                 }
                 None => filter.texts.push(word),
@@ -176,6 +185,7 @@ impl fmt::Display for JobFilter {
         words.extend(self.created_before.iter().map(|time| format!("created<{time}")));
         words.extend(self.finished_before.iter().map(|time| format!("finished<{time}")));
         words.extend(self.schedule.iter().map(|name| format!("schedule:\"{name}\"")));
+        words.extend(self.fingerprint.iter().map(|print| format!("fingerprint:{print}")));
         words.extend(self.texts.iter().map(|text| format!("\"{text}\"")));
         f.write_str(&words.join(" "))
     }

@@ -8,8 +8,9 @@ use futures_core::Stream;
 
 use crate::limits::{INSERT_JOBS_MAX, PAGE_BYTES_MAX, PAGE_JOBS_MAX};
 use crate::{
-    Ended, Ends, Hold, Invalid, Job, JobFilter, JobId, JobSpec, KindInfo, KindName, Lease, LeaseToken, Limit,
-    Progress, QueueChange, QueueInfo, QueueName, Reason, Records, State, StoreResult, Timestamp, WorkerId,
+    Ended, Ends, FailureGroup, Hold, Invalid, Job, JobFilter, JobId, JobSpec, KindInfo, KindName, Lease,
+    LeaseToken, Limit, Progress, QueueChange, QueueInfo, QueueName, Reason, Records, State, StoreResult,
+    Timestamp, WorkerId,
 };
 
 /// Where jobs live. Grouped by who writes: callers insert; workers claim, renew and finish; the keeper promotes,
@@ -154,6 +155,10 @@ pub trait Store: Records + 'static {
 
     /// The limits that have no room for a ready job now, with some of the jobs that fill them; none for any other job.
     async fn holds(&self, id: JobId, now: Timestamp) -> StoreResult<Vec<Hold>>;
+
+    /// The failed jobs of a queue in groups of those that are alike ([`FailureGroup`]): the largest first, at most
+    /// `limit` groups.
+    async fn failures(&self, queue: QueueName, limit: usize) -> StoreResult<Vec<FailureGroup>>;
 
     /// A page of the jobs that match, the newest insert first. A page may hold fewer jobs than asked for although
     /// more follow, because one call looks at a bounded number of records, and a page ends with the job that brings

@@ -3,8 +3,9 @@ use std::time::Duration;
 
 use longshore_core::limits::STEP_RECORDS_MAX;
 use longshore_core::{
-    Amended, Can, Change, Event, EventName, Hold, Job, JobFilter, JobId, JobPage, KindInfo, KindName, Limit,
-    Page, QueueChange, QueueInfo, QueueName, State, StoreError, StoreResult, Timestamp, WorkerInfo,
+    Amended, Can, Change, Event, EventName, FailureGroup, Hold, Job, JobFilter, JobId, JobPage, KindInfo,
+    KindName, Limit, Page, QueueChange, QueueInfo, QueueName, State, StoreError, StoreResult, Timestamp,
+    WorkerInfo,
 };
 use serde::Serialize;
 
@@ -293,6 +294,11 @@ impl Control {
     /// The kinds that have limits.
     pub async fn kinds(&self) -> StoreResult<Vec<KindInfo>> {
         self.engine.store().kinds().await
+    }
+
+    /// The failed jobs of a queue in groups of those that are alike, the largest first, at most 1000 groups.
+    pub async fn failures(&self, queue: &QueueName) -> StoreResult<Vec<FailureGroup>> {
+        self.engine.store().failures(queue.clone(), STEP_RECORDS_MAX).await
     }
 
     /// The limits that have no room for a ready job now.

@@ -30,6 +30,7 @@ mod amend;
 mod claim;
 mod close;
 mod expire;
+mod failures;
 mod faults;
 mod fidelity;
 mod finish;

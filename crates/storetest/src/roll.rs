@@ -196,6 +196,11 @@ macro_rules! __roll {
                 with_ageing_a_job_that_waited_long_goes_before_better_ones
                 a_claim_gives_what_the_rule_says_and_nothing_else
             }
+            failures {
+                failed_jobs_are_counted_in_groups_of_those_that_are_alike
+                a_job_that_leaves_its_failure_leaves_its_group
+                jobs_that_failed_without_an_attempt_are_groups_of_their_own
+            }
             amend {
                 a_waiting_job_is_cancelled_at_once
                 the_worker_of_a_running_job_is_asked_to_stop_and_asking_again_answers_the_same

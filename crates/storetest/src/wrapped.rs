@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use longshore_core::limiter::{Permit, Rule};
 use longshore_core::{
-    Amended, Can, Change, Claim, Claims, Doc, Ended, Ends, Expect, Fire, Fired, Hold, Inserted, Job,
-    JobFilter, JobId, JobPage, JobSpec, Kept, KindInfo, KindName, Limit, LogEntry, Page, Put, QueueChange,
-    QueueInfo, QueueName, Records, Renewal, Renewed, Store, StoreResult, Timestamp, Turned, WakeStream,
+    Amended, Can, Change, Claim, Claims, Doc, Ended, Ends, Expect, FailureGroup, Fire, Fired, Hold, Inserted,
+    Job, JobFilter, JobId, JobPage, JobSpec, Kept, KindInfo, KindName, Limit, LogEntry, Page, Put,
+    QueueChange, QueueInfo, QueueName, Records, Renewal, Renewed, Store, StoreResult, Timestamp, Turned,
+    WakeStream,
 };
 
 /// What happens around the calls of a store.
@@ -152,6 +153,10 @@ impl<A: Around> Store for Wrapped<A> {
 
     async fn holds(&self, id: JobId, now: Timestamp) -> StoreResult<Vec<Hold>> {
         self.around.pass("holds", self.inner.holds(id, now)).await
+    }
+
+    async fn failures(&self, queue: QueueName, limit: usize) -> StoreResult<Vec<FailureGroup>> {
+        self.around.pass("failures", self.inner.failures(queue, limit)).await
     }
 
     async fn list(&self, filter: JobFilter, page: Page) -> StoreResult<JobPage> {

@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(complaints.len(), 1);
         assert_eq!(complaints[0].place, "crates/server/Cargo.toml");
         assert!(complaints[0].found.contains("server ─▶ stores"));
-        assert!(complaints[0].mend.contains("clock, core, runtime, services, resilience, telemetry"));
+        assert!(complaints[0].mend.contains("clock, core, cron, runtime, services, resilience, telemetry"));
     }
 
     #[test]

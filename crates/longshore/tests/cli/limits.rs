@@ -97,3 +97,24 @@ fn a_queue_is_obliterated_with_its_settings() {
     assert_eq!(site.json(&["queue", "obliterate", "q"])["changed"], 3);
     site.run(&["queue", "info", "q"]).ends(1);
 }
+
+#[test]
+fn failures_are_grouped_and_a_group_is_retried() {
+    let site = Site::new();
+    let mut worker = site.worker(&["default", "--test-kinds"]);
+    for _ in 0..2 {
+        let id = site.enqueue(&["test.fail", "--args", "{}", "--max-attempts", "1"]);
+        site.run(&["job", "watch", &id]).ends(1);
+    }
+    worker.signal("TERM");
+    assert_eq!(worker.end(), 0);
+    let groups = site.json(&["queue", "failures", "default"]);
+    assert_eq!(groups["failures"][0]["jobs"], json!(2), "{groups}");
+    let print = groups["failures"][0]["fingerprint"].as_str().unwrap();
+    assert!(site.ok(&["queue", "failures", "default"]).contains(print));
+    let retry = |print: &str| site.ok(&["queue", "retry", "default", "--q", &format!("fingerprint:{print}")]);
+    assert_eq!(retry("0000000000000000"), "0 jobs are ready again\n");
+    assert_eq!(retry(print), "2 jobs are ready again\n");
+    assert_eq!(site.json(&["queue", "failures", "default"]), json!({ "failures": [] }));
+    site.run(&["queue", "failures", "nowhere"]).ends(1);
+}

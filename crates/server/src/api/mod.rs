@@ -33,6 +33,7 @@ pub(crate) fn routes() -> OpenApiRouter<Face> {
         .routes(routes!(pdf::submit))
         .routes(routes!(queues::list))
         .routes(routes!(queues::show, queues::change, queues::obliterate))
+        .routes(routes!(queues::failures))
         .routes(routes!(queues::kinds))
         .routes(routes!(queues::change_kind))
         .routes(routes!(queues::pause))

@@ -4,8 +4,8 @@ use axum::Json;
 use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use longshore_core::{
-    DurationText, Invalid, JobFilter, KindInfo, Limit, QueueChange, QueueInfo, QueueName, Rate, Retention,
-    State, parse_duration,
+    DurationText, FailureGroup, Invalid, JobFilter, KindInfo, Limit, QueueChange, QueueInfo, QueueName, Rate,
+    Retention, State, parse_duration,
 };
 use longshore_runtime::Batch;
 use serde::{Deserialize, Serialize};
@@ -163,6 +163,30 @@ pub(crate) async fn change(
 ) -> Result<Json<QueueInfo>, ApiError> {
     let Object(settings) = read_json::<Object<QueueSettings>>(&body)?;
     Ok(Json(api.engine.control().set_queue(&name, settings.change()?).await?))
+}
+
+/// The failed jobs of a queue by what went wrong.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct FailureList {
+    /// The largest group first, a thousand at most: {fingerprint, kind, reason, message, jobs} each.
+    #[schema(value_type = Vec<Object>)]
+    failures: Vec<FailureGroup>,
+}
+
+/// Groups the failed jobs of a queue by kind, reason and error, whatever numbers and ids stand in the error. The
+/// filter word `fingerprint:` means the jobs of a group.
+#[utoipa::path(
+    get, operation_id = "list_failures", path = "/queues/{queue}/failures", tag = "queues",
+    params(("queue" = String, Path)),
+    responses((status = 200, body = FailureList), (status = 404, body = ErrorBody))
+)]
+pub(crate) async fn failures(
+    Shared(api): Shared<Face>,
+    PathQueue(name): PathQueue,
+    _: Query<Nothing>,
+) -> Result<Json<FailureList>, ApiError> {
+    let queue = find(&api, &name).await?;
+    Ok(Json(FailureList { failures: api.engine.control().failures(&queue.name).await? }))
 }
 
 /// The kinds that have limits.

@@ -173,3 +173,25 @@ async fn a_job_tells_why_it_is_not_running() {
     }
     assert_eq!(client.get("/api/v1/jobs/nobody/why").await.status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn failed_jobs_are_shown_in_groups() {
+    let house = House::open().await;
+    let client = &house.client;
+    client.get("/api/v1/queues/mail/failures").await.json(StatusCode::NOT_FOUND);
+    for _ in 0..2 {
+        let id = client.submit(json!({ "kind": "test.fail", "queue": "mail", "max_attempts": 1 })).await;
+        client.ended(&id).await;
+    }
+    let groups = client.get("/api/v1/queues/mail/failures").await.json(StatusCode::OK);
+    let group = &groups["failures"][0];
+    assert_eq!(
+        (&group["kind"], &group["reason"], &group["jobs"]),
+        (&json!("test.fail"), &json!("by_handler"), &json!(2))
+    );
+    let print = group["fingerprint"].as_str().unwrap();
+    let retry = format!("/api/v1/queues/mail/retry?q=fingerprint:{print}");
+    assert_eq!(client.post(&retry, "").await.json(StatusCode::OK)["retried"], 2);
+    let bad = client.post("/api/v1/queues/mail/retry?q=fingerprint:xyz", "").await;
+    assert!(bad.json(StatusCode::BAD_REQUEST).to_string().contains("16 hexadecimal digits"));
+}

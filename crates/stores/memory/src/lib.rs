@@ -22,9 +22,9 @@ use bytes::Bytes;
 use longshore_clock::{Chance, Door};
 use longshore_core::limiter::{Permit, Rule};
 use longshore_core::{
-    Amended, Can, Change, Claim, Claims, Doc, Durability, Ended, Ends, Expect, Fire, Fired, Hold, Inserted,
-    Job, JobFilter, JobId, JobPage, JobSpec, Kept, KindInfo, KindName, Limit, LogEntry, Page, Put,
-    QueueChange, QueueInfo, QueueName, Records, Renewal, Renewed, Store, StoreResult, Timestamp, Turned,
+    Amended, Can, Change, Claim, Claims, Doc, Durability, Ended, Ends, Expect, FailureGroup, Fire, Fired,
+    Hold, Inserted, Job, JobFilter, JobId, JobPage, JobSpec, Kept, KindInfo, KindName, Limit, LogEntry, Page,
+    Put, QueueChange, QueueInfo, QueueName, Records, Renewal, Renewed, Store, StoreResult, Timestamp, Turned,
     WakeStream,
 };
 use std::sync::Arc;
@@ -223,6 +223,10 @@ impl Store for MemoryStore {
 
     async fn holds(&self, id: JobId, now: Timestamp) -> StoreResult<Vec<Hold>> {
         Ok(self.table().holds(&id, now))
+    }
+
+    async fn failures(&self, queue: QueueName, limit: usize) -> StoreResult<Vec<FailureGroup>> {
+        Ok(self.table().failures(&queue, limit))
     }
 
     async fn list(&self, filter: JobFilter, page: Page) -> StoreResult<JobPage> {

@@ -1,6 +1,9 @@
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use longshore_core::{Cursor, Job, JobFilter, JobId, JobPage, Page, QueueInfo};
+use longshore_core::{
+    Cursor, FailureGroup, Fingerprint, Job, JobFilter, JobId, JobPage, Page, QueueInfo, QueueName,
+};
 
 use crate::table::Table;
 
@@ -27,6 +30,18 @@ impl Table {
             }
         }
         found
+    }
+
+    pub(crate) fn failures(&self, queue: &QueueName, limit: usize) -> Vec<FailureGroup> {
+        let mut groups: BTreeMap<Fingerprint, FailureGroup> = BTreeMap::new();
+        let of_queue = self.jobs.values().filter(|entry| entry.job.spec.queue == *queue);
+        for group in of_queue.filter_map(|entry| FailureGroup::of_job(&entry.job)) {
+            groups.entry(group.fingerprint).and_modify(|same| same.jobs += 1).or_insert(group);
+        }
+        let mut groups: Vec<FailureGroup> = groups.into_values().collect();
+        groups.sort_by_key(|group| std::cmp::Reverse(group.jobs));
+        groups.truncate(limit);
+        groups
     }
 
     pub(crate) fn queues(&self) -> Vec<QueueInfo> {

@@ -76,6 +76,9 @@ impl Tx<'_> {
                  SELECT queue, ?2, place, attempt, stalls, started_at, ?3, ?4, ?5, worker FROM job WHERE place = ?1",
             )?
             .execute(params![place, to as i64, now.as_millis(), expires_at, reason.as_str()])?;
+        if to == State::Failed {
+            self.count_failure(place, queue, reason, None)?;
+        }
         self.tied_end(place, ties, to)?;
         self.count(queue, from, -1);
         self.count(queue, to, 1);
@@ -105,6 +108,9 @@ impl Tx<'_> {
             && let Some(rival) = self.rival(place, queue, &unique.key, now)?
         {
             return Ok(Amended::UniqueConflict(rival));
+        }
+        if state == State::Failed {
+            self.uncount_failure(place, queue)?;
         }
         let left = self.relink(place, &spec)?;
         let to = if left > 0 { State::Blocked } else { State::Ready };
@@ -169,6 +175,9 @@ impl Tx<'_> {
                 }
             }
             state if state.is_end() => {
+                if state == State::Failed {
+                    self.uncount_failure(place, queue)?;
+                }
                 self.conn
                     .prepare_cached("DELETE FROM ended WHERE queue = ?1 AND state = ?2 AND place = ?3")?
                     .execute([queue, state as i64, place])?;

@@ -144,7 +144,9 @@ impl Tx<'_> {
             }
             Outcome::Fail { error, reason } => {
                 self.keep_error(&attempt, error, *reason, now)?;
-                self.end(&attempt, State::Failed, Some(*reason), Some(way), now)?
+                let to = self.end(&attempt, State::Failed, Some(*reason), Some(way), now)?;
+                self.count_failure(attempt.place, attempt.queue, *reason, Some(&error.message))?;
+                to
             }
             Outcome::Retry { at, error, reason } => {
                 self.keep_error(&attempt, error, *reason, now)?;

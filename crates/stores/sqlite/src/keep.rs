@@ -106,6 +106,7 @@ impl Tx<'_> {
                     JobError::new(&format!("its lease was lost {} times by dying workers", attempt.stalls));
                 self.keep_error(&attempt, &error, Reason::Stalled, now)?;
                 self.end(&attempt, State::Failed, Some(Reason::Stalled), None, now)?;
+                self.count_failure(place, attempt.queue, Reason::Stalled, Some(&error.message))?;
                 Ok(self.moved(
                     place,
                     State::Running,

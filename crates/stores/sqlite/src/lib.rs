@@ -9,6 +9,7 @@ mod claim;
 mod config;
 mod desk;
 mod error;
+mod failures;
 mod finish;
 #[cfg(feature = "bench")]
 pub mod floor;
@@ -38,9 +39,9 @@ use bytes::Bytes;
 use longshore_clock::Door;
 use longshore_core::limiter::{Permit, Rule};
 use longshore_core::{
-    Amended, Can, Change, Claim, Claims, Doc, Durability, Ended, Ends, Expect, Fire, Fired, Hold, Inserted,
-    Job, JobFilter, JobId, JobPage, JobSpec, Kept, KindInfo, KindName, Limit, LogEntry, Page, Put,
-    QueueChange, QueueInfo, QueueName, Records, Renewal, Renewed, Store, StoreResult, Timestamp, Turned,
+    Amended, Can, Change, Claim, Claims, Doc, Durability, Ended, Ends, Expect, FailureGroup, Fire, Fired,
+    Hold, Inserted, Job, JobFilter, JobId, JobPage, JobSpec, Kept, KindInfo, KindName, Limit, LogEntry, Page,
+    Put, QueueChange, QueueInfo, QueueName, Records, Renewal, Renewed, Store, StoreResult, Timestamp, Turned,
     WakeStream,
 };
 
@@ -206,6 +207,10 @@ impl Store for SqliteStore {
 
     async fn holds(&self, id: JobId, now: Timestamp) -> StoreResult<Vec<Hold>> {
         self.writer.write_again(move |tx| tx.holds(&id, now)).await
+    }
+
+    async fn failures(&self, queue: QueueName, limit: usize) -> StoreResult<Vec<FailureGroup>> {
+        self.readers.look(move |conn| failures::list(conn, &queue, limit)).await
     }
 
     async fn list(&self, filter: JobFilter, page: Page) -> StoreResult<JobPage> {

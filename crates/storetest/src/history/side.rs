@@ -153,6 +153,7 @@ impl Side {
             Step::Owner(lane, number) => {
                 line(store.unique_owner(queue(QUEUES[*lane]), key(*number), now).await)
             }
+            Step::Failures(lane) => lines(store.failures(queue(QUEUES[*lane]), ALL).await),
             Step::Holds(number) => lines(store.holds(id(&name(*number)), now).await),
             Step::Free(lane, number) => {
                 line(store.free_unique(queue(QUEUES[*lane]), key(*number), now).await)

@@ -1,6 +1,7 @@
 //! `longshore queue`.
 
 mod drain;
+mod failures;
 mod info;
 mod list;
 mod obliterate;
@@ -35,6 +36,8 @@ pub(crate) enum Queue {
     /// Remove the jobs of a queue that are in one state
     #[command(alias = "clean")]
     Purge(purge::Purge),
+    /// Group the failed jobs of a queue by what went wrong, the largest group first
+    Failures(failures::Failures),
     /// Make the failed jobs of a queue ready again, with all their attempts
     Retry(retry::Retry),
     /// Remove everything of a queue: jobs in all states, and its settings
@@ -48,6 +51,7 @@ impl Queue {
             Self::Info(command) => command.run(context).await,
             Self::Pause(command) => command.run(context).await,
             Self::Resume(command) => command.run(context).await,
+            Self::Failures(command) => command.run(context).await,
             Self::Retry(command) => command.run(context).await,
             Self::Set(command) => command.run(context).await,
             Self::Obliterate(command) => command.run(context).await,

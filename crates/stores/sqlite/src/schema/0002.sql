@@ -95,3 +95,10 @@ CREATE TABLE lined (
   lane INTEGER NOT NULL, rank REAL NOT NULL, turn INTEGER NOT NULL, place INTEGER NOT NULL,
   PRIMARY KEY (lane, rank, turn, place)
 ) WITHOUT ROWID;
+
+-- Failed jobs that are alike, counted. `print` recognises them, on the row of each as well.
+ALTER TABLE ended ADD COLUMN print INTEGER;
+CREATE TABLE failure (
+  queue INTEGER NOT NULL, print INTEGER NOT NULL, kind TEXT NOT NULL, reason TEXT NOT NULL, message TEXT NOT NULL, jobs INTEGER NOT NULL,
+  PRIMARY KEY (queue, print)
+) WITHOUT ROWID;
