@@ -79,6 +79,11 @@ pub(crate) fn announce(steps: &[Step]) {
     }
 }
 
+/// Runs one step that has words of its own for how it went.
+pub(crate) fn run_quietly(step: &Step) -> anyhow::Result<ExitCode> {
+    Ok(step.run()?.map_or(ExitCode::SUCCESS, ExitCode::from))
+}
+
 /// Runs the steps up to the first that fails, whose exit code is returned, and says how long each one took.
 pub(crate) fn run_all(steps: &[Step]) -> anyhow::Result<ExitCode> {
     let mut summary = Vec::new();

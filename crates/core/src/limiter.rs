@@ -111,9 +111,11 @@ fn smooth(tally: &mut Tally, rate: u32, interval: Duration, burst: u32, cost: u3
     let room_us = gap_us * f64::from(burst);
     let start = tally.arrival_us.max(now_us);
     let next = start + (gap_us * f64::from(cost)).round() as i64;
+    // Each gap was rounded by up to half a microsecond. That must not refuse what is exactly on time, nor what was
+    // counted as remaining: who starts as many as there is room for counts each of them.
+    let slack_us = 0.5 * f64::from(burst) + gap_us * 1e-6;
     let over_us = (next - now_us) as f64 - room_us;
-    // Half a microsecond of rounding must not refuse what is exactly on time.
-    if over_us > 0.5 {
+    if over_us > slack_us {
         let remaining = ((room_us - (start - now_us) as f64) / gap_us).floor().max(0.0) as u32;
         return Permit {
             allowed: false,
@@ -184,6 +186,30 @@ mod tests {
                 for (count, end) in times[index..].iter().enumerate() {
                     let window = (end - start) as f64 / 1_000.0;
                     prop_assert!((count + 1) as f64 <= f64::from(burst) + f64::from(rate) * window + 1e-3);
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whoever_starts_what_there_is_room_for_counts_each_of_them(
+            steps in proptest::collection::vec(0u16..3_000, 1..40),
+            rate in 1u32..60, burst in 1u32..60, interval in 1u64..5_000,
+        ) {
+            let rule = Rule::Smooth { rate, interval: Duration::from_millis(interval), burst };
+            let (mut tally, mut now, mut times) = (Tally::default(), 1_700_000_000_000, Vec::new());
+            for step in steps {
+                now += i64::from(step);
+                for _ in 0..rule.room(&tally, Timestamp::from_millis(now)).0 {
+                    prop_assert!(rule.take(&mut tally, 1, Timestamp::from_millis(now)).allowed, "{rule:?} {tally:?}");
+                    times.push(now);
+                }
+            }
+            for (index, start) in times.iter().enumerate() {
+                for (count, end) in times[index..].iter().enumerate() {
+                    let most = f64::from(rate) * (end - start) as f64 / interval as f64 + f64::from(burst);
+                    prop_assert!((count + 1) as f64 <= most + 0.01, "{} in {}", count + 1, end - start);
                 }
             }
         }

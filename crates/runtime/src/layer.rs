@@ -44,7 +44,7 @@ impl Next {
         if let Some(layer) = self.layers.get(self.passed).cloned() {
             self.passed += 1;
             let attempt =
-                Attempt::extract(&self.running).map_err(|error| Outcome::fail(&error.to_string()))?;
+                Attempt::extract(&self.running).map_err(|error| Outcome::fail(error.to_string()))?;
             return layer(attempt, self).await;
         }
         match self.registered.callable.call(self.running.clone()).await {

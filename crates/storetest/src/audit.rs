@@ -1,7 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use longshore_core::limits::{ERRORS_KEPT, PAGE_JOBS_MAX};
-use longshore_core::{Counts, Job, JobFilter, QueueName, State, Store, StoreResult};
+use longshore_core::{
+    Counts, FailureGroup, Fingerprint, Job, JobFilter, QueueName, State, Store, StoreResult,
+};
 
 use crate::desk::every;
 
@@ -39,6 +41,18 @@ pub async fn audit(store: &dyn Store) -> StoreResult<Vec<String>> {
             findings.push(format!(
                 "queue {} counts {:?}, but listing finds {:?}",
                 info.name, info.counts, found[&info.name]
+            ));
+        }
+        let mut groups: BTreeMap<Fingerprint, u64> = BTreeMap::new();
+        for group in jobs.iter().filter(|job| job.spec.queue == info.name).filter_map(FailureGroup::of_job) {
+            *groups.entry(group.fingerprint).or_default() += 1;
+        }
+        let counted = store.failures(info.name.clone(), usize::MAX).await?;
+        let counted: BTreeMap<_, _> = counted.iter().map(|group| (group.fingerprint, group.jobs)).collect();
+        if counted != groups {
+            findings.push(format!(
+                "queue {} counts the failures {counted:?}, but listing finds {groups:?}",
+                info.name
             ));
         }
         // One whose time to live is over waits for nobody any more.

@@ -119,6 +119,27 @@ pub(crate) async fn a_kind_is_limited_in_all_queues_together(desk: &Desk) {
     );
 }
 
+pub(crate) async fn room_of_a_kind_is_not_kept_for_a_queue_that_nobody_claims_from(desk: &Desk) {
+    for limit in [concurrency(None, 1), rate(None, 1, SECOND, None)] {
+        let name = if limit.rate.is_some() { "rate" } else { "concurrency" };
+        let (idle, busy) = (format!("{name}-idle"), format!("{name}-busy"));
+        limit_kind(desk, name, vec![limit], 0).await;
+        let drafts = [("1", &busy), ("2", &idle), ("3", &busy), ("4", &busy)];
+        let drafts = drafts.map(|(number, lane)| job(&format!("{name}{number}")).kind(name).queue(lane));
+        desk.insert(drafts, START).await;
+        let want = claim_of(&[(&idle, 0), (&busy, 1)]);
+        let first = desk.store.claim(want, at(0)).await.unwrap().jobs;
+        assert_eq!(first.len(), 1);
+        // Everybody looks, and is held up.
+        assert!(desk.store.claim(claim_of(&[(&idle, 9), (&busy, 9)]), at(1)).await.unwrap().jobs.is_empty());
+        let change = QueueChange { paused: Some(true), ..QueueChange::default() };
+        desk.store.set_queue(queue(&idle), change, at(2)).await.unwrap();
+        desk.end(first[0].lease.token, done(), at(3)).await;
+        let given = desk.claim_ids(&busy, 1, at(5_000)).await;
+        assert_eq!(given, [format!("{name}3")], "the paused queue has the turn, and does not take it");
+    }
+}
+
 pub(crate) async fn starts_keep_to_a_rate(desk: &Desk) {
     limit(desk, vec![rate(None, 2, SECOND, Some(3))], 0).await;
     desk.insert((0..9).map(|number| job(&format!("j{number}"))), START).await;
@@ -128,6 +149,19 @@ pub(crate) async fn starts_keep_to_a_rate(desk: &Desk) {
     let (given, next) = claim(desk, 9, 1_500).await;
     assert_eq!((given.len(), next), (3, Some(at(2_000))), "what was not used adds up");
     assert_eq!(claim(desk, 1, 9_000).await.1, None, "who got what was wanted need not ask again");
+}
+
+pub(crate) async fn a_rate_that_is_no_whole_number_of_milliseconds_counts_every_start(desk: &Desk) {
+    let odd = Duration::from_millis(3_437);
+    for (queue, key) in [("default", None), ("other", Some("args.tenant"))] {
+        let change = QueueChange { limits: Some(vec![rate(key, 3, odd, None)]), ..QueueChange::default() };
+        desk.store.set_queue(self::queue(queue), change, START).await.unwrap();
+        sort(desk, 0).await;
+        desk.insert((0..9).map(|number| of("a", &format!("{queue}{number}")).queue(queue)), START).await;
+        assert_eq!(desk.claim_ids(queue, 9, at(0)).await.len(), 3, "the burst");
+        assert_eq!(desk.claim_ids(queue, 9, at(100)).await.len(), 0, "and none of it a second time");
+        assert_eq!(desk.claim_ids(queue, 9, at(1_146)).await.len(), 1);
+    }
 }
 
 pub(crate) async fn a_rate_of_zero_lets_nothing_start(desk: &Desk) {

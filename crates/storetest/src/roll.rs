@@ -182,7 +182,9 @@ macro_rules! __roll {
                 a_full_key_holds_up_no_other
                 a_job_may_name_its_key
                 a_kind_is_limited_in_all_queues_together
+                room_of_a_kind_is_not_kept_for_a_queue_that_nobody_claims_from
                 starts_keep_to_a_rate
+                a_rate_that_is_no_whole_number_of_milliseconds_counts_every_start
                 a_rate_of_zero_lets_nothing_start
                 each_key_has_a_rate_of_its_own
                 a_limit_counts_for_all_who_claim

@@ -22,6 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("services", &["core", "runtime", "resilience", "pool", "pdf"]),
     ("server", &["core", "cron", "runtime", "services", "resilience", "telemetry"]),
     ("lab", &["core", "cron", "runtime", "resilience", "telemetry"]),
+    ("sim", &["core", "runtime", "storetest", "stores"]),
     ("longshore", &[EVERYTHING]),
     ("xtask", &["core"]),
 ];

@@ -2,6 +2,7 @@
 
 mod diagram;
 mod lint;
+mod sim;
 mod test;
 mod tidy;
 
@@ -16,6 +17,9 @@ cargo xtask VERB
                                            -- ARGS       handed to nextest
   lint                                     formatting, clippy, docs, and cargo-deny where it is installed
   tidy                                     the rules of the house that no compiler checks
+  sim [--seed N] [--seeds N] [--from N] [--store memory|sqlite]
+                                           seeded histories of the whole queue with everything going wrong; 2000 seeds
+                                           --seed N      one of them, with all its steps
   diagram                                  draw the life of a job in ARCHITECTURE.md again";
 
 /// Runs a verb. The exit code is 0 when all is well, 2 for a verb or flag that does not exist, and otherwise that
@@ -29,6 +33,7 @@ pub fn run(args: &[String]) -> anyhow::Result<ExitCode> {
         },
         ("lint", []) => lint::run(),
         ("tidy", []) => tidy::run(),
+        ("sim", rest) => sim::run(rest),
         ("diagram", []) => diagram::run(),
         ("lint" | "tidy" | "diagram", [stranger, ..]) => Ok(refuse(stranger)),
         ("help" | "--help" | "-h", _) => {

@@ -15,6 +15,24 @@ fn a_store_is_made_brought_up_to_date_and_checked() {
 }
 
 #[test]
+fn a_store_stands_a_rough_history_and_keeps_what_was_in_it() {
+    let site = Site::new();
+    site.ok(&["store", "migrate"]);
+    site.enqueue(&["test.noop"]);
+    let verdict = site.json(&["store", "torture", "--seed", "3", "--seconds", "1"]);
+    assert_eq!(
+        (&verdict["sound"], &verdict["seed"], &verdict["findings"]),
+        (&json!(true), &json!(3), &json!([]))
+    );
+    assert!(verdict["steps"].as_u64() > Some(50), "{verdict}");
+    let check = site.json(&["store", "check"]);
+    assert_eq!((&check["ok"], &check["jobs"], &check["queues"]), (&json!(true), &json!(1), &json!(1)));
+    assert!(
+        site.ok(&["store", "torture", "--store", "memory:", "--steps", "100"]).contains("memory:: sound")
+    );
+}
+
+#[test]
 fn a_file_that_is_no_store_is_refused() {
     let site = Site::new();
     site.write("letter.db", &"dear all ".repeat(1_000));
@@ -43,6 +61,7 @@ fn help_and_version_are_answers() {
         "job enqueue",
         "pdf render",
         "store check",
+        "store torture",
         "config",
         "demo",
         "lab queue",

@@ -37,8 +37,23 @@ struct Counter {
     running: u32,
     starts: Tally,
     opens_at: Option<Timestamp>,
-    /// The lanes that wait for it, by their first jobs.
-    waiting: BTreeSet<(Spot, QueueName, LaneKey)>,
+    /// The lanes that wait for it, in each queue by their first jobs. No queue is here without a lane.
+    waiting: BTreeMap<QueueName, BTreeSet<(Spot, LaneKey)>>,
+}
+
+impl Counter {
+    fn wait(&mut self, name: &QueueName, spot: Spot, lane: LaneKey) {
+        self.waiting.entry(name.clone()).or_default().insert((spot, lane));
+    }
+
+    fn wait_no_more(&mut self, name: &QueueName, spot: Spot, lane: &LaneKey) {
+        if let Some(lanes) = self.waiting.get_mut(name) {
+            lanes.remove(&(spot, lane.clone()));
+            if lanes.is_empty() {
+                self.waiting.remove(name);
+            }
+        }
+    }
 }
 
 #[derive(Default)]
@@ -102,7 +117,7 @@ impl Orders {
                     None => drop(queue.lanes.open.remove(&(head, key.clone()))),
                     Some(bucket) => {
                         if let Some(counter) = self.limits.counters.get_mut(&bucket) {
-                            counter.waiting.remove(&(head, spec.queue.clone(), key.clone()));
+                            counter.wait_no_more(&spec.queue, head, &key);
                         }
                     }
                 }
@@ -129,8 +144,10 @@ impl Orders {
         }
         if let Some(bucket) = waits_for {
             if let Some(counter) = self.limits.counters.get_mut(&bucket) {
-                counter.waiting.remove(&(spot, name.clone(), key.clone()));
-                counter.waiting.extend(head.map(|head| (head, name.clone(), key.clone())));
+                counter.wait_no_more(name, spot, &key);
+                if let Some(head) = head {
+                    counter.wait(name, head, key.clone());
+                }
             }
             return;
         }
@@ -141,7 +158,8 @@ impl Orders {
         }
     }
 
-    /// Opens the best of the lanes that wait for a bucket, if it has room; tells whether it did.
+    /// Opens the best of the lanes that wait for a bucket, in each queue, if it has room; tells whether it did. Who claims
+    /// first takes the room: a queue that nobody claims from must not keep it from the others.
     fn offer(&mut self, key: &Key) -> bool {
         let limit = self.limit_of(key).cloned();
         let Some(counter) = self.limits.counters.get_mut(key) else { return false };
@@ -151,15 +169,22 @@ impl Orders {
         if full || never || counter.opens_at.is_some() {
             return false;
         }
-        let Some((spot, name, lane_key)) = counter.waiting.pop_first() else { return false };
-        if let Some(queue) = self.queues.get_mut(&name)
-            && let Some(lane) = queue.lanes.by_key.get_mut(&lane_key)
-        {
-            lane.waits_for = None;
-            queue.lanes.open.insert((spot, lane_key));
+        let mut best = Vec::new();
+        counter.waiting.retain(|name, lanes| {
+            best.extend(lanes.pop_first().map(|(spot, lane)| (name.clone(), spot, lane)));
+            !lanes.is_empty()
+        });
+        let any = !best.is_empty();
+        for (name, spot, lane_key) in best {
+            if let Some(queue) = self.queues.get_mut(&name)
+                && let Some(lane) = queue.lanes.by_key.get_mut(&lane_key)
+            {
+                lane.waits_for = None;
+                queue.lanes.open.insert((spot, lane_key));
+            }
+            self.wake(Wake::Ready(name));
         }
-        self.wake(Wake::Ready(name));
-        true
+        any
     }
 
     /// The bucket that holds up a lane now.
@@ -193,7 +218,7 @@ impl Orders {
             }
         }
         let counter = self.limits.counters.entry(bucket.clone()).or_default();
-        counter.waiting.insert((spot, name.clone(), lane_key.clone()));
+        counter.wait(name, spot, lane_key.clone());
         for other in lane_key.iter().filter(|other| *other != bucket) {
             self.offer(other);
         }
@@ -237,7 +262,7 @@ impl Orders {
     pub(crate) fn next_opening(&self, name: &QueueName) -> Option<Timestamp> {
         let waits = |key: &Key| {
             let counter = self.limits.counters.get(key);
-            counter.is_some_and(|counter| counter.waiting.iter().any(|(_, queue, _)| queue == name))
+            counter.is_some_and(|counter| counter.waiting.contains_key(name))
         };
         self.limits.opening.iter().find(|(_, key)| waits(key)).map(|(at, _)| *at)
     }
@@ -351,7 +376,7 @@ impl Table {
         let starts = std::mem::take(&mut queue.lanes).starts;
         queue.lanes.starts = starts;
         for counter in self.orders.limits.counters.values_mut() {
-            counter.waiting.retain(|(_, queue, _)| queue != name);
+            counter.waiting.remove(name);
         }
         for place in ready {
             self.orders.forget_lane(place);

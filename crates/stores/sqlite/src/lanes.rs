@@ -40,6 +40,17 @@ pub(crate) struct BucketRow {
 
 const BUCKET: &str = "SELECT id, queue, kind, path, running, starts, opens_at FROM bucket";
 
+/// The first waiting lane of each queue, found by one step through the index for each.
+const BEST_WAITING: &str = "
+    WITH RECURSIVE waits(queue) AS (
+        SELECT min(queue) FROM lane WHERE waits_for = ?1
+        UNION ALL
+        SELECT (SELECT min(queue) FROM lane WHERE waits_for = ?1 AND queue > waits.queue)
+        FROM waits WHERE waits.queue IS NOT NULL
+    )
+    SELECT (SELECT id FROM lane WHERE waits_for = ?1 AND queue = waits.queue ORDER BY rank, turn, place LIMIT 1), queue
+    FROM waits WHERE queue IS NOT NULL";
+
 fn read_bucket(row: &Row<'_>) -> rusqlite::Result<BucketRow> {
     let starts: Option<String> = row.get(5)?;
     Ok(BucketRow {
@@ -188,22 +199,25 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Opens the best of the lanes that wait for a bucket, if it has room; tells whether it did.
+    /// Opens the best of the lanes that wait for a bucket, in each queue, if it has room; tells whether it did. Who claims
+    /// first takes the room: a queue that nobody claims from must not keep it from the others.
     fn offer(&mut self, bucket: &BucketRow) -> Tried<bool> {
-        let mut find = self.conn.prepare_cached(
-            "SELECT id, queue FROM lane WHERE waits_for = ?1 ORDER BY rank, turn, place LIMIT 1",
-        )?;
-        let waiting =
-            find.query_row([bucket.id], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?))).optional()?;
-        let Some((lane, queue)) = waiting else { return Ok(false) };
+        let mut find = self.conn.prepare_cached(BEST_WAITING)?;
+        let best = find.query_map([bucket.id], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))?;
+        let best = best.collect::<rusqlite::Result<Vec<_>>>()?;
+        if best.is_empty() {
+            return Ok(false);
+        }
         let limit = self.limit_of(bucket)?;
         let full = limit.as_ref().and_then(|limit| limit.concurrency);
         let full = full.is_some_and(|most| bucket.running >= i64::from(most));
         if full || limit.is_some_and(|limit| limit.pace() == Pace::Never) || bucket.opens_at.is_some() {
             return Ok(false);
         }
-        self.conn.prepare_cached("UPDATE lane SET waits_for = NULL WHERE id = ?1")?.execute([lane])?;
-        self.wake_queue(queue)?;
+        for (lane, queue) in best {
+            self.conn.prepare_cached("UPDATE lane SET waits_for = NULL WHERE id = ?1")?.execute([lane])?;
+            self.wake_queue(queue)?;
+        }
         Ok(true)
     }
 

@@ -39,7 +39,7 @@ pub(crate) enum Queue {
     /// Group the failed jobs of a queue by what went wrong, the largest group first
     Failures(failures::Failures),
     /// Make the failed jobs of a queue ready again, with all their attempts
-    Retry(retry::Retry),
+    Retry(Box<retry::Retry>),
     /// Remove everything of a queue: jobs in all states, and its settings
     Obliterate(obliterate::Obliterate),
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod migrate;
+mod torture;
 
 use clap::Subcommand;
 
@@ -13,6 +14,8 @@ pub(crate) enum Store {
     Migrate(migrate::Migrate),
     /// See whether the store is sound and takes writes
     Check(check::Check),
+    /// Play a rough history on the store, and say whether it keeps its promises
+    Torture(torture::Torture),
 }
 
 impl Store {
@@ -20,6 +23,7 @@ impl Store {
         match self {
             Self::Migrate(command) => command.run(context),
             Self::Check(command) => command.run(context).await,
+            Self::Torture(command) => command.run(context).await,
         }
     }
 }

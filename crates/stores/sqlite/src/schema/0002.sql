@@ -90,7 +90,7 @@ CREATE TABLE lane (
 );
 CREATE UNIQUE INDEX lane_of ON lane (queue, era, buckets);
 CREATE INDEX lane_open ON lane (queue, rank, turn, place) WHERE waits_for IS NULL;
-CREATE INDEX lane_waiting ON lane (waits_for, rank, turn, place) WHERE waits_for IS NOT NULL;
+CREATE INDEX lane_waiting ON lane (waits_for, queue, rank, turn, place) WHERE waits_for IS NOT NULL;
 CREATE TABLE lined (
   lane INTEGER NOT NULL, rank REAL NOT NULL, turn INTEGER NOT NULL, place INTEGER NOT NULL,
   PRIMARY KEY (lane, rank, turn, place)
