@@ -5,7 +5,7 @@ use bytes::Bytes;
 use longshore_core::limiter::Rule;
 use longshore_core::{
     Claim, Claimed, Claims, Doc, Ended, Ends, Expect, Fire, Fired, JobFilter, Kept, KindName, LaneWant,
-    LeaseToken, Moved, Put, Reason, Renewal, Store, StoreResult, Timestamp,
+    LeaseToken, Moved, Put, QueueInfo, Reason, Renewal, Store, StoreResult, Timestamp,
 };
 
 use super::step::{Ending, KINDS, NewJob, QUEUES, Step, Want, key, name};
@@ -168,10 +168,10 @@ impl Side {
                 lines(store.amend(ids.iter().map(|number| id(&name(*number))).collect(), *change, now).await)
             }
             Step::SetQueue(lane, change) => {
-                let answer = line(store.set_queue(queue(QUEUES[*lane]), change.clone(), now).await);
-                // Until it was sorted, a store may be slow to see what a changed limit lets through.
+                // Until it was sorted, a store may be slow to see what a changed limit lets through, and who is next.
+                let info = store.set_queue(queue(QUEUES[*lane]), change.clone(), now).await;
                 store.sort(ALL, now).await.unwrap();
-                answer
+                line(info.map(|info| QueueInfo { oldest_ready_at: None, ..info }))
             }
             Step::SetKind(kind, limits) => {
                 let answer =

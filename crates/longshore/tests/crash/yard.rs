@@ -1,0 +1,98 @@
+use std::collections::HashMap;
+use std::time::Duration;
+
+use longshore::clock::Clock;
+use longshore::core::Job as Record;
+use longshore::prelude::*;
+use longshore::{JobFilter, JobState, Page, QueueInfo, QueueName};
+
+use crate::support::{Running, Site};
+
+const WORKERS: usize = 4;
+/// Nothing here takes so long unless it is broken.
+const PATIENCE: Duration = Duration::from_secs(150);
+
+/// A store file, and workers that die.
+pub(crate) struct Yard {
+    pub(crate) site: Site,
+    pub(crate) engine: Engine,
+    pub(crate) queue: QueueName,
+}
+
+impl Yard {
+    pub(crate) async fn open() -> Self {
+        // Short, so that nobody has to wait for the leases of the dead.
+        let site = Site::new().with("LONGSHORE_LEASE", "1s").with("LONGSHORE_LOG_LEVEL", "error");
+        let engine =
+            longshore::open(&format!("sqlite:{}", site.path("longshore.db").display())).await.unwrap();
+        Self { site, engine, queue: QueueName::new("q").unwrap() }
+    }
+
+    pub(crate) fn start_workers(&self) -> Vec<Running> {
+        (0..WORKERS).map(|_| self.site.start(&["worker", "start", "q", "--test-kinds"])).collect()
+    }
+
+    /// Looks until the queue is as it should be.
+    pub(crate) async fn until(&self, is_so: impl Fn(&QueueInfo) -> bool) -> QueueInfo {
+        let clock = Clock::system();
+        let deadline = clock.after(PATIENCE);
+        let mut events = self.engine.hub().subscribe();
+        loop {
+            let info = self.engine.control().queue(&self.queue).await.unwrap().unwrap();
+            if is_so(&info) {
+                return info;
+            }
+            assert!(!deadline.is_over(), "it never came to that: {info:?}");
+            tokio::select! {
+                _ = events.next() => {}
+                () = clock.sleep(Duration::from_millis(5)) => {}
+            }
+        }
+    }
+
+    /// Starts the workers, and kills them when `more` further jobs are done and some are under way.
+    pub(crate) async fn kill_after(&self, more: u64) -> QueueInfo {
+        let before = done(&self.until(|_| true).await);
+        let mut workers = self.start_workers();
+        self.until(|info| done(info) >= before + more && info.counts.get(JobState::Running) > 0).await;
+        workers.iter_mut().for_each(Running::kill);
+        self.until(|_| true).await
+    }
+
+    /// Lets new workers go on until the queue is as it should be, and then leave.
+    pub(crate) async fn work_until(&self, is_so: impl Fn(&QueueInfo) -> bool) -> QueueInfo {
+        let mut workers = self.start_workers();
+        let end = self.until(is_so).await;
+        for worker in &mut workers {
+            worker.signal("TERM");
+        }
+        assert!(workers.iter_mut().all(|worker| worker.end() == 0));
+        assert_eq!(self.site.json(&["store", "check"])["ok"], true);
+        end
+    }
+
+    /// Every job of the queue in a state, or in any.
+    pub(crate) async fn list(&self, state: Option<JobState>) -> HashMap<JobId, Record> {
+        let (mut found, mut after) = (HashMap::new(), None);
+        loop {
+            let filter = JobFilter {
+                queue: Some(self.queue.clone()),
+                states: state.into_iter().collect(),
+                ..JobFilter::default()
+            };
+            let page = self.engine.control().list(filter, Page { after, limit: 1_000 }).await.unwrap();
+            for job in page.jobs {
+                let twice = found.insert(job.id().clone(), job);
+                assert!(twice.is_none(), "it is listed twice: {twice:?}");
+            }
+            after = page.next;
+            if after.is_none() {
+                return found;
+            }
+        }
+    }
+}
+
+pub(crate) fn done(info: &QueueInfo) -> u64 {
+    info.counts.get(JobState::Completed)
+}
