@@ -148,7 +148,7 @@ impl Store for Watched {
         let what = format!("renew {}", tell::renewals(&lock(&self.ledger), &renewals));
         self.enter(&what, answer, |ledger, answers| {
             ledger.see(now);
-            ledger.renewed(&renewals, answers);
+            ledger.renewed(&renewals, lease, answers);
             tell::renewed(answers)
         })
     }

@@ -102,3 +102,18 @@ pub(crate) async fn a_lease_that_was_used_up_is_not_taken_back(desk: &Desk) {
     assert_eq!(desk.whole().await, before);
     assert_eq!(desk.state(&Stage::Completed.name()).await, Some(State::Completed));
 }
+
+pub(crate) async fn a_clock_that_was_set_back_does_not_make_leases_long(desk: &Desk) {
+    desk.insert([job("a")], at(900_000)).await;
+    let claimed = desk.take("default", at(900_000)).await;
+    let lease = claimed.lease.until.since(at(900_000));
+    let lasts = lease.as_millis() as i64;
+    // A little is what the clocks of two machines may differ by.
+    let kept = desk.store.reclaim(9, 3, at(900_000 - lasts)).await.unwrap();
+    assert_eq!((kept.moved.len(), kept.next), (0, Some(claimed.lease.until)));
+    let kept = desk.store.reclaim(9, 3, at(5_000)).await.unwrap();
+    assert_eq!((kept.moved.len(), kept.next), (0, Some(at(5_000 + lasts))));
+    assert!(matches!(desk.renew(claimed.lease.token, None, at(6_000)).await, Renewed::Held { .. }));
+    assert!(desk.store.reclaim(9, 3, at(5_000 + lasts)).await.unwrap().moved.is_empty());
+    assert_eq!(desk.store.reclaim(9, 3, at(6_000 + lasts)).await.unwrap().moved.len(), 1);
+}

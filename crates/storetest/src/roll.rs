@@ -111,6 +111,7 @@ macro_rules! __roll {
                 next_is_the_earliest_end_of_a_lease_and_then_there_is_work
                 at_most_the_limit_is_taken_back_at_once
                 a_lease_that_was_used_up_is_not_taken_back
+                a_clock_that_was_set_back_does_not_make_leases_long
             }
             prune {
                 an_ended_job_goes_when_its_retention_is_over

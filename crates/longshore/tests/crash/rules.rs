@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use longshore::core::{JobSpec, Limit, Parent, QueueChange};
-use longshore::{JobState, Json, KindName, Options};
+use longshore::{JobState, Json, KindName, Options, Timestamp};
 
 use crate::yard::{Yard, done};
 
@@ -95,7 +95,7 @@ async fn no_time_of_a_schedule_is_fired_twice_or_left_out_while_workers_die() {
         .list(None)
         .await
         .values()
-        .filter_map(|job| job.spec.options.nominal_at.map(|at| at.as_millis()))
+        .filter_map(|job| job.spec.options.nominal_at.map(Timestamp::as_millis))
         .collect();
     times.sort_unstable();
     assert!(times.len() > 12, "{times:?}");

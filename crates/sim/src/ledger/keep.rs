@@ -35,6 +35,12 @@ impl Ledger {
     /// The store has taken back lost leases.
     pub(crate) fn reclaimed(&mut self, kept: &Kept, limit: usize, stalls_max: u32, now: Timestamp) {
         self.bounded("reclaim", kept, limit);
+        // The clock may have been set back.
+        for held in self.jobs.values_mut().filter_map(|life| life.held.as_mut()) {
+            if held.until > now + 2 * held.lease {
+                held.until = now + held.lease;
+            }
+        }
         for moved in &kept.moved {
             let id = &moved.spec.id;
             self.tally.reclaimed += 1;

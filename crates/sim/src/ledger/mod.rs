@@ -13,6 +13,7 @@ mod work;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::Discriminant;
 use std::sync::Arc;
+use std::time::Duration;
 
 use longshore_core::life::{self, Move};
 use longshore_core::{
@@ -31,6 +32,7 @@ const FINDINGS_MAX: usize = 20;
 pub(crate) struct Held {
     pub(crate) token: LeaseToken,
     pub(crate) until: Timestamp,
+    pub(crate) lease: Duration,
 }
 
 /// One job as it must be.

@@ -1,4 +1,5 @@
 use std::mem::discriminant;
+use std::time::Duration;
 
 use longshore_core::life::Move;
 use longshore_core::{Claim, Claimed, End, Ended, Outcome, Refusal, Renewal, Renewed, State, Timestamp};
@@ -45,14 +46,14 @@ impl Ledger {
         self.step(id, Move::Claim, Some(State::Running), now);
         if let Some(life) = self.jobs.get_mut(id) {
             (life.attempt, life.claims) = (job.attempt, life.claims + 1);
-            life.held = Some(Held { token, until: job.lease.until });
+            life.held = Some(Held { token, until: job.lease.until, lease: claim.lease });
         }
         self.tally.claimed += 1;
         self.count_start(id, now);
     }
 
     /// The store has answered renewals.
-    pub(crate) fn renewed(&mut self, renewals: &[Renewal], answers: &[Renewed]) {
+    pub(crate) fn renewed(&mut self, renewals: &[Renewal], lease: Duration, answers: &[Renewed]) {
         for (renewal, answer) in renewals.iter().zip(answers) {
             let Some(id) = self.job_of(renewal.token).cloned() else { continue };
             self.touched.insert(id.clone());
@@ -62,7 +63,7 @@ impl Ledger {
             });
             match (held, answer) {
                 (Some((held, asked)), Renewed::Held { until, cancel }) => {
-                    held.until = *until;
+                    (held.until, held.lease) = (*until, lease);
                     self.expect(asked == *cancel, || format!("a renewal of {id} told {cancel} for {asked}"));
                 }
                 (None, Renewed::Lost) => {}

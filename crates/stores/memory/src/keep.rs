@@ -39,6 +39,7 @@ impl Table {
 
     pub(crate) fn reclaim(&mut self, limit: usize, stalls_max: u32, now: Timestamp) -> Kept {
         let mut kept = Kept::default();
+        self.shorten_leases(now);
         while kept.moved.len() < limit
             && let Some((until, place)) = self.orders.leased.first().copied()
             && until <= now
@@ -76,6 +77,18 @@ impl Table {
         }
         kept.next = next(now, self.orders.leased.first().map(|(until, _)| *until));
         kept
+    }
+
+    /// A clock that was set back must not keep the jobs of the dead.
+    fn shorten_leases(&mut self, now: Timestamp) {
+        for (until, place) in self.orders.leased.clone() {
+            let Some(entry) = self.jobs.get_mut(&place).filter(|entry| until > now + 2 * entry.lease) else {
+                continue;
+            };
+            entry.lease_until = now + entry.lease;
+            self.orders.leased.remove(&(until, place));
+            self.orders.leased.insert((entry.lease_until, place));
+        }
     }
 
     pub(crate) fn prune(&mut self, limit: usize, now: Timestamp) -> Kept {

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use longshore_core::life::{self, Move};
 use longshore_core::{
@@ -45,6 +46,7 @@ pub(crate) struct Entry {
     /// The claim that holds it, while it runs.
     pub(crate) nonce: u64,
     pub(crate) lease_until: Timestamp,
+    pub(crate) lease: Duration,
     /// The claim that ended its latest attempt, how, and where that led.
     pub(crate) last: Option<(u64, std::mem::Discriminant<longshore_core::Outcome>, State)>,
     pub(crate) result_expires_at: Option<Timestamp>,
@@ -152,6 +154,7 @@ impl Table {
             turn: place,
             nonce: 0,
             lease_until: Timestamp::ZERO,
+            lease: Duration::ZERO,
             last: None,
             result_expires_at: None,
         };

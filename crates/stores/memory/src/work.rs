@@ -131,7 +131,7 @@ impl Table {
             self.orders.start(&lane.queue, place, now);
             self.step(place, Move::Claim, now, |entry, _| {
                 entry.nonce = nonce;
-                entry.lease_until = now + claim.lease;
+                (entry.lease_until, entry.lease) = (now + claim.lease, claim.lease);
                 start_attempt(&mut entry.job, &claim.worker, now);
             });
             claims.jobs.extend(self.jobs.get(&place).map(|entry| handed_out(entry, place)));
@@ -174,7 +174,7 @@ impl Table {
                 continue;
             };
             let before = entry.lease_until;
-            entry.lease_until = until;
+            (entry.lease_until, entry.lease) = (until, lease);
             if let Some(progress) = renewal.progress {
                 let percent = progress.percent.max(entry.job.progress.percent);
                 entry.job.progress = Progress { percent, ..progress };

@@ -170,8 +170,8 @@ impl Tx<'_> {
         let conn = self.conn;
         let leased = conn
             .prepare_cached(
-                "INSERT INTO running (place, nonce, until, worker, started_at, queue, attempt, stalls, retention, result_retention, ties)
-                 SELECT job.place, ?3, ?4, ?5, ?6, ?1, job.attempt + 1, job.stalls, job.retention, job.result_retention, job.ties
+                "INSERT INTO running (place, nonce, until, lease, worker, started_at, queue, attempt, stalls, retention, result_retention, ties)
+                 SELECT job.place, ?3, ?4, ?4 - ?6, ?5, ?6, ?1, job.attempt + 1, job.stalls, job.retention, job.result_retention, job.ties
                  FROM ready CROSS JOIN job ON job.place = ready.place
                  WHERE ready.queue = ?1 ORDER BY ready.priority, ready.turn, ready.place LIMIT ?2",
             )?
@@ -231,8 +231,8 @@ impl Tx<'_> {
     fn lease(&mut self, want: &Want<'_>, place: i64) -> Tried<()> {
         self.conn
             .prepare_cached(
-                "INSERT INTO running (place, nonce, until, worker, started_at, queue, attempt, stalls, retention, result_retention, ties)
-                 SELECT place, ?2, ?3, ?4, ?5, queue, attempt + 1, stalls, retention, result_retention, ties FROM job WHERE place = ?1",
+                "INSERT INTO running (place, nonce, until, lease, worker, started_at, queue, attempt, stalls, retention, result_retention, ties)
+                 SELECT place, ?2, ?3, ?3 - ?5, ?4, ?5, queue, attempt + 1, stalls, retention, result_retention, ties FROM job WHERE place = ?1",
             )?
             .execute(params![
                 place,

@@ -23,11 +23,14 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Tried<Vec<Renewed>> {
         let until = now + lease;
+        let lasts = until.as_millis() - now.as_millis();
         let mut held =
             self.conn.prepare_cached("SELECT cancel FROM running WHERE place = ?1 AND nonce = ?2")?;
-        let mut extend = self.conn.prepare_cached("UPDATE running SET until = ?2 WHERE place = ?1")?;
+        let mut extend =
+            self.conn.prepare_cached("UPDATE running SET until = ?2, lease = ?3 WHERE place = ?1")?;
         let mut advance = self.conn.prepare_cached(
-            "UPDATE running SET until = ?2, percent = max(coalesce(percent, 0), ?3), message = ?4, data = ?5 WHERE place = ?1",
+            "UPDATE running SET until = ?2, lease = ?3, percent = max(coalesce(percent, 0), ?4), message = ?5, data = ?6
+             WHERE place = ?1",
         )?;
         let mut answers = Vec::with_capacity(renewals.len());
         for renewal in renewals {
@@ -39,10 +42,11 @@ impl Tx<'_> {
                 continue;
             };
             match &renewal.progress {
-                None => extend.execute([place, until.as_millis()])?,
+                None => extend.execute([place, until.as_millis(), lasts])?,
                 Some(progress) => advance.execute(params![
                     place,
                     until.as_millis(),
+                    lasts,
                     progress.percent,
                     progress.message.as_deref(),
                     progress.data.as_ref().map(longshore_core::Json::as_str)

@@ -59,6 +59,10 @@ impl Tx<'_> {
 
     pub(crate) fn reclaim(&mut self, limit: usize, stalls_max: u32, now: Timestamp) -> Tried<Kept> {
         let mut kept = Kept::default();
+        // A clock that was set back must not keep the jobs of the dead.
+        self.conn
+            .prepare_cached("UPDATE running SET until = ?1 + lease WHERE until > ?1 + 2 * lease")?
+            .execute([now.as_millis()])?;
         let lost = self.places(
             "SELECT place FROM running WHERE until <= ?1 ORDER BY until, place LIMIT ?2",
             now,

@@ -7,6 +7,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::config::SqliteConfig;
 use crate::error::sorted;
+use crate::failures;
 
 /// Marks a file as ours ("LSHR").
 const APPLICATION_ID: i32 = 0x4c53_4852;
@@ -149,6 +150,9 @@ fn migrate(conn: &mut Connection) -> rusqlite::Result<()> {
     let found = version(&tx)?;
     for script in MIGRATIONS.iter().skip(found as usize) {
         tx.execute_batch(script)?;
+    }
+    if found == 1 {
+        failures::count_all(&tx)?;
     }
     tx.execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA};"))?;
     tx.commit()

@@ -19,15 +19,19 @@ fn first_schema(path: &Path) {
          INSERT INTO queue (id) VALUES (1);
          INSERT INTO job (place, id, queue, kind, priority, created_at, waits, due_at, turn, args)
          VALUES (1, 'ready', 1, 2, 5.0, 1000, 2, NULL, 1, '[1]'), (2, 'later', 1, 2, 5.0, 1000, 1, 9000, 2, 'null'),
-                (3, 'runs', 1, 2, 5.0, 1000, 2, NULL, 3, 'null'), (4, 'done', 1, 2, 5.0, 1000, 2, NULL, 4, 'null');
+                (3, 'runs', 1, 2, 5.0, 1000, 2, NULL, 3, 'null'), (4, 'done', 1, 2, 5.0, 1000, 2, NULL, 4, 'null'),
+                (5, 'lost', 1, 2, 5.0, 1000, 2, NULL, 5, 'null');
          INSERT INTO ready VALUES (1, 5.0, 1, 1);
          INSERT INTO scheduled VALUES (9000, 2);
          INSERT INTO running (place, nonce, until, worker, started_at, queue, attempt, stalls)
          VALUES (3, 7, 60000, 3, 2000, 1, 1, 0);
          INSERT INTO ended (queue, state, place, attempt, stalls, finished_at, expires_at)
-         VALUES (1, 4, 4, 1, 0, 3000, 4102444800000);
-         INSERT INTO count VALUES (1, 2, 1), (1, 1, 1), (1, 3, 1), (1, 4, 1);
-         UPDATE line SET next = 5;
+         VALUES (1, 4, 4, 1, 0, 3000, 4102444800000), (1, 5, 5, 1, 0, 3000, 4102444800000);
+         UPDATE ended SET reason = 'error' WHERE place = 5;
+         INSERT INTO detail (place, errors) VALUES (5, '[{\"attempt\":1,\"reason\":\"error\",\"message\":\"no host 10.0.0.1\",
+             \"worker\":\"anna\",\"started_at\":\"1970-01-01T00:00:02.000Z\",\"duration_ms\":1000}]');
+         INSERT INTO count VALUES (1, 2, 1), (1, 1, 1), (1, 3, 1), (1, 4, 1), (1, 5, 1);
+         UPDATE line SET next = 6;
          PRAGMA application_id = 1280526418; PRAGMA user_version = 1;",
     )
     .unwrap();
@@ -45,10 +49,13 @@ async fn jobs_of_the_first_schema_are_all_there_and_go_on() {
         ("later", State::Scheduled),
         ("runs", State::Running),
         ("done", State::Completed),
+        ("lost", State::Failed),
     ] {
         let job = store.get(JobId::parse(id).unwrap()).await.unwrap().unwrap();
         assert_eq!(job.state, state, "{id}");
     }
+    let groups = store.failures(QueueName::new("mail").unwrap(), 9).await.unwrap();
+    assert_eq!((groups.len(), groups[0].jobs, &*groups[0].message), (1, 1, "no host #"));
     let now = Timestamp::from_millis(70_000);
     store.reclaim(10, 3, now).await.unwrap();
     store.promote(10, now).await.unwrap();

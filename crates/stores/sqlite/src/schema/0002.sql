@@ -40,6 +40,7 @@ ALTER TABLE job_anew RENAME TO job;
 CREATE UNIQUE INDEX job_id ON job (id);
 
 ALTER TABLE running ADD COLUMN ties INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE running ADD COLUMN lease INTEGER; -- how long it was given for
 ALTER TABLE running ADD COLUMN buckets TEXT; -- what counts it, as in lane
 
 -- Waiting jobs with a time to live.
