@@ -148,3 +148,38 @@ fn whatever_args_hold_is_listed_and_no_terminal_is_commanded() {
         assert!(told.contains("[31mred") && !told.contains('\u{1b}'), "{told:?}");
     }
 }
+
+#[test]
+fn a_job_and_a_schedule_take_the_same_options() {
+    let site = Site::new();
+    let options = [
+        "--max-attempts",
+        "7",
+        "--backoff",
+        r#"{"type": "fixed", "delay": "5s", "jitter": 0}"#,
+        "--timeout",
+        "none",
+        "--retention",
+        "2h",
+        "--result-retention",
+        "1h",
+        "--limit-key",
+        "anna",
+    ];
+    let id = site.enqueue(&[&["test.noop"], &options[..]].concat());
+    let add = ["schedule", "add", "s", "--kind", "test.noop", "--every", "1h"];
+    site.ok(&[&add[..], &options[..]].concat());
+    let fired = site.json(&["schedule", "run-now", "s"])["id"].as_str().unwrap().to_owned();
+    for id in [id, fired] {
+        let job = site.json(&["job", "show", &id]);
+        assert_eq!(
+            (&job["max_attempts"], &job["timeout"], &job["retention"], &job["limit_key"]),
+            (&json!(7), &json!(null), &json!(7_200), &json!("anna")),
+            "{job}"
+        );
+        assert_eq!(job["result_retention"], json!(3_600), "{job}");
+        assert_eq!(job["backoff"]["type"], json!("fixed"), "{job}");
+    }
+    let bad = site.run(&["job", "enqueue", "test.noop", "--backoff", "5s"]).ends(2);
+    assert!(bad.err.contains("--backoff"), "{bad:?}");
+}

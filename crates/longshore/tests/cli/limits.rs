@@ -118,3 +118,14 @@ fn failures_are_grouped_and_a_group_is_retried() {
     assert_eq!(site.json(&["queue", "failures", "default"]), json!({ "failures": [] }));
     site.run(&["queue", "failures", "nowhere"]).ends(1);
 }
+
+#[test]
+fn a_queue_keeps_its_ended_jobs_as_long_as_it_is_told() {
+    let site = Site::new();
+    let before = site.json(&["queue", "set", "q", "--retention-failed", "2d"])["retention"].clone();
+    assert_eq!(before, json!({ "completed": 86_400, "failed": 172_800, "cancelled": 86_400 }));
+    let set = site.json(&["queue", "set", "q", "--retention-completed", "1h", "--concurrency", "2"]);
+    assert_eq!(set["retention"], json!({ "completed": 3_600, "failed": 172_800, "cancelled": 86_400 }));
+    assert_eq!(set["limits"], json!([{ "concurrency": 2 }]));
+    site.run(&["queue", "set", "q", "--retention-completed", "soon"]).ends(2);
+}

@@ -100,6 +100,9 @@ fn cron_expressions_are_explained_without_a_store() {
     assert!(wrong.err.contains("an hour from 0 to 23"), "{wrong:?}");
     assert_eq!(site.json(&["cron", "validate", "0 25 * * *"])["position"], 2);
     site.run(&["cron", "next", "0 25 * * *"]).ends(2);
+    let some =
+        &["cron", "next", "0 0 * * *", "--from", "2026-03-06T12:00:00Z", "--until", "2026-03-08T00:00:00Z"];
+    assert_eq!(site.ok(some), "2026-03-07T00:00:00+00:00\n2026-03-08T00:00:00+00:00\n");
     let never = site.run(&["cron", "next", "0 0 30 2 *"]).ends(1);
     assert!(never.err.contains("never due"), "{never:?}");
 }

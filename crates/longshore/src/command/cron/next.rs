@@ -21,6 +21,9 @@ pub(crate) struct Next {
     /// Count from this time instead of now
     #[arg(long, value_name = "TIME")]
     from: Option<longshore_core::Timestamp>,
+    /// Not after this time
+    #[arg(long, value_name = "TIME")]
+    until: Option<longshore_core::Timestamp>,
     /// Print one JSON object: {cron, timezone, times: [{at, adjusted}]}
     #[arg(long)]
     json: bool,
@@ -34,7 +37,9 @@ fn parse_count(text: &str) -> Result<usize, String> {
 impl Next {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let from = self.from.unwrap_or_else(|| Door::system().clock.now());
-        let times: Vec<_> = self.expression.after(&self.timezone, from).take(self.count).collect();
+        let until = self.until.unwrap_or(longshore_core::Timestamp::MAX);
+        let times = self.expression.after(&self.timezone, from).take_while(|time| time.at <= until);
+        let times: Vec<_> = times.take(self.count).collect();
         if self.json {
             let shown: Vec<_> = times
                 .iter()
@@ -44,10 +49,10 @@ impl Next {
             return out::json(&serde_json::json!({ "cron": cron, "timezone": timezone, "times": shown }));
         }
         if times.is_empty() {
-            let never = if self.expression.never_fires() {
-                "it is never due"
-            } else {
-                "it is not due within nine years"
+            let never = match self.until {
+                _ if self.expression.never_fires() => "it is never due",
+                Some(_) => "it is not due in that time",
+                None => "it is not due within nine years",
             };
             bail!("{}: {never}", self.expression);
         }

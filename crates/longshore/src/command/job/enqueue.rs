@@ -5,11 +5,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use longshore_core::{
-    DurationText, Invalid, JobId, JobSpec, Json, KindName, Parent, ParentPolicy, Priority, QueueName,
-    Timestamp, Unique, parse_duration,
+    DurationText, JobId, JobSpec, Json, KindName, Parent, ParentPolicy, Priority, QueueName, Timestamp,
+    Unique, parse_duration,
 };
 use longshore_runtime::Control;
 
+use super::options::OptionFlags;
 use crate::context::Context;
 use crate::exit::Usage;
 use crate::out;
@@ -36,21 +37,8 @@ pub(crate) struct Enqueue {
     /// An id of your own; a second job with the same id is not created
     #[arg(long)]
     id: Option<JobId>,
-    /// Tries in all; 4 is usual
-    #[arg(long, value_name = "N")]
-    max_attempts: Option<u32>,
-    /// The longest time of one try, such as 5m, or none
-    #[arg(long, value_name = "DURATION", value_parser = parse_timeout)]
-    timeout: Option<Timeout>,
-    /// A word to find the job by; may be given several times
-    #[arg(long = "tag", value_name = "TAG")]
-    tags: Vec<String>,
-    /// How long the job may wait in all, such as 1h, before it expires
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
-    ttl: Option<Duration>,
-    /// How long the record stays after the end
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
-    retention: Option<Duration>,
+    #[command(flatten)]
+    options: OptionFlags,
     /// Be the only job of the queue with this key, until it has ended
     #[arg(long, value_name = "KEY")]
     unique: Option<String>,
@@ -63,9 +51,6 @@ pub(crate) struct Enqueue {
     /// Make the time of the key begin anew if another job holds it
     #[arg(long, requires = "unique_ttl")]
     extend: bool,
-    /// What the job counts as under limits with a key
-    #[arg(long, value_name = "KEY")]
-    limit_key: Option<String>,
     /// Wait until this job has completed; may be given several times
     #[arg(long = "depends-on", value_name = "ID")]
     depends_on: Vec<JobId>,
@@ -75,13 +60,6 @@ pub(crate) struct Enqueue {
     /// Print one JSON object: {id, state}
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Timeout(Option<Duration>);
-
-fn parse_timeout(text: &str) -> Result<Timeout, Invalid> {
-    if text == "none" { Ok(Timeout(None)) } else { parse_duration(text).map(|limit| Timeout(Some(limit))) }
 }
 
 impl Enqueue {
@@ -119,19 +97,13 @@ impl Enqueue {
     fn spec(&self, mut spec: JobSpec, now: Timestamp) -> anyhow::Result<JobSpec> {
         spec.priority = self.priority.unwrap_or(spec.priority);
         spec.run_at = self.delay.map(|delay| now + delay).or(self.run_at);
-        let options = Arc::make_mut(&mut spec.options);
-        options.max_attempts = self.max_attempts.unwrap_or(options.max_attempts);
-        options.timeout = self.timeout.map_or(options.timeout, |timeout| timeout.0.map(DurationText));
-        options.tags.clone_from(&self.tags);
-        options.ttl = self.ttl.map(DurationText);
-        options.retention = self.retention.map(DurationText);
+        let mut options = self.options.options();
         options.unique = self.unique.clone().map(|key| Unique {
             ttl: self.unique_ttl.map(DurationText),
             extend: self.extend,
             replace: self.replace,
             ..Unique::new(key)
         });
-        options.limit_key.clone_from(&self.limit_key);
         options.depends_on = self.depends_on.iter().cloned().map(Parent::new).collect();
         options.on_parent_failure = match self.on_parent_failure.as_str() {
             "fail" => ParentPolicy::Fail,
@@ -139,6 +111,7 @@ impl Enqueue {
             "run" => ParentPolicy::Run,
             _ => ParentPolicy::Wait,
         };
+        spec.options = Arc::new(options);
         spec.check()?;
         Ok(spec)
     }

@@ -3,6 +3,7 @@
 mod cancel;
 mod enqueue;
 mod list;
+mod options;
 mod remove;
 mod retry;
 mod show;
@@ -13,6 +14,7 @@ use clap::Subcommand;
 use longshore_core::Job as Record;
 
 pub(crate) use enqueue::read_args;
+pub(crate) use options::OptionFlags;
 
 use crate::context::Context;
 use crate::out;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use longshore_core::{DurationText, Limit, QueueChange, QueueName, Rate, parse_duration};
+use longshore_core::{DurationText, Limit, QueueChange, QueueName, Rate, Retention, parse_duration};
 use longshore_runtime::describe_limit;
 
 use crate::context::Context;
@@ -33,6 +33,15 @@ pub(crate) struct Set {
     /// Longest time between two looks for work that nobody rang for; or none
     #[arg(long, value_name = "DURATION", value_parser = parse_wait)]
     scan_interval: Option<Wish<Duration>>,
+    /// How long completed jobs stay, counted from their end, for those that end from now on
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    retention_completed: Option<Duration>,
+    /// How long failed jobs stay
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    retention_failed: Option<Duration>,
+    /// How long cancelled jobs stay
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    retention_cancelled: Option<Duration>,
     /// Print the queue as one JSON object
     #[arg(long)]
     json: bool,
@@ -58,8 +67,13 @@ fn parse_wait(text: &str) -> Result<Wish<Duration>, String> {
 
 impl Set {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let change = self.change()?;
+        let mut change = self.change()?;
         let opened = context.open()?;
+        if self.sets_retention() {
+            let info = opened.control().queue(&self.queue).await?;
+            change.retention = Some(self.retention(info.map(|info| info.retention).unwrap_or_default()));
+            change.check()?;
+        }
         let info = opened.tell(opened.control().set_queue(&self.queue, change)).await?;
         if self.json {
             return out::json(&info);
@@ -83,10 +97,26 @@ impl Set {
             ..QueueChange::default()
         };
         change.check()?;
-        if change == QueueChange::default() {
+        if change == QueueChange::default() && !self.sets_retention() {
             return Err(Usage("expected something to set, such as --concurrency 5".to_owned()).into());
         }
         Ok(change)
+    }
+
+    fn sets_retention(&self) -> bool {
+        [self.retention_completed, self.retention_failed, self.retention_cancelled]
+            .iter()
+            .any(Option::is_some)
+    }
+
+    /// What was there, with what is given in its place.
+    fn retention(&self, before: Retention) -> Retention {
+        let or = |wish: Option<Duration>, before| wish.map_or(before, DurationText);
+        Retention {
+            completed: or(self.retention_completed, before.completed),
+            failed: or(self.retention_failed, before.failed),
+            cancelled: or(self.retention_cancelled, before.cancelled),
+        }
     }
 }
 

@@ -1,14 +1,12 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use longshore_core::{
-    DurationText, KindName, Options, Priority, QueueName, ScheduleName, Timestamp, parse_duration,
-};
+use longshore_core::{DurationText, KindName, Priority, QueueName, ScheduleName, Timestamp, parse_duration};
 use longshore_cron::{Cron, Zone};
 use longshore_runtime::{Misfire, Overlap, Rule, Schedule, TimeRange};
 
 use super::show;
-use crate::command::job::read_args;
+use crate::command::job::{OptionFlags, read_args};
 use crate::context::Context;
 
 #[derive(Args, Debug)]
@@ -60,15 +58,8 @@ pub(crate) struct Add {
     /// The priority of its jobs; lower runs first
     #[arg(long, allow_negative_numbers = true)]
     priority: Option<Priority>,
-    /// Tries of each job
-    #[arg(long, value_name = "N")]
-    max_attempts: Option<u32>,
-    /// How long each job may wait before it expires
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
-    ttl: Option<Duration>,
-    /// A word to find its jobs by; may be given several times
-    #[arg(long = "tag", value_name = "TAG")]
-    tags: Vec<String>,
+    #[command(flatten)]
+    options: OptionFlags,
     /// Print the schedule as one JSON object
     #[arg(long)]
     json: bool,
@@ -110,7 +101,6 @@ impl Add {
                 Rule::Every { every, start_now: self.start_now }
             }
         };
-        let usual = Options::default();
         Ok(Schedule {
             timezone: self.timezone.clone(),
             start_at: self.start_at,
@@ -131,12 +121,7 @@ impl Add {
             queue: self.queue.clone(),
             args: read_args(&self.args)?,
             priority: self.priority.unwrap_or_default(),
-            options: Options {
-                max_attempts: self.max_attempts.unwrap_or(usual.max_attempts),
-                ttl: self.ttl.map(DurationText),
-                tags: self.tags.clone(),
-                ..usual
-            },
+            options: self.options.options(),
             ..Schedule::new(self.name.clone(), rule, self.kind.clone())
         })
     }

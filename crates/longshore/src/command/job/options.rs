@@ -1,0 +1,62 @@
+use std::time::Duration;
+
+use clap::Args;
+use longshore_core::{Backoff, DurationText, Invalid, Options, parse_duration};
+
+/// What is asked of a job beside its input, on its own and from a schedule alike.
+#[derive(Args, Debug)]
+pub(crate) struct OptionFlags {
+    /// Tries in all; 4 is usual
+    #[arg(long, value_name = "N")]
+    max_attempts: Option<u32>,
+    /// The wait before each further try, as JSON: {"type": "fixed", "delay": "5s"}
+    #[arg(long, value_name = "JSON", value_parser = parse_backoff)]
+    backoff: Option<Backoff>,
+    /// The longest time of one try, such as 5m, or none
+    #[arg(long, value_name = "DURATION", value_parser = parse_timeout)]
+    timeout: Option<Timeout>,
+    /// A word to find the job by; may be given several times
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+    /// How long the job may wait in all, such as 1h, before it expires
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    ttl: Option<Duration>,
+    /// How long the record stays after the end
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    retention: Option<Duration>,
+    /// How long the result stays after the end
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    result_retention: Option<Duration>,
+    /// What the job counts as under limits with a key
+    #[arg(long, value_name = "KEY")]
+    limit_key: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Timeout(Option<Duration>);
+
+fn parse_timeout(text: &str) -> Result<Timeout, Invalid> {
+    if text == "none" { Ok(Timeout(None)) } else { parse_duration(text).map(|limit| Timeout(Some(limit))) }
+}
+
+fn parse_backoff(text: &str) -> Result<Backoff, String> {
+    serde_json::from_str(text).map_err(|error| format!("expected a backoff as JSON, got {error}"))
+}
+
+impl OptionFlags {
+    /// The options of the job; what is not given is as usual.
+    pub(crate) fn options(&self) -> Options {
+        let usual = Options::default();
+        Options {
+            max_attempts: self.max_attempts.unwrap_or(usual.max_attempts),
+            backoff: self.backoff.clone().unwrap_or(usual.backoff),
+            timeout: self.timeout.map_or(usual.timeout, |timeout| timeout.0.map(DurationText)),
+            tags: self.tags.clone(),
+            ttl: self.ttl.map(DurationText),
+            retention: self.retention.map(DurationText),
+            result_retention: self.result_retention.map(DurationText),
+            limit_key: self.limit_key.clone(),
+            ..Options::default()
+        }
+    }
+}
