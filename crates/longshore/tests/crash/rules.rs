@@ -55,7 +55,7 @@ async fn limits_and_the_order_of_flows_hold_while_workers_die() {
     let all = (FLOWS * (LEAVES + 2)) as u64;
     for _ in 0..3 {
         let left = yard.kill_after(all / 5).await;
-        assert!(done(&left) < all && left.counts.get(JobState::Running) > 0, "{left:?}");
+        assert!(done(&left) < all, "they were killed too late to prove anything: {left:?}");
         look(&yard).await;
     }
     let watched = async {

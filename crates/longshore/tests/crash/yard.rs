@@ -54,9 +54,21 @@ impl Yard {
     pub(crate) async fn kill_after(&self, more: u64) -> QueueInfo {
         let before = done(&self.until(|_| true).await);
         let mut workers = self.start_workers();
-        self.until(|info| done(info) >= before + more && info.counts.get(JobState::Running) > 0).await;
-        workers.iter_mut().for_each(Running::kill);
-        self.until(|_| true).await
+        loop {
+            self.until(|info| done(info) >= before + more && running(info) > 0).await;
+            // They stand still while we look, so that what was under way still is when they die.
+            for worker in &workers {
+                worker.signal("STOP");
+            }
+            let left = self.until(|_| true).await;
+            if running(&left) > 0 {
+                workers.iter_mut().for_each(Running::kill);
+                return left;
+            }
+            for worker in &workers {
+                worker.signal("CONT");
+            }
+        }
     }
 
     /// Lets new workers go on until the queue is as it should be, and then leave.
@@ -95,4 +107,8 @@ impl Yard {
 
 pub(crate) fn done(info: &QueueInfo) -> u64 {
     info.counts.get(JobState::Completed)
+}
+
+pub(crate) fn running(info: &QueueInfo) -> u64 {
+    info.counts.get(JobState::Running)
 }
