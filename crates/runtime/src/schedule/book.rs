@@ -9,6 +9,7 @@ use longshore_core::{
 use super::{Schedule, ScheduleRecord};
 use crate::client::Receipt;
 use crate::engine::Engine;
+use crate::once::OnceKey;
 
 /// Where schedules stand in the store.
 const PREFIX: &str = "schedule/";
@@ -197,6 +198,21 @@ impl Schedules {
         let spec = record.schedule.job(client.new_id(), Some(self.engine.now()));
         let receipt = client.insert(vec![Arc::new(spec)]).await?.pop();
         Ok(receipt.ok_or(StoreError::Closed)?)
+    }
+
+    /// The same for a request that may be repeated: under the same key it makes one job.
+    pub async fn run_now_once(&self, name: &ScheduleName, key: &OnceKey) -> Result<Receipt, ScheduleError> {
+        let client = self.engine.client();
+        let mut receipts = if let Some(receipts) = client.recall(key).await? {
+            receipts
+        } else {
+            let (record, now) = (self.get(name).await?, self.engine.now());
+            let make = |ids: &[JobId]| {
+                Ok(ids.iter().map(|id| Arc::new(record.schedule.job(id.clone(), Some(now)))).collect())
+            };
+            client.insert_once(key, 1, make).await?
+        };
+        Ok(receipts.pop().ok_or(StoreError::Closed)?)
     }
 }
 

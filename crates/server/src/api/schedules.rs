@@ -14,7 +14,7 @@ use super::record::{Accepted, ErrorBody};
 use super::submit::{JobRequest, accepted};
 use crate::app::{Api, Face};
 use crate::error::ApiError;
-use crate::extract::{Body, Nothing, Object, PathSchedule, Query, read_json};
+use crate::extract::{Body, Idempotency, Nothing, Object, PathSchedule, Query, read_json};
 
 /// What is asked of a schedule itself; the other fields of the object are those of its jobs.
 #[derive(Deserialize, ToSchema)]
@@ -259,13 +259,23 @@ pub(crate) async fn resume(
 
 /// Makes its job now, whatever the rule says.
 #[utoipa::path(
-    post, operation_id = "run_schedule", path = "/schedules/{schedule}/run-now", tag = "schedules", params(("schedule" = String, Path)),
+    post, operation_id = "run_schedule", path = "/schedules/{schedule}/run-now", tag = "schedules",
+    params(
+        ("schedule" = String, Path),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same request under the same key gives the same job for 24 h")
+    ),
     responses((status = 202, body = Accepted), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn run_now(
     Shared(api): Shared<Face>,
     PathSchedule(name): PathSchedule,
     _: Query<Nothing>,
+    idempotency: Idempotency,
 ) -> Result<Response, ApiError> {
-    Ok(accepted(vec![api.engine.schedules().run_now(&name).await?], false))
+    let schedules = api.engine.schedules();
+    let receipt = match idempotency.key(b"") {
+        None => schedules.run_now(&name).await?,
+        Some(key) => schedules.run_now_once(&name, &key).await?,
+    };
+    Ok(accepted(vec![receipt], false))
 }

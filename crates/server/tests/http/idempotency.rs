@@ -100,3 +100,19 @@ async fn twenty_requests_at_once_make_one_job() {
         assert_eq!(house.jobs().await, 1);
     }
 }
+
+#[tokio::test]
+async fn a_schedule_that_is_run_under_a_key_makes_one_job() {
+    let house = House::asleep().await;
+    for name in ["a", "b"] {
+        let schedule = json!({ "name": name, "kind": "test.echo", "every": "1h" });
+        house.client.post("/api/v1/schedules", schedule.to_string()).await.json(StatusCode::CREATED);
+    }
+    let first = post(&house, "/api/v1/schedules/a/run-now", "k", "").await.json(StatusCode::ACCEPTED);
+    let again = post(&house, "/api/v1/schedules/a/run-now", "k", "").await.json(StatusCode::ACCEPTED);
+    assert_eq!((&again["id"], &again["duplicate"]), (&first["id"], &json!(true)));
+    let other = post(&house, "/api/v1/schedules/b/run-now", "k", "").await.json(StatusCode::ACCEPTED);
+    assert_ne!(other["id"], first["id"]);
+    let queue = house.client.get("/api/v1/queues/default").await.json(StatusCode::OK);
+    assert_eq!(queue["counts"]["ready"], json!(2));
+}
