@@ -34,7 +34,7 @@ impl Wish {
             let [name, value] = pair else { return None };
             match (name.as_str(), value.as_str()) {
                 ("--seed", value) => wish.seed = Some(value.parse().ok()?),
-                ("--seeds", value) => wish.seeds = value.parse().ok()?,
+                ("--seeds", value) => wish.seeds = value.parse().ok().filter(|seeds| *seeds > 0)?,
                 ("--from", value) => wish.from = value.parse().ok()?,
                 ("--store", "memory") => wish.sqlite = false,
                 ("--store", "sqlite") => wish.sqlite = true,
