@@ -9,9 +9,6 @@
 //! true. At the end the faults stop, one good worker and one good keeper work off what is left, and everything is looked
 //! at once more: nothing is lost, nothing waits without a reason, nothing is kept for ever.
 
-#[macro_use]
-mod records;
-
 mod cast;
 mod finale;
 mod gate;

@@ -321,4 +321,4 @@ impl Store for Watched {
     }
 }
 
-records_pass!(Watched);
+longshore_storetest::pass_records!(Watched);

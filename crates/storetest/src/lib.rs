@@ -22,6 +22,7 @@ mod closet;
 mod desk;
 mod draft;
 mod faulty;
+mod pass_records;
 mod sit;
 mod stage;
 mod wrapped;

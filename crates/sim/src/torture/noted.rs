@@ -227,4 +227,4 @@ impl Store for Noted {
     }
 }
 
-records_pass!(Noted);
+longshore_storetest::pass_records!(Noted);

@@ -5,13 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use longshore_core::limiter::{Permit, Rule};
 use longshore_core::{
-    Amended, Can, Change, Claim, Claimed, Claims, Doc, End, Ended, Ends, Expect, Fire, Fired, Inserted, Job,
-    JobFilter, JobId, JobPage, JobSpec, Kept, KindInfo, KindName, Lease, LeaseToken, Limit, LogEntry,
-    Options, Outcome, Page, Put, QueueChange, QueueInfo, QueueName, Records, Renewal, Renewed, State, Store,
-    StoreResult, Timestamp, Turned, WakeStream,
+    Amended, Can, Change, Claim, Claimed, Claims, End, Ended, Ends, Fire, Fired, Inserted, Job, JobFilter,
+    JobId, JobPage, JobSpec, Kept, KindInfo, KindName, Lease, LeaseToken, Limit, Options, Outcome, Page,
+    QueueChange, QueueInfo, QueueName, Renewal, Renewed, State, Store, StoreResult, Timestamp, Turned,
+    WakeStream,
 };
 
 /// What is wrong.
@@ -290,51 +288,4 @@ impl Store for Planted {
     }
 }
 
-/// Records are not what the simulation is about.
-#[async_trait]
-impl Records for Planted {
-    async fn doc_get(&self, key: &str, now: Timestamp) -> StoreResult<Option<Doc>> {
-        self.inner.doc_get(key, now).await
-    }
-
-    async fn doc_put(
-        &self,
-        key: &str,
-        value: Bytes,
-        expect: Expect,
-        ttl: Option<Duration>,
-        now: Timestamp,
-    ) -> StoreResult<Put> {
-        self.inner.doc_put(key, value, expect, ttl, now).await
-    }
-
-    async fn doc_delete(&self, key: &str, expect: Expect, now: Timestamp) -> StoreResult<bool> {
-        self.inner.doc_delete(key, expect, now).await
-    }
-
-    async fn doc_list(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-        now: Timestamp,
-    ) -> StoreResult<Vec<Doc>> {
-        self.inner.doc_list(prefix, after, limit, now).await
-    }
-
-    async fn log_append(&self, log: &str, entries: Vec<Bytes>, keep: usize) -> StoreResult<u64> {
-        self.inner.log_append(log, entries, keep).await
-    }
-
-    async fn log_read(&self, log: &str, after: u64, limit: usize) -> StoreResult<Vec<LogEntry>> {
-        self.inner.log_read(log, after, limit).await
-    }
-
-    async fn log_end(&self, log: &str) -> StoreResult<u64> {
-        self.inner.log_end(log).await
-    }
-
-    async fn limit(&self, key: &str, rule: Rule, cost: u32, now: Timestamp) -> StoreResult<Permit> {
-        self.inner.limit(key, rule, cost, now).await
-    }
-}
+longshore_storetest::pass_records!(Planted);

@@ -1,7 +1,6 @@
-//! Records are not what histories are about: they are passed on to the store inside.
-
-/// Passes the records of a store on to its `inner` one.
-macro_rules! records_pass {
+/// Passes the records of a store on to its `inner` one, for wrappers that are about jobs alone.
+#[macro_export]
+macro_rules! pass_records {
     ($store:ty) => {
         #[async_trait::async_trait]
         impl longshore_core::Records for $store {
