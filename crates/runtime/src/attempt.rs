@@ -124,8 +124,10 @@ impl Running {
         };
         let mut end = End::new(lease, outcome);
         let started_at = self.started_at();
-        // The record says when the attempt was claimed; a start that differs visibly is told.
-        end.started_at = started_at.filter(|at| at.since(self.claimed_at) > Duration::from_millis(10));
+        // The record says when the attempt was claimed; a start that differs visibly is told. That of a job with parents
+        // always: its claim may have been under way when the last of them ended.
+        let late = |at: &Timestamp| at.since(self.claimed_at) > Duration::from_millis(10);
+        end.started_at = started_at.filter(|at| late(at) || !self.spec.options.depends_on.is_empty());
         end
     }
 

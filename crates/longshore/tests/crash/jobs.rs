@@ -15,7 +15,7 @@ async fn fill(yard: &Yard) -> HashSet<JobId> {
     let (noop, sleep) = (KindName::new("test.noop").unwrap(), KindName::new("test.sleep").unwrap());
     let specs: Vec<Arc<JobSpec>> = (0..JOBS)
         .map(|number| {
-            let (kind, args) = if number % 3 == 0 { (&sleep, r#"{"ms":3}"#) } else { (&noop, "null") };
+            let (kind, args) = if number % 3 == 0 { (&sleep, r#"{"ms":10}"#) } else { (&noop, "null") };
             let args = Json::parse(args).unwrap();
             Arc::new(JobSpec::new(client.new_id(), yard.queue.clone(), kind.clone(), args))
         })

@@ -16,7 +16,7 @@ const AT_ONCE: usize = 6;
 /// A job of a tenant that takes some time.
 fn job(yard: &Yard, number: usize, parents: &[&JobSpec]) -> JobSpec {
     let kind = KindName::new("test.sleep").unwrap();
-    let args = Json::parse(r#"{"ms":4}"#).unwrap();
+    let args = Json::parse(r#"{"ms":12}"#).unwrap();
     let mut spec = JobSpec::new(yard.engine.client().new_id(), yard.queue.clone(), kind, args);
     spec.options = Arc::new(Options {
         limit_key: Some(format!("tenant {}", number % TENANTS)),

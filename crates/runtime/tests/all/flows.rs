@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use longshore_clock::Door;
 use longshore_core::{JobId, KindName, Limit, QueueChange, Rate, State};
+use longshore_memory::MemoryStore;
+use longshore_runtime::testing::TestKit;
 use longshore_runtime::{
     Args, Client, Job, Outcome, ParentResult, Parents, Queue, RateScope, Worker, WorkerConfig,
 };
@@ -171,6 +173,24 @@ async fn a_concurrency_limit_holds_over_all_workers_and_lets_all_jobs_through() 
         shift.drain().await;
     }
     assert_sound(&*nodes[0].store).await;
+}
+
+#[tokio::test]
+async fn a_job_with_parents_tells_exactly_when_it_started() {
+    let (door, manual) = TestKit::door();
+    let spy = Arc::new(crate::spy::on(Arc::new(MemoryStore::new(&door))));
+    let room = Room::on(spy.clone(), door.clone());
+    let shift = Shift::start(room.worker().register(async |_: Args<Task>| Ok::<_, Outcome>(())));
+    let parent = room.client.enqueue(Task { number: 1 }).await.unwrap().id;
+    room.ended(&parent).await;
+    spy.delay("turn");
+    let asked = spy.more("turn", 1);
+    let child = room.client.enqueue(Task { number: 2 }).after_job(&parent).await.unwrap().id;
+    asked.await;
+    manual.advance(millis(3));
+    spy.mend();
+    assert_eq!(room.ended(&child).await.started_at, Some(door.clock.now()));
+    shift.drain().await;
 }
 
 #[tokio::test]
