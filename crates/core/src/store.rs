@@ -104,7 +104,7 @@ pub trait Store: Records + 'static {
     /// Takes back leases that ran out: the attempt is given back, the loss counted, and the job is ready again; or
     /// failed with the reason `stalled` once it has lost `stalls_max` leases; or cancelled, if that was
     /// requested. A job taken back keeps its turn in the line. A lease that would last for more than twice as long as it
-    /// was given for ends after that time from now: the clock was set back. Rings [`Wake::Cancel`]. `next` is the earliest
+    /// was given for ends after that time: the clock was set back. Rings [`Wake::Cancel`]. `next` is the earliest
     /// end of a lease.
     async fn reclaim(&self, limit: usize, stalls_max: u32, now: Timestamp) -> StoreResult<Kept>;
 

@@ -38,7 +38,7 @@ impl Ledger {
         // The clock may have been set back.
         for held in self.jobs.values_mut().filter_map(|life| life.held.as_mut()) {
             if held.until > now + 2 * held.lease {
-                held.until = now + held.lease;
+                held.until = now + 2 * held.lease;
             }
         }
         for moved in &kept.moved {

@@ -117,7 +117,8 @@ pub async fn torture_with(
     let watch = Stopwatch::start();
     let chance = Chance::seeded(wish.seed);
     let plan = plan(&chance, &wish, door);
-    let notes = Arc::new(Mutex::new(Notes::default()));
+    let lease = Duration::from_millis(plan.lease);
+    let notes = Arc::new(Mutex::new(Notes::new(lease)));
     let noted = Noted { inner: store.clone(), notes: notes.clone(), clock: door.clock.clone() };
     let time = Arc::new(Time::Real(door.clock.clone(), watch));
     let scene = Arc::new(Scene::on(plan, chance, time, Arc::new(noted)));

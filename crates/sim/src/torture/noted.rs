@@ -74,7 +74,7 @@ impl Store for Noted {
         self.note(
             move |store| async move { store.renew(renewals, lease, now).await },
             |_| {},
-            move |notes, answers, _, _| notes.renewed(&noted, answers),
+            move |notes, answers, asked, _| notes.renewed(&noted, answers, asked),
         )
         .await
     }
@@ -147,8 +147,12 @@ impl Store for Noted {
     }
 
     async fn reclaim(&self, limit: usize, stalls_max: u32, now: Timestamp) -> StoreResult<Kept> {
-        lock(&self.notes).tick();
-        self.inner.reclaim(limit, stalls_max, now).await
+        self.note(
+            move |store| async move { store.reclaim(limit, stalls_max, now).await },
+            move |notes| notes.reclaiming(now),
+            move |notes, _, _, _| notes.reclaimed(now),
+        )
+        .await
     }
 
     async fn prune(&self, limit: usize, now: Timestamp) -> StoreResult<Kept> {

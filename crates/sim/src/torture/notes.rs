@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use longshore_core::limit::Pace;
 use longshore_core::limiter::Rule;
@@ -13,8 +14,6 @@ use longshore_core::{
     ParentPolicy, QueueName, Renewal, Renewed, State, Timestamp,
 };
 
-/// A request may be carried out so many seconds after the moment that it names, and others in between.
-const LATE: f64 = 0.1;
 /// Complaints kept.
 const FINDINGS_MAX: usize = 20;
 
@@ -52,7 +51,12 @@ pub(super) struct Notes {
     paused: BTreeMap<QueueName, u64>,
     resumed: BTreeMap<QueueName, u64>,
     pub(super) limits: BTreeMap<QueueName, Vec<Limit>>,
-    starts: BTreeMap<(QueueName, String, String), Vec<Timestamp>>,
+    /// Between which moments each start happened.
+    starts: BTreeMap<(QueueName, String, String), Vec<(Timestamp, Timestamp)>>,
+    /// Requests to take leases back: the moment they name, and when they were answered.
+    reclaims: Vec<(Timestamp, Option<u64>)>,
+    /// How long leases are given for.
+    lease: Duration,
     findings: Vec<String>,
     pub(super) claims: u64,
 }
@@ -62,6 +66,10 @@ fn key(token: LeaseToken) -> u128 {
 }
 
 impl Notes {
+    pub(super) fn new(lease: Duration) -> Self {
+        Self { lease, ..Self::default() }
+    }
+
     /// A moment after all others.
     pub(super) fn tick(&mut self) -> u64 {
         self.ticks += 1;
@@ -124,11 +132,13 @@ impl Notes {
                 self.find(format!("{id} was given away although a lease on it lasts until {until}"));
             }
             self.check_life(job, now);
+            let until = self.shortened(job.lease.until, asked);
             let new = Held {
                 job: id.clone(),
                 at: tick,
-                until: job.lease.until,
-                maybe_over: false,
+                until,
+                // It may have been removed between the claim and its answer.
+                maybe_over: self.jobs.get(id).is_some_and(|seen| seen.maybe_removed),
                 accepted: 0,
                 asked_to_stop: false,
             };
@@ -187,7 +197,7 @@ impl Notes {
                 ));
             }
             let path = limit.key.clone().unwrap_or_default();
-            self.starts.entry((spec.queue.clone(), path, value)).or_default().push(now);
+            self.starts.entry((spec.queue.clone(), path, value)).or_default().push((now, at));
         }
     }
 
@@ -199,10 +209,13 @@ impl Notes {
             let Some(Pace::By(Rule::Smooth { rate, interval, burst })) = limit.map(Limit::pace) else {
                 continue;
             };
+            // All starts that certainly lie between a request and an answer.
             starts.sort_unstable();
-            for (first, from) in starts.iter().enumerate() {
-                for (more, to) in starts[first..].iter().enumerate() {
-                    let window = to.since(*from).as_secs_f64() + LATE;
+            for (first, (from, _)) in starts.iter().enumerate() {
+                let mut ends: Vec<Timestamp> = starts[first..].iter().map(|(_, end)| *end).collect();
+                ends.sort_unstable();
+                for (more, to) in ends.iter().enumerate() {
+                    let window = to.since(*from).as_secs_f64();
                     let most = f64::from(burst) + f64::from(rate) * window / interval.as_secs_f64();
                     if more as f64 + 1.0 > most + 0.01 {
                         self.find(format!(
@@ -216,14 +229,35 @@ impl Notes {
         }
     }
 
-    pub(super) fn renewed(&mut self, renewals: &[Renewal], answers: &[Renewed]) {
+    pub(super) fn renewed(&mut self, renewals: &[Renewal], answers: &[Renewed], asked: u64) {
         for (renewal, answer) in renewals.iter().zip(answers) {
-            if let (Renewed::Held { until, .. }, Some(held)) =
-                (answer, self.held.get_mut(&key(renewal.token)))
-            {
-                held.until = held.until.max(*until);
+            let Renewed::Held { until, .. } = answer else { continue };
+            let until = self.shortened(*until, asked);
+            if let Some(held) = self.held.get_mut(&key(renewal.token)) {
+                held.until = held.until.max(until);
             }
         }
+    }
+
+    pub(super) fn reclaiming(&mut self, now: Timestamp) {
+        self.reclaims.push((now, None));
+    }
+
+    /// A request that names a moment long ago shortens leases, as if the clock had been set back.
+    pub(super) fn reclaimed(&mut self, now: Timestamp) {
+        let tick = self.tick();
+        if let Some(open) = self.reclaims.iter_mut().find(|open| **open == (now, None)) {
+            open.1 = Some(tick);
+        }
+        for held in self.held.values_mut() {
+            held.until = held.until.min(now + 2 * self.lease);
+        }
+    }
+
+    /// Until when a lease certainly lasts that was asked for then.
+    fn shortened(&self, until: Timestamp, asked: u64) -> Timestamp {
+        let meanwhile = self.reclaims.iter().filter(|(_, answered)| answered.is_none_or(|at| at > asked));
+        meanwhile.map(|(now, _)| *now + 2 * self.lease).min().map_or(until, |cut| cut.min(until))
     }
 
     pub(super) fn ending(&mut self, ends: &[End]) {

@@ -85,7 +85,7 @@ impl Table {
             let Some(entry) = self.jobs.get_mut(&place).filter(|entry| until > now + 2 * entry.lease) else {
                 continue;
             };
-            entry.lease_until = now + entry.lease;
+            entry.lease_until = now + 2 * entry.lease;
             self.orders.leased.remove(&(until, place));
             self.orders.leased.insert((entry.lease_until, place));
         }

@@ -61,7 +61,7 @@ impl Tx<'_> {
         let mut kept = Kept::default();
         // A clock that was set back must not keep the jobs of the dead.
         self.conn
-            .prepare_cached("UPDATE running SET until = ?1 + lease WHERE until > ?1 + 2 * lease")?
+            .prepare_cached("UPDATE running SET until = ?1 + 2 * lease WHERE until > ?1 + 2 * lease")?
             .execute([now.as_millis()])?;
         let lost = self.places(
             "SELECT place FROM running WHERE until <= ?1 ORDER BY until, place LIMIT ?2",
