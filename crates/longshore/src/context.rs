@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use futures_util::StreamExt;
 use longshore_clock::Door;
 use longshore_core::{Store, Timestamp, Wake};
-use longshore_runtime::{Client, Control, Engine};
+use longshore_runtime::{Caller, Client, Control, Engine};
 
 use crate::config::{Effective, Settings};
 
@@ -56,8 +56,8 @@ impl Opened {
         self.engine.control()
     }
 
-    pub(crate) fn client(&self) -> Client {
-        self.engine.client()
+    pub(crate) fn client(&self, caller: Caller) -> Client {
+        self.engine.on_behalf_of(caller).client()
     }
 
     pub(crate) fn now(&self) -> Timestamp {

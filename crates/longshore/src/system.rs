@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow};
 use longshore_clock::Door;
 use longshore_core::Store;
 use longshore_runtime::{Engine, Handlers, Keeper, Stop};
-use longshore_server::Api;
+use longshore_server::{Api, ApiConfig};
 use longshore_services::sweep_every;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
@@ -79,7 +79,9 @@ impl System {
             tokio::join!(kept, swept);
             Ok(())
         });
-        let api = Api::new(engine.clone(), Some(services.files), Some(services.pdf), &kinds, settings.api());
+        let config = settings.api(address);
+        mention_identity(&engine, &config, address).await;
+        let api = Api::new(engine.clone(), Some(services.files), Some(services.pdf), &kinds, config);
         let (closing, failed) = (Stop::new(), stop.clone());
         let serving = longshore_server::serve(listener, api.leaves_with(stop.clone()), closing.clone());
         let serving = tokio::spawn(async move {
@@ -116,6 +118,18 @@ impl System {
         }
         let closed = self.store.close().await.context("closing the store");
         ended.and(closed)
+    }
+}
+
+/// Says what an operator should know before the first request is refused, or is not.
+async fn mention_identity(engine: &Engine, config: &ApiConfig, address: SocketAddr) {
+    if !config.identity.is_on && !address.ip().is_loopback() {
+        tracing::warn!(%address, "identity is off: whoever reaches this address may do everything");
+    }
+    if config.identity.is_on && engine.keys().list().await.is_ok_and(|keys| keys.is_empty()) {
+        tracing::warn!(
+            "identity is on and there is no API key yet; make one: longshore key create --owner NAME --scope admin"
+        );
     }
 }
 

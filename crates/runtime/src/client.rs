@@ -56,9 +56,10 @@ impl Client {
     }
 
     /// Inserts jobs, all or none, and answers in their order once they are as durable as the store promises.
-    pub async fn insert(&self, jobs: Vec<Arc<JobSpec>>) -> StoreResult<Vec<Receipt>> {
+    pub async fn insert(&self, mut jobs: Vec<Arc<JobSpec>>) -> StoreResult<Vec<Receipt>> {
         // A store that answers without waiting must not let its callers keep others off this thread.
         tokio::task::coop::consume_budget().await;
+        self.engine.admit(&mut jobs).await?;
         let now = self.engine.now();
         let heard = self.engine.hub().is_heard();
         let told = if heard { jobs.clone() } else { Vec::new() };

@@ -81,7 +81,7 @@ impl Control {
 
     /// One job.
     pub async fn job(&self, id: &JobId) -> Result<Job, ControlError> {
-        self.engine.store().get(id.clone()).await?.ok_or_else(|| ControlError::Unknown(id.clone()))
+        self.engine.look(id).await?.ok_or_else(|| ControlError::Unknown(id.clone()))
     }
 
     /// One job, as soon as it has ended, or as it stands after `patience`.
@@ -111,6 +111,7 @@ impl Control {
     /// A page of the jobs that match, the newest first.
     pub async fn list(&self, filter: JobFilter, page: Page) -> StoreResult<JobPage> {
         page.check()?;
+        let Some(filter) = self.engine.caller().narrow(filter) else { return Ok(JobPage::default()) };
         // A store may return short pages while it looks through many records; callers get full ones.
         let (mut found, mut bytes) = (JobPage::default(), 0);
         let mut next = page.after;
@@ -164,7 +165,11 @@ impl Control {
 
     async fn amend(&self, ids: Vec<JobId>, change: Change) -> StoreResult<Vec<Amended>> {
         let now = self.engine.now();
-        let answers = self.engine.store().amend(ids, change, now).await?;
+        let answers = if self.engine.caller().is_bound() {
+            self.amend_own(ids, change, now).await?
+        } else {
+            self.engine.store().amend(ids, change, now).await?
+        };
         if self.engine.hub().is_heard() {
             for answer in &answers {
                 if let Amended::Moved { job, to } = answer {
@@ -189,9 +194,23 @@ impl Control {
         Ok(answers)
     }
 
+    /// The same for a caller to whom the jobs of others are unknown.
+    async fn amend_own(&self, ids: Vec<JobId>, change: Change, now: Timestamp) -> StoreResult<Vec<Amended>> {
+        let mut answers = Vec::with_capacity(ids.len());
+        for id in ids {
+            let amended = match self.engine.look(&id).await? {
+                None => None,
+                Some(_) => self.engine.store().amend(vec![id], change, now).await?.pop(),
+            };
+            answers.push(amended.unwrap_or(Amended::Unknown));
+        }
+        Ok(answers)
+    }
+
     /// Applies a change to the jobs that match, at most `most` of them, in bounded steps.
     pub async fn amend_all(&self, filter: JobFilter, change: Change, most: usize) -> StoreResult<Batch> {
         let mut batch = Batch::default();
+        let Some(filter) = self.engine.caller().narrow(filter) else { return Ok(batch) };
         let mut after = None;
         loop {
             let limit = STEP_RECORDS_MAX.min(most - batch.changed);
@@ -301,9 +320,19 @@ impl Control {
         self.engine.store().failures(queue.clone(), STEP_RECORDS_MAX).await
     }
 
-    /// The limits that have no room for a ready job now.
+    /// The limits that have no room for a ready job now, with those who fill them as far as the caller may know of them.
     pub(crate) async fn holds(&self, id: &JobId) -> StoreResult<Vec<Hold>> {
-        self.engine.store().holds(id.clone(), self.engine.now()).await
+        let mut holds = self.engine.store().holds(id.clone(), self.engine.now()).await?;
+        if self.engine.caller().is_bound() {
+            for hold in &mut holds {
+                let mut known = Vec::new();
+                for id in std::mem::take(&mut hold.held_by) {
+                    known.extend(self.engine.look(&id).await?.map(|_| id));
+                }
+                hold.held_by = known;
+            }
+        }
+        Ok(holds)
     }
 
     pub(crate) fn now(&self) -> Timestamp {

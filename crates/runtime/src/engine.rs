@@ -6,13 +6,16 @@ use longshore_core::Store;
 use crate::client::Client;
 use crate::control::Control;
 use crate::events::Hub;
+use crate::identity::Caller;
 use crate::observe::Meters;
 use crate::schedule::Schedules;
 
-/// What all parts of one process share: the store, the door, the events and the meters. Cheap to clone.
+/// What all parts of one process share: the store, the door, the events and the meters; and on whose behalf they are
+/// used. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) caller: Caller,
 }
 
 pub(crate) struct Shared {
@@ -33,7 +36,8 @@ impl Engine {
     /// Around a store.
     pub fn start(store: Arc<dyn Store>, door: Door) -> Self {
         let hub = Hub::start(store.clone(), door.clone());
-        Self { shared: Arc::new(Shared { store, door, hub, meters: Meters::default() }) }
+        let shared = Shared { store, door, hub, meters: Meters::default() };
+        Self { shared: Arc::new(shared), caller: Caller::default() }
     }
 
     /// The way in for callers.

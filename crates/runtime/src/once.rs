@@ -8,6 +8,7 @@ use longshore_core::{Doc, Expect, Invalid, JobId, JobSpec, Put, State, StoreErro
 use serde::{Deserialize, Serialize};
 
 use crate::client::{Client, Receipt};
+use crate::identity::Caller;
 
 /// How long a key is remembered.
 const REMEMBERED: Duration = Duration::from_secs(86_400);
@@ -35,8 +36,10 @@ struct Remembered {
 }
 
 impl OnceKey {
-    fn doc(&self) -> String {
-        format!("idempotency/{}/{}", self.scope, self.name)
+    /// Each caller has keys of its own.
+    fn doc(&self, caller: &Caller) -> String {
+        let owner = caller.name().map_or("", |name| name);
+        format!("idempotency/{owner}/{}/{}", self.scope, self.name)
     }
 
     /// Reads what is remembered; another request under the same key has the code `idempotency_conflict`.
@@ -54,7 +57,7 @@ impl Client {
     /// What a request has made that was answered before; none if it has to be carried out. Nothing that may have changed
     /// since is looked at again: who repeats a request wants its answer, not another run.
     pub async fn recall(&self, key: &OnceKey) -> StoreResult<Option<Vec<Receipt>>> {
-        let doc = self.engine.store().doc_get(&key.doc(), self.engine.now()).await?;
+        let doc = self.engine.store().doc_get(&key.doc(self.engine.caller()), self.engine.now()).await?;
         match doc {
             None => Ok(None),
             Some(doc) => self.answer(key.read(&doc)?).await,
@@ -76,19 +79,19 @@ impl Client {
         let fresh = Remembered { print: key.print.clone(), ids, made: None };
         let jobs = make(&fresh.ids)?;
         let value = Bytes::from(serde_json::to_vec(&fresh).unwrap_or_default());
-        let store = self.engine.store();
+        let (store, doc) = (self.engine.store(), key.doc(self.engine.caller()));
         let (version, kept, inserted) =
-            match store.doc_put(&key.doc(), value, Expect::Absent, Some(REMEMBERED), now).await? {
+            match store.doc_put(&doc, value, Expect::Absent, Some(REMEMBERED), now).await? {
                 Put::Written(version) => (version, fresh, self.insert(jobs).await),
                 Put::Conflict(None) => return Err(StoreError::Unavailable("a key vanished".to_owned())),
-                Put::Conflict(Some(doc)) => {
-                    let kept = key.read(&doc)?;
+                Put::Conflict(Some(there)) => {
+                    let kept = key.read(&there)?;
                     let again = make(&kept.ids)?;
                     if let Some(receipts) = self.answer(kept).await? {
                         return Ok(receipts);
                     }
                     // Ids make the insert itself repeatable, so a crash between the two steps loses nothing.
-                    (doc.version, key.read(&doc)?, self.insert_rest(again).await)
+                    (there.version, key.read(&there)?, self.insert_rest(again).await)
                 }
             };
         match inserted {
@@ -97,14 +100,14 @@ impl Client {
                 let value = serde_json::to_vec(&Remembered { made, ..kept }).unwrap_or_default();
                 let expect = Expect::Version(version);
                 // If it does not get there, a repetition finds the jobs by their ids.
-                let marked = store.doc_put(&key.doc(), value.into(), expect, Some(REMEMBERED), now).await;
+                let marked = store.doc_put(&doc, value.into(), expect, Some(REMEMBERED), now).await;
                 drop(marked.inspect_err(|error| tracing::debug!(%error, "a key was not marked as used")));
                 Ok(receipts)
             }
             Err(error) => {
                 if matches!(error, StoreError::Invalid(_) | StoreError::IdTaken { .. } | StoreError::Full(_))
                 {
-                    let _ = store.doc_delete(&key.doc(), Expect::Version(version), now).await;
+                    let _ = store.doc_delete(&doc, Expect::Version(version), now).await;
                 }
                 Err(error)
             }
@@ -116,7 +119,7 @@ impl Client {
         let Some(made) = kept.made else { return Ok(None) };
         let mut receipts = Vec::with_capacity(made.len());
         for (id, born) in made {
-            let state = self.engine.store().get(id.clone()).await?.map_or(born, |job| job.state);
+            let state = self.engine.look(&id).await?.map_or(born, |job| job.state);
             receipts.push(Receipt { id, state, duplicate: true });
         }
         Ok(Some(receipts))
@@ -127,7 +130,7 @@ impl Client {
     async fn insert_rest(&self, jobs: Vec<Arc<JobSpec>>) -> StoreResult<Vec<Receipt>> {
         let (mut receipts, mut rest) = (Vec::new(), Vec::new());
         for job in jobs {
-            let standing = self.engine.store().get(job.id.clone()).await?;
+            let standing = self.engine.look(&job.id).await?;
             if standing.is_none() {
                 rest.push(job.clone());
             }

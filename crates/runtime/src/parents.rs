@@ -7,6 +7,7 @@ use crate::attempt::Running;
 use crate::client::Client;
 use crate::control::{Control, ControlError};
 use crate::extract::{Extract, ExtractError};
+use crate::identity::Caller;
 
 /// The jobs that this one waited for, and what they returned. Read when it is asked for; results stay until the last
 /// child has ended.
@@ -82,10 +83,10 @@ impl Extract for Parents {
     }
 }
 
-/// The way in for jobs that a handler enqueues.
+/// The way in for jobs that a handler enqueues. They belong to whom its own job belongs to.
 impl Extract for Client {
     fn extract(running: &Arc<Running>) -> Result<Self, ExtractError> {
         let client = running.states.get::<Client>().ok_or(ExtractError::NoState("Client"))?;
-        Ok((*client).clone())
+        Ok(Self::new(client.engine.on_behalf_of(Caller::heir_of(&running.spec))))
     }
 }

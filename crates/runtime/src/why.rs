@@ -166,7 +166,8 @@ fn held_up(hold: &Hold, now: Timestamp) -> WhyReason {
     };
     if let Some(most) = hold.concurrency {
         let by: Vec<String> = hold.held_by.iter().map(ToString::to_string).collect();
-        let message = format!("{whose} is at {}/{most}, held by {}", hold.running, by.join(", "));
+        let by = if by.is_empty() { String::new() } else { format!(", held by {}", by.join(", ")) };
+        let message = format!("{whose} is at {}/{most}{by}", hold.running);
         return WhyReason { jobs: hold.held_by.clone(), ..reason("concurrency", message) };
     }
     let message = match hold.next_at {

@@ -12,10 +12,14 @@ use longshore_cron::CronCalculator;
 use longshore_runtime::{Engine, Stop};
 use longshore_services::{Files, PdfService};
 use utoipa::OpenApi;
+use utoipa::openapi::path::PathItem;
+use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::api;
 use crate::error::ApiError;
+use crate::identity::Identity;
 use crate::kinds::Kinds;
 use crate::layers::correlation;
 
@@ -30,16 +34,19 @@ pub struct ApiConfig {
     pub sse_streams_max: usize,
     /// Connections open at the same time; further ones wait until one ends.
     pub connections_max: usize,
+    /// Who may ask for what.
+    pub identity: Identity,
 }
 
 impl Default for ApiConfig {
-    /// 16 MiB, 1 MiB, 1000 streams, 10 000 connections.
+    /// 16 MiB, 1 MiB, 1000 streams, 10 000 connections, no identity.
     fn default() -> Self {
         Self {
             max_body_bytes: 16 << 20,
             max_args_bytes: longshore_core::limits::ARGS_BYTES_USUAL,
             sse_streams_max: 1_000,
             connections_max: 10_000,
+            identity: Identity::default(),
         }
     }
 }
@@ -75,7 +82,8 @@ impl Default for Patience {
 /// What the routes need. Cheap to clone.
 #[derive(Clone)]
 pub struct Api {
-    pub(crate) engine: Engine,
+    /// On behalf of nobody; handlers use the one that is bound to their caller.
+    pub(crate) system: Engine,
     pub(crate) files: Option<Files>,
     pub(crate) pdf: Option<PdfService>,
     pub(crate) kinds: Kinds,
@@ -112,7 +120,7 @@ impl Api {
             stop: Stop::new(),
             leaving: Stop::new(),
             started_at: engine.door().clock.now(),
-            engine,
+            system: engine,
         }
     }
 
@@ -147,13 +155,31 @@ pub(crate) type Face = Arc<Api>;
         (name = "schedules", description = "Rules that make jobs later"),
         (name = "cron", description = "When expressions are due"),
         (name = "pdf", description = "Reports as PDF"),
+        (name = "keys", description = "API keys"),
         (name = "events", description = "What happens, as it happens"),
         (name = "health", description = "For whoever watches the process"),
     )
 )]
 struct Document;
 
+/// Says of every operation that it wants an API key where identity is on.
+fn guard(routes: &mut utoipa::openapi::OpenApi) {
+    let refusal = |text| ResponseBuilder::new().description(text).build();
+    let operations = routes.paths.paths.values_mut().flat_map(|item| {
+        let PathItem { get, put, post, delete, head, .. } = item;
+        [get, put, post, delete, head].into_iter().flatten()
+    });
+    for operation in operations {
+        operation.security = Some(vec![SecurityRequirement::new::<_, _, &str>("key", [])]);
+        let answers = &mut operation.responses.responses;
+        answers.insert("401".to_owned(), refusal("No API key that is worth something (identity)").into());
+        answers.insert("403".to_owned(), refusal("The API key lacks the scope").into());
+    }
+}
+
 fn routes() -> OpenApiRouter<Face> {
+    let mut guarded = api::routes();
+    guard(guarded.get_openapi_mut());
     let mut at_root = api::health::routes();
     // The same routes stand at two places; each operation needs a name of its own.
     for item in at_root.get_openapi_mut().paths.paths.values_mut() {
@@ -161,9 +187,10 @@ fn routes() -> OpenApiRouter<Face> {
             id.push_str("_at_root");
         }
     }
-    OpenApiRouter::with_openapi(Document::openapi())
-        .nest("/api/v1", api::routes().merge(api::health::routes()))
-        .merge(at_root)
+    let mut document = Document::openapi();
+    let key = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    document.components.get_or_insert_default().add_security_scheme("key", key);
+    OpenApiRouter::with_openapi(document).nest("/api/v1", guarded.merge(api::health::routes())).merge(at_root)
 }
 
 /// The OpenAPI document of all routes.

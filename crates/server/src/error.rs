@@ -69,6 +69,7 @@ impl From<Invalid> for ApiError {
         let status = match invalid.code {
             "payload_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
             "idempotency_conflict" => StatusCode::CONFLICT,
+            "missing_scope" => StatusCode::FORBIDDEN,
             "renderer_unavailable" => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
         };

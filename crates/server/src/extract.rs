@@ -28,7 +28,7 @@ impl FromRequest<Face> for Body {
 
     async fn from_request(request: Request, api: &Face) -> Result<Self, ApiError> {
         let (limit, patience) = (api.config.max_body_bytes, api.patience.body);
-        let clock = &api.engine.door().clock;
+        let clock = &api.system.door().clock;
         let collected = tokio::select! {
             // Most bodies are there already, and need no timer.
             biased;
@@ -142,6 +142,17 @@ path_name!(
     /// The name of a schedule in the path.
     PathSchedule, ScheduleName, "schedule"
 );
+
+/// The id of an API key in the path.
+pub(crate) struct PathKey(pub(crate) String);
+
+impl FromRequestParts<Face> for PathKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Face) -> Result<Self, ApiError> {
+        Ok(Self(path_text(parts, api, "key", "invalid_id").await?))
+    }
+}
 
 /// A queue and a unique key in the path.
 pub(crate) struct PathUnique(pub(crate) QueueName, pub(crate) String);

@@ -7,6 +7,7 @@ mod app;
 mod error;
 mod extract;
 mod hex;
+mod identity;
 mod kinds;
 mod layers;
 mod mistake;
@@ -16,4 +17,5 @@ mod sse;
 
 pub use app::{Api, ApiConfig, Patience, openapi, probes, router};
 pub use error::ApiError;
+pub use identity::Identity;
 pub use serve::{serve, serve_probes};

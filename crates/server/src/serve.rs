@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -12,8 +14,10 @@ use longshore_runtime::Stop;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tower::ServiceExt;
 
 use crate::app::{Api, probes, router};
+use crate::identity::Peer;
 use crate::patient::Patient;
 
 /// Bytes of the head of a request.
@@ -32,7 +36,7 @@ pub async fn serve_probes(listener: TcpListener, api: Api, stop: Stop) -> io::Re
 }
 
 async fn answer(listener: TcpListener, api: &Api, routes: Router, stop: Stop) -> io::Result<()> {
-    let (clock, patience) = (&api.engine.door().clock, &api.patience);
+    let (clock, patience) = (&api.system.door().clock, &api.patience);
     let places = Arc::new(Semaphore::new(api.config.connections_max.min(Semaphore::MAX_PERMITS)));
     let connections = GracefulShutdown::new();
     // Dropping them cuts the connections, also when this future is dropped.
@@ -46,7 +50,7 @@ async fn answer(listener: TcpListener, api: &Api, routes: Router, stop: Stop) ->
     // A connection beyond the limit waits in the listener's line.
     let accept = async || {
         let place = places.clone().acquire_owned().await;
-        listener.accept().await.map(|(socket, _)| (socket, place))
+        listener.accept().await.map(|(socket, peer)| (socket, Peer(peer.ip()), place))
     };
     loop {
         let accepted = tokio::select! {
@@ -54,7 +58,7 @@ async fn answer(listener: TcpListener, api: &Api, routes: Router, stop: Stop) ->
             Some(_) = tasks.join_next() => continue,
             () = stop.draining() => break,
         };
-        let (socket, place) = match accepted {
+        let (socket, peer, place) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of descriptors, most likely: those in use will be given back.
@@ -64,7 +68,11 @@ async fn answer(listener: TcpListener, api: &Api, routes: Router, stop: Stop) ->
             }
         };
         let _ = socket.set_nodelay(true);
-        let service = TowerToHyperService::new(routes.clone());
+        let routes = routes.clone().map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            request
+        });
+        let service = TowerToHyperService::new(routes);
         let connection = connections.watch(
             protocol.serve_connection(TokioIo::new(Patient::new(socket, clock, patience.reader)), service),
         );

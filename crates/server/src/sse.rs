@@ -73,8 +73,8 @@ pub(crate) fn open(api: &Api) -> Result<(Response, Sender), ApiError> {
         );
     }
     let (frames, waiting) = mpsc::channel(UNREAD_MAX);
-    let sender = Sender { frames, epoch: api.engine.hub().epoch().to_owned(), _place: place };
-    let (clock, heartbeat) = (api.engine.door().clock.clone(), api.patience.heartbeat);
+    let sender = Sender { frames, epoch: api.system.hub().epoch().to_owned(), _place: place };
+    let (clock, heartbeat) = (api.system.door().clock.clone(), api.patience.heartbeat);
     let stream = futures_util::stream::unfold((waiting, true), move |(mut waiting, first)| {
         let clock = clock.clone();
         async move {
@@ -99,5 +99,5 @@ pub(crate) fn open(api: &Api) -> Result<(Response, Sender), ApiError> {
 /// The number after which a client wants to go on, if it speaks of this run of this process.
 pub(crate) fn resume_after(api: &Api, headers: &header::HeaderMap) -> Option<u64> {
     let (epoch, number) = headers.get("last-event-id")?.to_str().ok()?.rsplit_once('-')?;
-    (epoch == api.engine.hub().epoch()).then(|| number.parse().ok()).flatten()
+    (epoch == api.system.hub().epoch()).then(|| number.parse().ok()).flatten()
 }

@@ -5,6 +5,7 @@ mod config;
 mod cron;
 mod demo;
 mod job;
+mod key;
 mod kind;
 mod lab;
 mod pdf;
@@ -77,6 +78,9 @@ enum Command {
     /// Limit what runs at once of a kind
     #[command(subcommand)]
     Kind(kind::Kind),
+    /// Make, list and revoke the API keys of callers over HTTP
+    #[command(subcommand)]
+    Key(key::Key),
     /// Make PDF files
     #[command(subcommand)]
     Pdf(pdf::Pdf),
@@ -123,6 +127,7 @@ impl Cli {
             Command::Job(command) => wait_for(command.run(&context)),
             Command::Schedule(command) => wait_for(command.run(&context)),
             Command::Kind(command) => wait_for(command.run(&context)),
+            Command::Key(command) => wait_for(command.run(&context)),
             Command::Pdf(command) => wait_for(command.run(&context)),
             Command::Store(command) => wait_for(command.run(&context)),
             Command::Config(command) => command.run(&context),

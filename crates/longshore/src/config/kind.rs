@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use longshore_core::{QueueName, parse_duration};
 
 use super::bytes;
@@ -25,6 +26,8 @@ pub(super) enum Kind {
     Duration { min: Duration },
     /// Names of queues.
     Queues,
+    /// Networks, as an address and the length of its prefix.
+    Networks,
     /// One of these words.
     OneOf(&'static [&'static str]),
     /// A level or a filter of logs.
@@ -69,6 +72,8 @@ pub(super) const KEYS: &[Key] = &[
     key("sse_streams_max", Kind::Count { min: 0, max: 1_000_000 }),
     key("connections_max", Kind::Count { min: 1, max: 1_000_000 }),
     key("metrics_listen", Kind::Address { optional: true }),
+    key("identity", Kind::OneOf(&["auto", "on", "off"])),
+    key("metrics_networks", Kind::Networks),
     key("log_level", Kind::Level),
     key("log_format", Kind::OneOf(&["text", "json"])),
     key("retention_completed", duration(0)),
@@ -82,10 +87,20 @@ impl Kind {
         let value = match raw {
             Raw::Text(text) if text.contains(char::REPLACEMENT_CHARACTER) => None,
             Raw::Text(text) => self.text(text.trim()),
-            Raw::List(list) if matches!(self, Self::Queues) => queues(list),
-            Raw::List(_) | Raw::Other(_) => None,
+            Raw::List(list) => self.list(list),
+            Raw::Other(_) => None,
         };
         value.ok_or_else(|| self.expected())
+    }
+
+    fn list(self, list: &[String]) -> Option<Value> {
+        let right = |text: &String| match self {
+            Self::Queues => QueueName::new(text).is_ok(),
+            Self::Networks => text.parse::<IpNet>().is_ok(),
+            _ => false,
+        };
+        (matches!(self, Self::Queues | Self::Networks) && list.iter().all(right))
+            .then(|| Value::Names(list.to_vec()))
     }
 
     fn text(self, text: &str) -> Option<Value> {
@@ -108,11 +123,15 @@ impl Kind {
             Self::Duration { min } => {
                 parse_duration(text).ok().filter(|duration| *duration >= min).map(Value::Duration)
             }
-            Self::Queues if text.starts_with('[') => queues(&serde_json::from_str::<Vec<String>>(text).ok()?),
-            Self::Queues if text.is_empty() => Some(Value::Names(Vec::new())),
+            Self::Queues | Self::Networks if text.starts_with('[') => {
+                self.list(&serde_json::from_str::<Vec<String>>(text).ok()?)
+            }
+            Self::Queues | Self::Networks if text.is_empty() => Some(Value::Names(Vec::new())),
             // A bare number in a file is no list, and no name that anybody would mean.
             Self::Queues if text.bytes().all(|byte| byte.is_ascii_digit()) => None,
-            Self::Queues => queues(&text.split(',').map(|name| name.trim().to_owned()).collect::<Vec<_>>()),
+            Self::Queues | Self::Networks => {
+                self.list(&text.split(',').map(|name| name.trim().to_owned()).collect::<Vec<_>>())
+            }
             Self::OneOf(words) => words.contains(&text).then(plain),
             Self::Level => is_level(text).then(plain),
         }
@@ -133,16 +152,13 @@ impl Kind {
                 format!("a duration such as 300ms, 30s or 5m, at least {least}")
             }
             Self::Queues => "a list of queue names such as mail,pdf".to_owned(),
+            Self::Networks => "a list of networks such as 10.0.0.0/8,::1/128".to_owned(),
             Self::OneOf(words) => words.join(" or "),
             Self::Level => {
                 "error, warn, info, debug, trace, or a filter such as info,longshore=debug".to_owned()
             }
         }
     }
-}
-
-fn queues(names: &[String]) -> Option<Value> {
-    names.iter().all(|name| QueueName::new(name).is_ok()).then(|| Value::Names(names.to_vec()))
 }
 
 /// A level, or several parts `target=level` with commas between them.

@@ -2,9 +2,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use longshore_core::{DurationText, QueueName, Retention};
 use longshore_runtime::{KeeperConfig, WorkerConfig};
-use longshore_server::ApiConfig;
+use longshore_server::{ApiConfig, Identity};
 use longshore_telemetry::logs::Format as LogFormat;
 
 use super::Effective;
@@ -34,6 +35,9 @@ pub(crate) struct Settings {
     pub(crate) sse_streams_max: usize,
     pub(crate) connections_max: usize,
     pub(crate) metrics_listen: Option<SocketAddr>,
+    /// On or off; none is on where the server can be reached from elsewhere.
+    pub(crate) identity: Option<bool>,
+    pub(crate) metrics_networks: Vec<IpNet>,
     pub(crate) log_level: String,
     pub(crate) log_format: LogFormat,
     pub(crate) retention: Retention,
@@ -51,16 +55,19 @@ impl Settings {
             Value::Duration(duration) => *duration,
             _ => Duration::ZERO,
         };
-        let names = match effective.value("worker_queues") {
-            Value::Names(names) => names.iter().filter_map(|name| QueueName::new(name).ok()).collect(),
-            _ => Vec::new(),
+        let names = |key| match effective.value(key) {
+            Value::Names(names) => names.as_slice(),
+            _ => &[],
         };
         let threads = count("pdf_threads");
         Self {
             store: text("store"),
             listen: text("listen").parse().unwrap_or(SocketAddr::from(([127, 0, 0, 1], 7070))),
             worker_concurrency: count("worker_concurrency"),
-            worker_queues: names,
+            worker_queues: names("worker_queues")
+                .iter()
+                .filter_map(|name| QueueName::new(name).ok())
+                .collect(),
             lease: duration("lease"),
             scan_interval: duration("scan_interval"),
             stop_deadline: duration("stop_deadline"),
@@ -78,6 +85,12 @@ impl Settings {
             sse_streams_max: count("sse_streams_max"),
             connections_max: count("connections_max"),
             metrics_listen: text("metrics_listen").parse().ok(),
+            identity: match text("identity").as_str() {
+                "on" => Some(true),
+                "off" => Some(false),
+                _ => None,
+            },
+            metrics_networks: names("metrics_networks").iter().filter_map(|net| net.parse().ok()).collect(),
             log_level: text("log_level"),
             log_format: if text("log_format") == "json" { LogFormat::Json } else { LogFormat::Text },
             retention: Retention {
@@ -88,13 +101,18 @@ impl Settings {
         }
     }
 
-    /// For the HTTP face.
-    pub(crate) fn api(&self) -> ApiConfig {
+    /// For the HTTP face at an address.
+    pub(crate) fn api(&self, address: SocketAddr) -> ApiConfig {
+        let identity = Identity {
+            is_on: self.identity.unwrap_or(!address.ip().is_loopback()),
+            metrics_networks: self.metrics_networks.clone(),
+        };
         ApiConfig {
             max_body_bytes: self.max_body_bytes,
             max_args_bytes: self.max_args_bytes,
             sse_streams_max: self.sse_streams_max,
             connections_max: self.connections_max,
+            identity,
         }
     }
 

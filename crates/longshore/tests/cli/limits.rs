@@ -55,8 +55,11 @@ fn a_job_says_why_it_is_not_running() {
         lines[1..],
         ["- its queue has a rate of 0: nothing starts", "- no live worker serves queue q"]
     );
-    let child = site.enqueue(&["test.noop", "--depends-on", &id, "--on-parent-failure", "run"]);
+    let child =
+        site.enqueue(&["test.noop", "--depends-on", &format!("total:{id}"), "--on-parent-failure", "run"]);
     assert_eq!(site.json(&["job", "why", &child])["reasons"][0]["jobs"], json!([id]));
+    let parents = &site.json(&["job", "show", &child])["depends_on"];
+    assert_eq!(*parents, json!([{ "id": id, "name": "total" }]));
     site.run(&["job", "why", "nobody"]).ends(1);
 }
 

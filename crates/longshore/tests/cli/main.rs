@@ -5,6 +5,7 @@
 mod config;
 mod disk;
 mod job;
+mod key;
 mod lab;
 mod limits;
 mod pdf;

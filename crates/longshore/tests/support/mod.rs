@@ -246,6 +246,11 @@ pub(crate) fn look(url: &str) -> (u16, Value) {
     read(agent().get(url).call().unwrap())
 }
 
+/// The same with an API key.
+pub(crate) fn look_as(key: &str, url: &str) -> (u16, Value) {
+    read(agent().get(url).header("authorization", format!("Bearer {key}")).call().unwrap())
+}
+
 /// The status of a GET.
 pub(crate) fn status(url: &str) -> u16 {
     look(url).0

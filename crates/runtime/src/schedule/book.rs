@@ -84,8 +84,11 @@ impl Schedules {
     }
 
     /// Adds a schedule, or changes the one with this name; a changed rule begins anew.
-    pub async fn put(&self, schedule: Schedule) -> Result<ScheduleRecord, ScheduleError> {
+    ///
+    /// Its jobs belong to its owner; to the caller, if it names none.
+    pub async fn put(&self, mut schedule: Schedule) -> Result<ScheduleRecord, ScheduleError> {
         schedule.check()?;
+        schedule.owner = schedule.owner.or_else(|| self.engine.caller().name().cloned());
         let name = schedule.name.clone();
         for _ in 0..TRIES {
             let standing = self.engine.store().doc_get(&key(&name), self.engine.now()).await?;

@@ -222,6 +222,7 @@ impl Schedule {
         spec.owner.clone_from(&self.owner);
         let options = Options { schedule: Some(self.name.clone()), nominal_at, ..self.options.clone() };
         spec.options = std::sync::Arc::new(options);
+        crate::identity::keep_key_apart(&mut spec);
         spec
     }
 }

@@ -10,6 +10,7 @@ mod events;
 mod extract;
 mod flows;
 mod hooks;
+mod identity;
 mod idle;
 mod keeping;
 mod kit;

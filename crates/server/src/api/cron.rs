@@ -1,5 +1,4 @@
 use axum::Json;
-use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use longshore_core::{Invalid, JobId, StoreResult};
@@ -11,9 +10,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::record::{Accepted, ErrorBody};
 use super::submit::{JobRequest, insert};
-use crate::app::Face;
 use crate::error::ApiError;
 use crate::extract::{Body, Nothing, Object, Query, read_json};
+use crate::identity::{Reads, Submits};
 
 const DAYS_MAX: u32 = 30;
 const RESULTS_MAX: u32 = 500;
@@ -75,7 +74,7 @@ fn refused(calculation: &Calculation) -> ApiError {
     responses((status = 200, body = NextTimes), (status = 400, body = ErrorBody))
 )]
 pub(crate) async fn next_days(
-    Shared(api): Shared<Face>,
+    Reads(api): Reads,
     Query(query): Query<NextQuery>,
 ) -> Result<Json<NextTimes>, ApiError> {
     let days = count("days", query.days.as_deref(), 1, DAYS_MAX)?;
@@ -114,7 +113,7 @@ pub(crate) async fn next_days(
     responses((status = 200, body = Object), (status = 400, description = "The same shape with status error", body = Object))
 )]
 pub(crate) async fn next(
-    Shared(api): Shared<Face>,
+    Reads(api): Reads,
     _: Query<Nothing>,
     Body(body): Body,
 ) -> Result<Response, ApiError> {
@@ -140,7 +139,7 @@ pub(crate) struct ValidateRequest {
     responses((status = 200, body = Object), (status = 400, body = ErrorBody))
 )]
 pub(crate) async fn validate(
-    Shared(api): Shared<Face>,
+    Reads(api): Reads,
     _: Query<Nothing>,
     Body(body): Body,
 ) -> Result<Json<serde_json::Value>, ApiError> {
@@ -175,7 +174,7 @@ pub(crate) struct BatchRequest {
     responses((status = 202, body = Object), (status = 400, description = "Nothing was stored", body = ErrorBody))
 )]
 pub(crate) async fn batch(
-    Shared(api): Shared<Face>,
+    Submits(api): Submits,
     _: Query<Nothing>,
     Body(body): Body,
 ) -> Result<Response, ApiError> {
@@ -234,7 +233,7 @@ pub(crate) struct CronStats {
 
 /// Tells what the calculator has counted.
 #[utoipa::path(get, operation_id = "cron_stats", path = "/cron/stats", tag = "cron", responses((status = 200, body = CronStats)))]
-pub(crate) async fn stats(Shared(api): Shared<Face>, _: Query<Nothing>) -> Json<CronStats> {
+pub(crate) async fn stats(Reads(api): Reads, _: Query<Nothing>) -> Json<CronStats> {
     Json(CronStats {
         cron_calculations: api.cron.stats(),
         tz_version: tz_version(),

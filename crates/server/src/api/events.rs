@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use axum::extract::State as Shared;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use longshore_core::{Event, EventName, Invalid, JobId, KindName, QueueName, State};
@@ -11,9 +10,9 @@ use serde_json::json;
 use utoipa::IntoParams;
 
 use super::record::ErrorBody;
-use crate::app::{Api, Face};
 use crate::error::ApiError;
 use crate::extract::{Nothing, PathId, Query};
+use crate::identity::{Asked, Operates, Reads};
 use crate::sse::{self, Gone, Sender};
 
 /// A watched job is not looked at more often than this, however many events are missed.
@@ -32,7 +31,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
     )
 )]
 pub(crate) async fn of_job(
-    Shared(api): Shared<Face>,
+    Reads(api): Reads,
     PathId(id): PathId,
     _: Query<Nothing>,
 ) -> Result<Response, ApiError> {
@@ -52,7 +51,7 @@ pub(crate) async fn of_job(
 }
 
 async fn follow(
-    api: &Api,
+    api: &Asked,
     id: &JobId,
     job: longshore_core::Job,
     mut events: Subscription,
@@ -175,7 +174,7 @@ impl Wanted {
     )
 )]
 pub(crate) async fn of_all(
-    Shared(api): Shared<Face>,
+    Operates(api): Operates,
     Query(query): Query<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {

@@ -10,6 +10,7 @@ use utoipa_axum::routes;
 
 use super::metrics;
 use crate::app::{Api, Face};
+use crate::identity::Measures;
 
 pub(crate) fn routes() -> OpenApiRouter<Face> {
     OpenApiRouter::new()
@@ -42,7 +43,7 @@ pub(crate) struct Health {
     responses((status = 200, body = Health), (status = 503, description = "The store does not answer", body = Health))
 )]
 pub(crate) async fn health(Shared(api): Shared<Face>) -> Response {
-    let control = api.engine.control();
+    let control = api.system.control();
     let workers = control.workers().await;
     let message = workers.as_ref().err().map(|_| "the store does not answer".to_owned());
     let workers =
@@ -54,7 +55,7 @@ fn answer(api: &Api, message: Option<String>, workers: Option<usize>) -> Respons
     let code = if message.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let status = if message.is_none() { "healthy" } else { "unhealthy" };
     let version = env!("CARGO_PKG_VERSION");
-    let timestamp = api.engine.door().clock.now();
+    let timestamp = api.system.door().clock.now();
     (code, Json(Health { status, message, version, timestamp, workers, started_at: api.started_at }))
         .into_response()
 }
@@ -80,7 +81,7 @@ pub(crate) async fn ready(Shared(api): Shared<Face>) -> Response {
     if api.stop.is_draining() || api.leaving.is_draining() {
         return answer(&api, Some("the process is about to stop".to_owned()), None);
     }
-    let control = api.engine.control();
+    let control = api.system.control();
     if let Err(error) = control.check_writable().await {
         tracing::warn!(%error, "not ready");
         let why = match error {
@@ -104,7 +105,7 @@ pub(crate) async fn ready(Shared(api): Shared<Face>) -> Response {
 
 /// Everything that is measured, as Prometheus reads it.
 #[utoipa::path(get, operation_id = "metrics", path = "/metrics", tag = "health", responses((status = 200, description = "Prometheus text", body = String)))]
-pub(crate) async fn scrape(Shared(api): Shared<Face>) -> Response {
+pub(crate) async fn scrape(_: Measures, Shared(api): Shared<Face>) -> Response {
     ([(header::CONTENT_TYPE, longshore_telemetry::Exposition::CONTENT_TYPE)], metrics::text(&api).await)
         .into_response()
 }

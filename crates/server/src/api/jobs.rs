@@ -1,7 +1,6 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use longshore_core::limits::PAGE_JOBS_MAX;
@@ -10,9 +9,9 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::record::{ErrorBody, JobList, JobRecord};
-use crate::app::Face;
 use crate::error::ApiError;
 use crate::extract::{Nothing, PathId, Query, read_flag};
+use crate::identity::{Reads, Submits};
 
 /// The longest that one request waits for the end of a job.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -75,7 +74,7 @@ impl ListQuery {
     responses((status = 200, body = JobList), (status = 400, body = ErrorBody))
 )]
 pub(crate) async fn list(
-    Shared(api): Shared<Face>,
+    Reads(api): Reads,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<JobList>, ApiError> {
     let found = api.engine.control().list(query.filter()?, query.page()?).await?;
@@ -97,7 +96,7 @@ pub(crate) struct ShowQuery {
     responses((status = 200, body = JobRecord), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn show(
-    Shared(api): Shared<Face>,
+    Reads(api): Reads,
     PathId(id): PathId,
     Query(query): Query<ShowQuery>,
 ) -> Result<Json<longshore_core::Job>, ApiError> {
@@ -124,7 +123,7 @@ pub(crate) async fn show(
     responses((status = 200, body = Object), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn why(
-    Shared(api): Shared<Face>,
+    Reads(api): Reads,
     PathId(id): PathId,
     _: Query<Nothing>,
 ) -> Result<Json<longshore_runtime::Why>, ApiError> {
@@ -143,7 +142,7 @@ pub(crate) async fn why(
     )
 )]
 pub(crate) async fn cancel(
-    Shared(api): Shared<Face>,
+    Submits(api): Submits,
     PathId(id): PathId,
     _: Query<Nothing>,
 ) -> Result<Response, ApiError> {
@@ -163,7 +162,7 @@ pub(crate) async fn cancel(
     )
 )]
 pub(crate) async fn retry(
-    Shared(api): Shared<Face>,
+    Submits(api): Submits,
     PathId(id): PathId,
     _: Query<Nothing>,
 ) -> Result<Response, ApiError> {
@@ -190,7 +189,7 @@ pub(crate) struct RemoveQuery {
     )
 )]
 pub(crate) async fn remove(
-    Shared(api): Shared<Face>,
+    Submits(api): Submits,
     PathId(id): PathId,
     Query(query): Query<RemoveQuery>,
 ) -> Result<StatusCode, ApiError> {

@@ -36,7 +36,7 @@ const HISTOGRAMS: [(&str, &str, Times); 3] = [
 /// A scrape. What the store cannot tell now is left out, and `longshore_store_up` says so.
 pub(crate) async fn text(api: &Api) -> String {
     let mut out = Exposition::default();
-    let meters = api.engine.meters().all();
+    let meters = api.system.meters().all();
     for (name, help, read) in COUNTERS {
         for (queue, meters) in &meters {
             out.counter(name, help, &[("queue", queue.as_str())], read(meters).load(Ordering::Relaxed));
@@ -58,7 +58,7 @@ pub(crate) async fn text(api: &Api) -> String {
             out.histogram(name, help, &[("queue", queue.as_str())], &read(meters).snapshot());
         }
     }
-    let control = api.engine.control();
+    let control = api.system.control();
     let overview = control.overview().await;
     out.gauge("longshore_store_up", "Whether the store answers.", &[], f64::from(u8::from(overview.is_ok())));
     if let Ok(overview) = overview {
@@ -85,7 +85,7 @@ pub(crate) async fn text(api: &Api) -> String {
         "longshore_event_listeners",
         "Open subscriptions to events.",
         &[],
-        api.engine.hub().listeners() as f64,
+        api.system.hub().listeners() as f64,
     );
     out.gauge(
         "longshore_event_streams",

@@ -6,6 +6,7 @@ mod cron;
 mod events;
 pub(crate) mod health;
 mod jobs;
+mod keys;
 mod metrics;
 mod pdf;
 mod queues;
@@ -43,6 +44,8 @@ pub(crate) fn routes() -> OpenApiRouter<Face> {
         .routes(routes!(queues::retry))
         .routes(routes!(queues::unique_owner, queues::free_unique))
         .routes(routes!(workers::list))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::revoke))
         .routes(routes!(schedules::list, schedules::add))
         .routes(routes!(schedules::show, schedules::change, schedules::remove))
         .routes(routes!(schedules::pause))

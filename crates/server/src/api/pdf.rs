@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use axum::response::Response;
 use longshore_core::{JobId, JobSpec, KindName, StoreError, StoreResult};
@@ -10,9 +9,9 @@ use utoipa::ToSchema;
 
 use super::record::{Accepted, ErrorBody};
 use super::submit::{accepted, insert, recall};
-use crate::app::Face;
 use crate::error::ApiError;
 use crate::extract::{Body, Idempotency, Nothing, Query, read_json};
+use crate::identity::Submits;
 use crate::layers::correlation;
 
 /// A report to be rendered. Exactly one of `template_name` and `html`.
@@ -57,7 +56,7 @@ fn unavailable(renderer: &str, missing: &str) -> serde_json::Value {
     )
 )]
 pub(crate) async fn submit(
-    Shared(api): Shared<Face>,
+    Submits(api): Submits,
     _: Query<Nothing>,
     idempotency: Idempotency,
     Body(body): Body,

@@ -1,7 +1,6 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use longshore_core::{
     DurationText, FailureGroup, Invalid, JobFilter, KindInfo, Limit, QueueChange, QueueInfo, QueueName, Rate,
@@ -12,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::record::ErrorBody;
-use crate::app::{Api, Face};
 use crate::error::ApiError;
 use crate::extract::{
     Body, Nothing, Object, PathKind, PathQueue, PathUnique, Query, given, read_flag, read_json,
 };
+use crate::identity::{Asked, Operates};
 
 /// Every queue.
 #[derive(Serialize, ToSchema)]
@@ -128,11 +127,11 @@ impl QueueSettings {
 
 /// Lists the queues with their counts.
 #[utoipa::path(get, operation_id = "list_queues", path = "/queues", tag = "queues", responses((status = 200, body = QueueList)))]
-pub(crate) async fn list(Shared(api): Shared<Face>, _: Query<Nothing>) -> Result<Json<QueueList>, ApiError> {
+pub(crate) async fn list(Operates(api): Operates, _: Query<Nothing>) -> Result<Json<QueueList>, ApiError> {
     Ok(Json(QueueList { queues: api.engine.control().queues().await? }))
 }
 
-async fn find(api: &Api, name: &QueueName) -> Result<QueueInfo, ApiError> {
+async fn find(api: &Asked, name: &QueueName) -> Result<QueueInfo, ApiError> {
     api.engine.control().queue(name).await?.ok_or_else(|| ApiError::not_found(&format!("queue {name}")))
 }
 
@@ -142,7 +141,7 @@ async fn find(api: &Api, name: &QueueName) -> Result<QueueInfo, ApiError> {
     responses((status = 200, body = QueueRecord), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn show(
-    Shared(api): Shared<Face>,
+    Operates(api): Operates,
     PathQueue(name): PathQueue,
     _: Query<Nothing>,
 ) -> Result<Json<QueueInfo>, ApiError> {
@@ -156,7 +155,7 @@ pub(crate) async fn show(
     responses((status = 200, body = QueueRecord), (status = 400, description = "Nothing was changed", body = ErrorBody))
 )]
 pub(crate) async fn change(
-    Shared(api): Shared<Face>,
+    Operates(api): Operates,
     PathQueue(name): PathQueue,
     _: Query<Nothing>,
     Body(body): Body,
@@ -181,7 +180,7 @@ pub(crate) struct FailureList {
     responses((status = 200, body = FailureList), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn failures(
-    Shared(api): Shared<Face>,
+    Operates(api): Operates,
     PathQueue(name): PathQueue,
     _: Query<Nothing>,
 ) -> Result<Json<FailureList>, ApiError> {
@@ -198,7 +197,7 @@ pub(crate) struct KindList {
 
 /// Lists the kinds that have limits.
 #[utoipa::path(get, operation_id = "list_kinds", path = "/kinds", tag = "queues", responses((status = 200, body = KindList)))]
-pub(crate) async fn kinds(Shared(api): Shared<Face>, _: Query<Nothing>) -> Result<Json<KindList>, ApiError> {
+pub(crate) async fn kinds(Operates(api): Operates, _: Query<Nothing>) -> Result<Json<KindList>, ApiError> {
     Ok(Json(KindList { kinds: api.engine.control().kinds().await? }))
 }
 
@@ -218,7 +217,7 @@ pub(crate) struct KindSettings {
     responses((status = 204, description = "Set"), (status = 400, description = "Nothing was changed", body = ErrorBody))
 )]
 pub(crate) async fn change_kind(
-    Shared(api): Shared<Face>,
+    Operates(api): Operates,
     PathKind(kind): PathKind,
     _: Query<Nothing>,
     Body(body): Body,
@@ -234,7 +233,7 @@ pub(crate) async fn change_kind(
     responses((status = 200, body = QueueRecord), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn pause(
-    Shared(api): Shared<Face>,
+    Operates(api): Operates,
     PathQueue(name): PathQueue,
     _: Query<Nothing>,
 ) -> Result<Json<QueueInfo>, ApiError> {
@@ -248,7 +247,7 @@ pub(crate) async fn pause(
     responses((status = 200, body = QueueRecord), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn resume(
-    Shared(api): Shared<Face>,
+    Operates(api): Operates,
     PathQueue(name): PathQueue,
     _: Query<Nothing>,
 ) -> Result<Json<QueueInfo>, ApiError> {
@@ -286,7 +285,7 @@ impl From<Batch> for Drained {
     responses((status = 200, body = Drained), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn drain(
-    Shared(api): Shared<Face>,
+    Operates(api): Operates,
     PathQueue(name): PathQueue,
     Query(query): Query<DrainQuery>,
 ) -> Result<Json<Drained>, ApiError> {
@@ -321,7 +320,7 @@ fn read_limit(text: Option<&str>) -> Result<usize, Invalid> {
     responses((status = 200, body = Drained), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn purge(
-    Shared(api): Shared<Face>,
+    Operates(api): Operates,
     PathQueue(name): PathQueue,
     Query(query): Query<PurgeQuery>,
 ) -> Result<Json<Drained>, ApiError> {
@@ -362,7 +361,7 @@ pub(crate) struct ObliterateQuery {
     )
 )]
 pub(crate) async fn obliterate(
-    Shared(api): Shared<Face>,
+    Operates(api): Operates,
     PathQueue(name): PathQueue,
     Query(query): Query<ObliterateQuery>,
 ) -> Result<Json<Drained>, ApiError> {
@@ -397,7 +396,7 @@ pub(crate) struct Retried {
     responses((status = 200, body = Retried), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn retry(
-    Shared(api): Shared<Face>,
+    Operates(api): Operates,
     PathQueue(name): PathQueue,
     Query(query): Query<RetryQuery>,
 ) -> Result<Json<Retried>, ApiError> {
@@ -426,7 +425,7 @@ pub(crate) struct KeyOwner {
     responses((status = 200, body = KeyOwner), (status = 404, description = "Nobody holds it", body = ErrorBody))
 )]
 pub(crate) async fn unique_owner(
-    Shared(api): Shared<Face>,
+    Operates(api): Operates,
     PathUnique(name, key): PathUnique,
     _: Query<Nothing>,
 ) -> Result<Json<KeyOwner>, ApiError> {
@@ -442,7 +441,7 @@ pub(crate) async fn unique_owner(
     responses((status = 200, body = KeyOwner), (status = 404, description = "Nobody holds it", body = ErrorBody))
 )]
 pub(crate) async fn free_unique(
-    Shared(api): Shared<Face>,
+    Operates(api): Operates,
     PathUnique(name, key): PathUnique,
     _: Query<Nothing>,
 ) -> Result<Json<KeyOwner>, ApiError> {

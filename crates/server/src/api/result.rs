@@ -1,5 +1,4 @@
 use axum::body::Body;
-use axum::extract::State as Shared;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::TryStreamExt;
@@ -9,10 +8,10 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::record::ErrorBody;
-use crate::app::Face;
 use crate::error::ApiError;
 use crate::extract::{Nothing, PathId, Query, has_version};
 use crate::hex::hex;
+use crate::identity::Reads;
 
 /// Downloads the result of a completed job: its JSON value, or the file it produced (ranges and ETags work).
 #[utoipa::path(
@@ -35,7 +34,7 @@ use crate::hex::hex;
     )
 )]
 pub(crate) async fn download(
-    Shared(api): Shared<Face>,
+    Reads(api): Reads,
     method: Method,
     PathId(id): PathId,
     _: Query<Nothing>,
@@ -67,7 +66,7 @@ pub(crate) async fn download(
     responses((status = 200, description = "Length, type and ETag of the result"))
 )]
 pub(crate) async fn head(
-    api: Shared<Face>,
+    api: Reads,
     method: Method,
     id: PathId,
     nothing: Query<Nothing>,

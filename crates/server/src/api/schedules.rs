@@ -1,5 +1,4 @@
 use axum::Json;
-use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use longshore_core::{DurationText, Invalid, JobId, ScheduleName, Timestamp};
@@ -12,9 +11,9 @@ use utoipa::ToSchema;
 
 use super::record::{Accepted, ErrorBody};
 use super::submit::{JobRequest, accepted};
-use crate::app::{Api, Face};
 use crate::error::ApiError;
 use crate::extract::{Body, Idempotency, Nothing, Object, PathSchedule, Query, read_json};
+use crate::identity::{Asked, Operates};
 
 /// What is asked of a schedule itself; the other fields of the object are those of its jobs.
 #[derive(Deserialize, ToSchema)]
@@ -84,7 +83,7 @@ const OWN: [&str; 12] = [
     "jitter",
 ];
 /// Reads the flat object that asks for a schedule and its jobs.
-fn read(body: &[u8], api: &Api, named: Option<ScheduleName>) -> Result<Schedule, ApiError> {
+fn read(body: &[u8], api: &Asked, named: Option<ScheduleName>) -> Result<Schedule, ApiError> {
     let Object(fields) = read_json::<Object<BTreeMap<String, Box<RawValue>>>>(body)?;
     let is_own = |field: &String| OWN.contains(&field.as_str());
     let (own, job): (BTreeMap<_, _>, BTreeMap<_, _>) =
@@ -149,10 +148,7 @@ impl From<ScheduleError> for ApiError {
 
 /// Lists the schedules by name.
 #[utoipa::path(get, operation_id = "list_schedules", path = "/schedules", tag = "schedules", responses((status = 200, body = ScheduleList)))]
-pub(crate) async fn list(
-    Shared(api): Shared<Face>,
-    _: Query<Nothing>,
-) -> Result<Json<ScheduleList>, ApiError> {
+pub(crate) async fn list(Operates(api): Operates, _: Query<Nothing>) -> Result<Json<ScheduleList>, ApiError> {
     let schedules = api.engine.schedules().list().await?;
     Ok(Json(ScheduleList {
         schedules: schedules.into_iter().map(longshore_runtime::ScheduleRecord::shown).collect(),
@@ -170,7 +166,7 @@ pub(crate) async fn list(
     )
 )]
 pub(crate) async fn add(
-    Shared(api): Shared<Face>,
+    Operates(api): Operates,
     _: Query<Nothing>,
     Body(body): Body,
 ) -> Result<Response, ApiError> {
@@ -188,7 +184,7 @@ pub(crate) async fn add(
     )
 )]
 pub(crate) async fn change(
-    Shared(api): Shared<Face>,
+    Operates(api): Operates,
     PathSchedule(name): PathSchedule,
     _: Query<Nothing>,
     Body(body): Body,
@@ -196,7 +192,7 @@ pub(crate) async fn change(
     put(&api, read(&body, &api, Some(name))?).await
 }
 
-async fn put(api: &Api, schedule: Schedule) -> Result<Response, ApiError> {
+async fn put(api: &Asked, schedule: Schedule) -> Result<Response, ApiError> {
     api.kinds.check(&api.engine, &schedule.kind, || "kind".to_owned()).await?;
     let record = api.engine.schedules().put(schedule).await?;
     let is_new = record.standing.created_at == record.standing.updated_at;
@@ -210,7 +206,7 @@ async fn put(api: &Api, schedule: Schedule) -> Result<Response, ApiError> {
     responses((status = 200, body = Object), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn show(
-    Shared(api): Shared<Face>,
+    Operates(api): Operates,
     PathSchedule(name): PathSchedule,
     _: Query<Nothing>,
 ) -> Result<Json<ShownSchedule>, ApiError> {
@@ -223,7 +219,7 @@ pub(crate) async fn show(
     responses((status = 204, description = "Gone"), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn remove(
-    Shared(api): Shared<Face>,
+    Operates(api): Operates,
     PathSchedule(name): PathSchedule,
     _: Query<Nothing>,
 ) -> Result<StatusCode, ApiError> {
@@ -237,7 +233,7 @@ pub(crate) async fn remove(
     responses((status = 200, body = Object), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn pause(
-    Shared(api): Shared<Face>,
+    Operates(api): Operates,
     PathSchedule(name): PathSchedule,
     _: Query<Nothing>,
 ) -> Result<Json<ShownSchedule>, ApiError> {
@@ -250,7 +246,7 @@ pub(crate) async fn pause(
     responses((status = 200, body = Object), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn resume(
-    Shared(api): Shared<Face>,
+    Operates(api): Operates,
     PathSchedule(name): PathSchedule,
     _: Query<Nothing>,
 ) -> Result<Json<ShownSchedule>, ApiError> {
@@ -267,7 +263,7 @@ pub(crate) async fn resume(
     responses((status = 202, body = Accepted), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn run_now(
-    Shared(api): Shared<Face>,
+    Operates(api): Operates,
     PathSchedule(name): PathSchedule,
     _: Query<Nothing>,
     idempotency: Idempotency,

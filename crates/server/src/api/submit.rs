@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use longshore_core::{
@@ -14,9 +13,9 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::record::{Accepted, ErrorBody};
-use crate::app::{Api, Face};
 use crate::error::ApiError;
 use crate::extract::{Body, Idempotency, Nothing, Object, Query, given, read_json};
+use crate::identity::{Asked, Submits};
 use crate::layers::correlation;
 
 /// Jobs in one request.
@@ -94,6 +93,9 @@ pub(crate) struct JobRequest {
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
     depends_on: Vec<ParentForm>,
+    /// Whose job it is: the caller's. Only a key with the scope admin may name another owner.
+    #[serde(default)]
+    owner: Option<String>,
     /// What happens when one of them does not complete: wait (usual), fail, cancel or run.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
@@ -175,7 +177,7 @@ impl JobRequest {
         &self.kind
     }
 
-    pub(crate) fn spec(&self, id: JobId, api: &Api, now: Timestamp) -> Result<JobSpec, Invalid> {
+    pub(crate) fn spec(&self, id: JobId, api: &Asked, now: Timestamp) -> Result<JobSpec, Invalid> {
         let args = self.args.clone().unwrap_or_default();
         let report = api.pdf.as_ref().filter(|_| self.kind.as_str() == PdfService::KIND);
         let (bytes, limit) = (args.as_str().len(), api.config.max_args_bytes);
@@ -198,6 +200,7 @@ impl JobRequest {
         spec.priority = self.priority.unwrap_or_default();
         spec.run_at = self.run_at.or_else(|| self.delay.map(|delay| now + delay.0));
         spec.correlation_id = correlation::shared();
+        spec.owner = self.owner.as_deref().map(|owner| api.owner(owner)).transpose()?;
         let options = self.options();
         if !options.is_default() {
             spec.options = Arc::new(options);
@@ -246,7 +249,7 @@ impl JobRequest {
     )
 )]
 pub(crate) async fn submit(
-    Shared(api): Shared<Face>,
+    Submits(api): Submits,
     _: Query<Nothing>,
     idempotency: Idempotency,
     Body(body): Body,
@@ -286,7 +289,7 @@ pub(crate) async fn submit(
 
 /// Inserts what `make` makes of as many new ids; under an idempotency key, only once. With `many` the caller gave an array.
 pub(crate) async fn insert(
-    api: &Api,
+    api: &Asked,
     key: Option<&OnceKey>,
     count: usize,
     many: bool,
@@ -316,7 +319,7 @@ fn as_written(error: StoreError, many: bool) -> StoreError {
 
 /// What the same request was answered before. It is looked for before anything is checked: a template or a worker that
 /// has gone since changes nothing about what was accepted.
-pub(crate) async fn recall(api: &Api, key: Option<&OnceKey>) -> Result<Option<Vec<Receipt>>, ApiError> {
+pub(crate) async fn recall(api: &Asked, key: Option<&OnceKey>) -> Result<Option<Vec<Receipt>>, ApiError> {
     match key {
         None => Ok(None),
         Some(key) => Ok(api.engine.client().recall(key).await?),

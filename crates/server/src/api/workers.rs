@@ -1,12 +1,11 @@
 use axum::Json;
-use axum::extract::State as Shared;
 use longshore_core::WorkerInfo;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::Face;
 use crate::error::ApiError;
 use crate::extract::{Nothing, Query};
+use crate::identity::Operates;
 
 /// Workers seen in the last hour.
 #[derive(Serialize, ToSchema)]
@@ -29,7 +28,7 @@ pub(crate) struct WorkerRecord {
 
 /// Lists the workers.
 #[utoipa::path(get, operation_id = "list_workers", path = "/workers", tag = "queues", responses((status = 200, body = WorkerList)))]
-pub(crate) async fn list(Shared(api): Shared<Face>, _: Query<Nothing>) -> Result<Json<WorkerList>, ApiError> {
+pub(crate) async fn list(Operates(api): Operates, _: Query<Nothing>) -> Result<Json<WorkerList>, ApiError> {
     let control = api.engine.control();
     let workers = control.workers().await?;
     let workers =

@@ -47,7 +47,7 @@ fn is_uuid4(text: &str) -> bool {
 }
 
 fn make(api: &Api) -> String {
-    let chance = &api.engine.door().chance;
+    let chance = &api.system.door().chance;
     let (high, low) = (chance.bits(), chance.bits());
     format!(
         "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",

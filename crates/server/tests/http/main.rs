@@ -12,6 +12,7 @@ mod file;
 mod flows;
 mod health;
 mod idempotency;
+mod identity;
 mod job_events;
 mod life;
 mod limits;

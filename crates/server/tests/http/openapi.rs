@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use hyper::{Method, StatusCode};
+use longshore_runtime::{NewKey, Scope};
 use serde_json::{Value, json};
 
 use crate::house::{House, Plan};
@@ -11,12 +12,12 @@ use crate::house::{House, Plan};
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
 const COMMAND: &str = "UPDATE_GOLDEN=1 cargo nextest run -p longshore-server openapi";
 
-fn document() -> Value {
+pub(crate) fn document() -> Value {
     serde_json::to_value(longshore_server::openapi()).unwrap()
 }
 
 /// Path, method and what the document says of the operation.
-fn operations(document: &Value) -> Vec<(String, Method, Value)> {
+pub(crate) fn operations(document: &Value) -> Vec<(String, Method, Value)> {
     let mut all = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
@@ -77,12 +78,16 @@ async fn every_documented_route_answers() {
             .submit(json!({ "kind": "test.echo", "queue": "mail", "delay": "1h", "unique": "k" }))
             .await;
         let path = path.replace("{kind}", "test.echo").replace("{key}", "k");
+        let new = NewKey { owner: "ann".to_owned(), scopes: vec![Scope::Read], expires_in: None };
+        let (api_key, _) = house.engine.keys().create(&new).await.unwrap();
+        let path = path.replace("{api_key}", &api_key.id);
         let body = match path.as_str() {
             "/api/v1/jobs" => r#"{"kind":"test.echo"}"#,
             "/api/v1/pdf" => r#"{"html":"<p>x</p>"}"#,
             "/api/v1/schedules/nightly" | "/api/v1/schedules" => {
                 r#"{"name":"nightly","every":"1h","kind":"test.echo"}"#
             }
+            "/api/v1/keys" => r#"{"owner":"ann","scopes":["read"]}"#,
             "/api/v1/kinds/test.echo" => r#"{"limits":[]}"#,
             "/api/v1/queues/mail" => "{}",
             "/api/v1/cron/next" | "/api/v1/cron/validate" => r#"{"cron_expression":"@daily"}"#,

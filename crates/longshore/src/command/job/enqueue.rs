@@ -5,10 +5,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use longshore_core::{
-    DurationText, JobId, JobSpec, Json, KindName, Parent, ParentPolicy, Priority, QueueName, Timestamp,
-    Unique, parse_duration,
+    DurationText, Invalid, JobId, JobSpec, Json, KindName, Parent, ParentPolicy, Priority, QueueName,
+    Timestamp, Unique, parse_duration,
 };
-use longshore_runtime::Control;
+use longshore_runtime::{Caller, Control};
 
 use super::options::OptionFlags;
 use crate::context::Context;
@@ -37,6 +37,9 @@ pub(crate) struct Enqueue {
     /// An id of your own; a second job with the same id is not created
     #[arg(long)]
     id: Option<JobId>,
+    /// Whose job it is
+    #[arg(long)]
+    owner: Option<String>,
     #[command(flatten)]
     options: OptionFlags,
     /// Be the only job of the queue with this key, until it has ended
@@ -51,9 +54,9 @@ pub(crate) struct Enqueue {
     /// Make the time of the key begin anew if another job holds it
     #[arg(long, requires = "unique_ttl")]
     extend: bool,
-    /// Wait until this job has completed; may be given several times
-    #[arg(long = "depends-on", value_name = "ID")]
-    depends_on: Vec<JobId>,
+    /// Wait until this job has completed; may be given several times. NAME:ID names its result for the handler
+    #[arg(long = "depends-on", value_name = "ID", value_parser = read_parent)]
+    depends_on: Vec<Parent>,
     /// What happens when such a job does not complete
     #[arg(long, value_name = "POLICY", value_parser = ["wait", "fail", "cancel", "run"], default_value = "wait", requires = "depends_on")]
     on_parent_failure: String,
@@ -74,7 +77,8 @@ impl Enqueue {
         }
         let opened = context.open()?;
         refuse_unknown(&opened.control(), &self.kind).await?;
-        let client = opened.client();
+        let caller = self.owner.as_deref().map(Caller::operator).transpose()?.unwrap_or_default();
+        let client = opened.client(caller);
         let id = self.id.clone().unwrap_or_else(|| client.new_id());
         let spec = self.spec(JobSpec::new(id, self.queue.clone(), self.kind.clone(), args), opened.now())?;
         let receipt = opened
@@ -104,7 +108,7 @@ impl Enqueue {
             replace: self.replace,
             ..Unique::new(key)
         });
-        options.depends_on = self.depends_on.iter().cloned().map(Parent::new).collect();
+        options.depends_on.clone_from(&self.depends_on);
         options.on_parent_failure = match self.on_parent_failure.as_str() {
             "fail" => ParentPolicy::Fail,
             "cancel" => ParentPolicy::Cancel,
@@ -115,6 +119,12 @@ impl Enqueue {
         spec.check()?;
         Ok(spec)
     }
+}
+
+/// Reads a parent with or without a name; ids have no colons.
+fn read_parent(text: &str) -> Result<Parent, Invalid> {
+    let (name, id) = text.rsplit_once(':').map_or((None, text), |(name, id)| (Some(name.to_owned()), id));
+    Ok(Parent { id: JobId::parse(id)?, name })
 }
 
 /// Reads args as the command line gives them.

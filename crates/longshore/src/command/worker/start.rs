@@ -84,7 +84,11 @@ impl Start {
         let settings = &context.settings;
         // Before anything else, so that a worker that cannot be watched touches no store.
         let probed = match settings.metrics_listen {
-            Some(address) => Some(listen(address).await?),
+            Some(address) => {
+                let listener = listen(address).await?;
+                let address = listener.local_addr()?;
+                Some((listener, address))
+            }
             None => None,
         };
         let opened = context.open()?;
@@ -92,8 +96,8 @@ impl Start {
         let services = Services::open(settings, engine)?;
         let stop = Stop::new();
         signals::steer(&stop)?;
-        if let Some(listener) = &probed {
-            out::line(format_args!("metrics on http://{}", listener.local_addr()?));
+        if let Some((_, address)) = &probed {
+            out::line(format_args!("metrics on http://{address}"));
         }
         let queues = if self.queues.is_empty() { &settings.worker_queues } else { &self.queues };
         let config = WorkerConfig { keeps: !self.no_keeper, ..settings.worker() };
@@ -108,8 +112,10 @@ impl Start {
         );
         let swept = sweep_every(services.files.clone(), engine.control(), SWEEP_EVERY, stop.clone());
         let kept = tokio::spawn(async move { tokio::join!(kept, swept) });
-        let api = Api::new(engine.clone(), None, Some(services.pdf.clone()), &[], settings.api());
-        let probes = probed.map(|listener| tokio::spawn(serve_probes(listener, api, stop.clone())));
+        let probes = probed.map(|(listener, address)| {
+            let api = Api::new(engine.clone(), None, Some(services.pdf.clone()), &[], settings.api(address));
+            tokio::spawn(serve_probes(listener, api, stop.clone()))
+        });
         let ended = worker.run_until(stop.clone()).await.context("the worker");
         announced.abort();
         stop.drain();

@@ -1,0 +1,19 @@
+use clap::Args;
+
+use crate::context::Context;
+use crate::out;
+
+#[derive(Args, Debug)]
+pub(crate) struct Revoke {
+    /// The id of the key, as `longshore key list` shows it
+    id: String,
+}
+
+impl Revoke {
+    pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let keys = context.open_existing()?.engine.keys();
+        anyhow::ensure!(keys.revoke(&self.id).await?, "there is no API key {}", self.id);
+        out::line(format_args!("API key {} is worth nothing any more", self.id));
+        Ok(())
+    }
+}
