@@ -16,6 +16,10 @@ pub const RESULT_BYTES_MAX: usize = 1_048_576;
 pub const INSERT_JOBS_MAX: usize = 10_000;
 /// Most records that one store step touches.
 pub const STEP_RECORDS_MAX: usize = 1_000;
+/// Ended jobs of one state that a queue keeps unless it is told otherwise.
+pub const ENDED_JOBS_USUAL: u64 = 100_000;
+/// The most that it may be told to keep.
+pub const ENDED_JOBS_MAX: u64 = 1_000_000_000;
 /// Most jobs on one page of a listing.
 pub const PAGE_JOBS_MAX: usize = 1_000;
 /// A page of a listing ends with the job whose args and result bring it to so many bytes.

@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::limits::{AGEING_MIN, SCAN_INTERVAL_MIN};
+use crate::limits::{AGEING_MIN, ENDED_JOBS_MAX, ENDED_JOBS_USUAL, SCAN_INTERVAL_MIN};
 use crate::{
     DurationText, Invalid, JobSpec, Limit, Priority, QueueName, State, Timestamp, check_duration,
     format_duration,
@@ -40,7 +40,7 @@ impl Serialize for Counts {
     }
 }
 
-/// How long ended jobs stay, counted from their end. A job's own retention goes before its queue's.
+/// How long ended jobs stay, counted from their end, and how many. A job's own retention goes before its queue's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retention {
@@ -50,6 +50,8 @@ pub struct Retention {
     pub failed: DurationText,
     /// For cancelled jobs.
     pub cancelled: DurationText,
+    /// So many jobs of each of these states at most; of more, those go that would go first anyway.
+    pub most: u64,
 }
 
 impl Default for Retention {
@@ -59,6 +61,7 @@ impl Default for Retention {
             completed: DurationText(Duration::from_secs(DAY)),
             failed: DurationText(Duration::from_secs(30 * DAY)),
             cancelled: DurationText(Duration::from_secs(DAY)),
+            most: ENDED_JOBS_USUAL,
         }
     }
 }
@@ -96,7 +99,12 @@ impl QueueChange {
         let Some(retention) = self.retention else { return Ok(()) };
         check_duration("retention.completed", retention.completed.0)?;
         check_duration("retention.failed", retention.failed.0)?;
-        check_duration("retention.cancelled", retention.cancelled.0)
+        check_duration("retention.cancelled", retention.cancelled.0)?;
+        if retention.most > ENDED_JOBS_MAX {
+            let expected = format!("a whole number from 0 to {ENDED_JOBS_MAX}");
+            return Err(Invalid::new("retention.most", expected, retention.most));
+        }
+        Ok(())
     }
 }
 

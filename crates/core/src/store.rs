@@ -109,7 +109,8 @@ pub trait Store: Records + 'static {
     async fn reclaim(&self, limit: usize, stalls_max: u32, now: Timestamp) -> StoreResult<Kept>;
 
     /// Removes results whose own retention is over (marking `result_expired_at`), ended jobs whose retention is over,
-    /// and documents that expired. `next` is the next time something is over. A record stays while a child that has not
+    /// and documents that expired; and of a queue with more ended jobs of one state than its retention allows those that
+    /// would go first anyway. `next` is the next time something is over. A record stays while a child that has not
     /// ended may read its result, and while it holds a unique key.
     async fn prune(&self, limit: usize, now: Timestamp) -> StoreResult<Kept>;
 

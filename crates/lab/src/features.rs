@@ -87,6 +87,7 @@ pub async fn run(engine: &Engine, plan: &Plan) -> anyhow::Result<Report> {
     let bench = Bench { engine, client: engine.client(), plan, kind: KindName::new("test.noop")? };
     let stop = Stop::new();
     let keeper = tokio::spawn(Keeper::new(engine.clone(), KeeperConfig::default()).run(stop.clone()));
+    crate::keep_all(engine, &QueueName::new("plain")?).await?;
     let plain = bench.enqueue("plain", |_| None).await?;
     let unique = bench.enqueue("unique", |number| Some(Unique::new(format!("key/{number}")))).await?;
     let blocked_key = bench.behind_blocked_key().await?;

@@ -204,11 +204,9 @@ impl Store for Watched {
             if kept.removed == 0 {
                 return;
             }
-            for id in ledger.ended_jobs() {
-                if matches!(wait(self.inner.get(id.clone())), Ok(None)) {
-                    ledger.pruned(&id, now);
-                }
-            }
+            let mut gone = ledger.ended_jobs();
+            gone.retain(|id| matches!(wait(self.inner.get(id.clone())), Ok(None)));
+            ledger.pruned(&gone, now);
         })
     }
 

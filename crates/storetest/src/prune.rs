@@ -1,6 +1,7 @@
 use bytes::Bytes;
 use longshore_core::{
     Change, DurationText, Ended, Expect, JobFilter, Kept, QueueChange, Refusal, Retention, State, Timestamp,
+    Unique,
 };
 
 use crate::desk::Desk;
@@ -12,7 +13,10 @@ const FAR: i64 = 100 * 86_400_000;
 fn retention(completed: u64, failed: u64, cancelled: u64) -> QueueChange {
     let [completed, failed, cancelled] =
         [completed, failed, cancelled].map(|millis| DurationText(ms(millis)));
-    QueueChange { retention: Some(Retention { completed, failed, cancelled }), ..QueueChange::default() }
+    QueueChange {
+        retention: Some(Retention { completed, failed, cancelled, ..Retention::default() }),
+        ..QueueChange::default()
+    }
 }
 
 /// Inserts and completes a job at the start; with its lease's token.
@@ -57,6 +61,52 @@ pub(crate) async fn retention_counts_from_the_end_and_is_the_queues_unless_the_j
     {
         assert_eq!(desk.job(name).await.expires_at, Some(at(over)), "{name}");
     }
+}
+
+pub(crate) async fn of_more_ended_jobs_than_a_queue_keeps_those_go_that_would_go_first(desk: &Desk) {
+    for name in ["default", "other"] {
+        let retention = Retention { most: 2, ..Retention::default() };
+        let change = QueueChange { retention: Some(retention), ..QueueChange::default() };
+        desk.store.set_queue(queue(name), change, START).await.unwrap();
+    }
+    // The first to be inserted is the last to end.
+    let names = ["late", "b", "c", "d", "e"];
+    desk.insert(names.map(job), START).await;
+    desk.insert(["x", "y"].map(|name| job(name).queue("other")), START).await;
+    let mut claimed = desk.claim("default", 5, START).await;
+    claimed.rotate_left(1);
+    for (index, claimed) in claimed.into_iter().enumerate() {
+        desk.end(claimed.lease.token, done(), at(index as i64)).await;
+    }
+    for claimed in desk.claim("other", 2, START).await {
+        desk.end(claimed.lease.token, done(), START).await;
+    }
+    let kept = desk.store.prune(2, at(10)).await.unwrap();
+    assert_eq!((kept.removed, kept.next), (2, Some(at(10))), "one is still too many");
+    assert_eq!(prune(desk, at(10)).await.removed, 1);
+    let left = desk.list(&JobFilter::default()).await;
+    let mut left: Vec<String> = left.iter().map(|job| job.id().to_string()).collect();
+    left.sort_unstable();
+    assert_eq!(left, ["e", "late", "x", "y"]);
+    // Each state counts for itself, and what a child may still read stays.
+    desk.insert([job("f"), job("g"), job("child").after(&["e"])], at(20)).await;
+    for claimed in desk.claim("default", 2, at(20)).await {
+        desk.end(claimed.lease.token, fail(), at(20)).await;
+    }
+    assert_eq!(prune(desk, at(30)).await.removed, 0);
+    // So does what holds a unique key.
+    let retention = Retention { most: 0, ..Retention::default() };
+    let change = QueueChange { retention: Some(retention), ..QueueChange::default() };
+    desk.store.set_queue(queue("keys"), change, START).await.unwrap();
+    completed(
+        desk,
+        job("holder").queue("keys").unique(Unique { ttl: Some(DurationText(ms(90))), ..Unique::new("k") }),
+    )
+    .await;
+    completed(desk, job("other").queue("keys")).await;
+    assert_eq!(prune(desk, at(89)).await.removed, 1);
+    assert_eq!(desk.state("holder").await, Some(State::Completed));
+    assert_eq!(prune(desk, at(90)).await.removed, 1);
 }
 
 pub(crate) async fn a_changed_retention_is_for_jobs_that_end_from_now_on(desk: &Desk) {

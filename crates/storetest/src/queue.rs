@@ -28,7 +28,7 @@ pub(crate) async fn a_job_names_its_queue_and_the_queue_stays_when_the_job_goes(
 
 pub(crate) async fn a_change_sets_what_it_names_and_leaves_the_rest(desk: &Desk) {
     let [short, long] = [5, 500].map(|millis| DurationText(ms(millis)));
-    let retention = Retention { completed: short, failed: long, cancelled: short };
+    let retention = Retention { completed: short, failed: long, cancelled: short, most: 7 };
     desk.insert([job("a")], START).await;
     let first = desk.store.set_queue(queue("default"), paused(true), at(1)).await.unwrap();
     assert_eq!(

@@ -117,6 +117,7 @@ macro_rules! __roll {
                 an_ended_job_goes_when_its_retention_is_over
                 retention_counts_from_the_end_and_is_the_queues_unless_the_job_has_its_own
                 a_changed_retention_is_for_jobs_that_end_from_now_on
+                of_more_ended_jobs_than_a_queue_keeps_those_go_that_would_go_first
                 every_way_to_an_end_is_pruned_and_nothing_else_is
                 a_revived_job_does_not_go_at_its_old_time
                 a_result_goes_when_its_own_retention_is_over

@@ -97,6 +97,7 @@ impl Bench<'_> {
 
     async fn enqueue_batches(&self) -> anyhow::Result<f64> {
         let queue = QueueName::new("process")?;
+        crate::keep_all(self.engine, &queue).await?;
         let watch = Stopwatch::start();
         let mut left = self.plan.jobs;
         while left > 0 {

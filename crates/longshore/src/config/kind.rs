@@ -79,6 +79,7 @@ pub(super) const KEYS: &[Key] = &[
     key("retention_completed", duration(0)),
     key("retention_failed", duration(0)),
     key("retention_cancelled", duration(0)),
+    key("retention_most", Kind::Count { min: 0, max: longshore_core::limits::ENDED_JOBS_MAX }),
 ];
 
 impl Kind {

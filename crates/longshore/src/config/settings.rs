@@ -97,6 +97,7 @@ impl Settings {
                 completed: DurationText(duration("retention_completed")),
                 failed: DurationText(duration("retention_failed")),
                 cancelled: DurationText(duration("retention_cancelled")),
+                most: count("retention_most") as u64,
             },
         }
     }

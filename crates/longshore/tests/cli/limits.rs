@@ -126,9 +126,13 @@ fn failures_are_grouped_and_a_group_is_retried() {
 fn a_queue_keeps_its_ended_jobs_as_long_as_it_is_told() {
     let site = Site::new();
     let before = site.json(&["queue", "set", "q", "--retention-failed", "2d"])["retention"].clone();
-    assert_eq!(before, json!({ "completed": 86_400, "failed": 172_800, "cancelled": 86_400 }));
+    let day = json!({ "completed": 86_400, "failed": 172_800, "cancelled": 86_400, "most": 100_000 });
+    assert_eq!(before, day);
     let set = site.json(&["queue", "set", "q", "--retention-completed", "1h", "--concurrency", "2"]);
-    assert_eq!(set["retention"], json!({ "completed": 3_600, "failed": 172_800, "cancelled": 86_400 }));
+    let hour = json!({ "completed": 3_600, "failed": 172_800, "cancelled": 86_400, "most": 100_000 });
+    assert_eq!(set["retention"], hour);
     assert_eq!(set["limits"], json!([{ "concurrency": 2 }]));
+    assert_eq!(site.json(&["queue", "set", "q", "--retention-most", "2"])["retention"]["most"], 2);
     site.run(&["queue", "set", "q", "--retention-completed", "soon"]).ends(2);
+    site.run(&["queue", "set", "q", "--retention-most", "1000000001"]).ends(2);
 }

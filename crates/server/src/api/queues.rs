@@ -37,7 +37,7 @@ pub(crate) struct QueueRecord {
     counts: (),
     /// Since when the next ready job has waited.
     oldest_ready_at: Option<String>,
-    /// How long ended jobs stay, in seconds: {completed, failed, cancelled}.
+    /// How long ended jobs stay, in seconds, and how many of each state at most: {completed, failed, cancelled, most}.
     #[schema(value_type = Object)]
     retention: (),
     /// How many jobs may run and start, over all nodes: {key, concurrency, rate, interval, burst} each.
@@ -84,7 +84,8 @@ pub(crate) struct QueueSettings {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     scan_interval: Option<Option<DurationText>>,
-    /// How long jobs stay that end from now on: {completed, failed, cancelled}, all three.
+    /// How long jobs stay that end from now on, and how many of each state at most: {completed, failed, cancelled}, all
+    /// three, and {most}, 100000 if not given.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     retention: Option<RetentionForm>,
@@ -97,11 +98,18 @@ struct RetentionForm {
     completed: DurationText,
     failed: DurationText,
     cancelled: DurationText,
+    #[serde(default = "usual_most")]
+    most: u64,
+}
+
+fn usual_most() -> u64 {
+    Retention::default().most
 }
 
 impl From<RetentionForm> for Retention {
     fn from(form: RetentionForm) -> Self {
-        Self { completed: form.completed, failed: form.failed, cancelled: form.cancelled }
+        let RetentionForm { completed, failed, cancelled, most } = form;
+        Self { completed, failed, cancelled, most }
     }
 }
 

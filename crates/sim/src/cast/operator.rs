@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use longshore_core::{Change, JobFilter, Page, QueueChange, Store, StoreResult};
+use longshore_core::{Change, JobFilter, Page, QueueChange, Retention, Store, StoreResult};
 
 use super::{draft, may_repeat};
 use crate::gate::Gate;
@@ -46,7 +46,7 @@ async fn furnish(scene: &Scene, store: &dyn Store) -> StoreResult<()> {
 async fn once(scene: &Scene, store: &dyn Store) -> StoreResult<()> {
     let now = scene.time.now();
     let queue = draft::queue(scene);
-    match scene.chance.below(if scene.plan.tame { 6 } else { 12 }) {
+    match scene.chance.below(if scene.plan.tame { 6 } else { 13 }) {
         0 => {
             let change = QueueChange { paused: Some(true), ..QueueChange::default() };
             store.set_queue(queue.clone(), change, now).await?;
@@ -77,6 +77,10 @@ async fn once(scene: &Scene, store: &dyn Store) -> StoreResult<()> {
         }
         9 => drop(store.free_unique(queue, draft::key(scene), now).await?),
         10 => drop(store.remove_queue(queue, now).await?),
+        11 if scene.odds(scene.plan.mix.retention) => {
+            let retention = Some(Retention { most: scene.between(0, 20), ..Retention::default() });
+            store.set_queue(queue, QueueChange { retention, ..QueueChange::default() }, now).await?;
+        }
         _ => drop(store.list(JobFilter::default(), Page { after: None, limit: 10 }).await?),
     }
     Ok(())

@@ -90,6 +90,7 @@ impl Ledger {
             self.starts.forget();
         }
         self.of_queue.insert(queue.clone(), info.limits.clone());
+        self.most.insert(queue.clone(), info.retention.most);
     }
 
     /// The store has set the limits of a kind.
@@ -106,6 +107,7 @@ impl Ledger {
             self.starts.forget();
             self.paused.remove(queue);
             self.of_queue.remove(queue);
+            self.most.remove(queue);
         }
     }
 }

@@ -81,10 +81,12 @@ impl Ledger {
         life.spec.options.depends_on.iter().map(|parent| &parent.id).find(waits).cloned()
     }
 
-    /// Whether a child that has not ended may still read the result of this job.
+    /// Whether a child that has not ended may still read the result of this job. One that waited for an earlier job with
+    /// this id reads nothing.
     pub(super) fn is_needed(&self, id: &JobId) -> bool {
-        self.jobs.values().any(|child| {
-            !child.state.is_end() && child.spec.options.depends_on.iter().any(|parent| parent.id == *id)
-        })
+        !self.ends_of(id).contains(&ParentEnd::Removed)
+            && self.jobs.values().any(|child| {
+                !child.state.is_end() && child.spec.options.depends_on.iter().any(|parent| parent.id == *id)
+            })
     }
 }

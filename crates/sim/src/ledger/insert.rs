@@ -80,6 +80,7 @@ impl Ledger {
             claims: 0,
             returns: 0,
         };
+        self.parents.extend(spec.options.depends_on.iter().map(|parent| parent.id.clone()));
         self.jobs.insert(spec.id.clone(), life);
         self.take_key(&spec.id.clone(), now);
     }

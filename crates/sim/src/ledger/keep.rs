@@ -1,5 +1,5 @@
 use longshore_core::life::Move;
-use longshore_core::{JobId, Kept, ParentEnd, Reason, State, Timestamp};
+use longshore_core::{JobId, Kept, ParentEnd, Reason, Retention, State, Timestamp};
 
 use super::{Ledger, when};
 
@@ -76,17 +76,45 @@ impl Ledger {
         self.jobs.iter().filter(|(_, life)| life.state.is_end()).map(|(id, _)| id.clone()).collect()
     }
 
-    /// A prune has removed this record.
-    pub(crate) fn pruned(&mut self, id: &JobId, now: Timestamp) {
-        let Some(life) = self.jobs.get(id) else { return };
-        let over = Self::over_at(life);
-        self.expect(over.is_some_and(|over| over <= now), || {
-            format!("{id} was pruned, it stays until {}", when(over))
-        });
-        self.expect(!self.is_needed(id), || format!("{id} was pruned while a child waits"));
-        self.expect(!self.holds_key(id, now), || format!("{id} was pruned while it holds a key"));
-        self.tally.pruned += 1;
-        self.forget(id, ParentEnd::Removed);
+    /// A prune has removed these records.
+    pub(crate) fn pruned(&mut self, gone: &[JobId], now: Timestamp) {
+        let early: Vec<&JobId> = gone.iter().filter(|id| !self.is_over(id, now)).collect();
+        let wrong: Vec<String> = early.iter().filter_map(|id| self.went_too_early(id, gone)).collect();
+        self.find_all(wrong);
+        for id in gone {
+            self.expect(!self.is_needed(id), || format!("{id} was pruned while a child waits"));
+            self.expect(!self.holds_key(id, now), || format!("{id} was pruned while it holds a key"));
+            self.tally.pruned += 1;
+            self.forget(id, ParentEnd::Removed);
+        }
+    }
+
+    fn is_over(&self, id: &JobId, now: Timestamp) -> bool {
+        self.jobs.get(id).and_then(Self::over_at).is_some_and(|over| over <= now)
+    }
+
+    /// Why a job did not have to go that was pruned before its time.
+    fn went_too_early(&self, id: &JobId, gone: &[JobId]) -> Option<String> {
+        let life = self.jobs.get(id)?;
+        let (queue, over) = (&life.spec.queue, Self::over_at(life));
+        let like = |other: &&JobId| {
+            self.jobs.get(*other).is_some_and(|other| other.state == life.state && other.spec.queue == *queue)
+        };
+        let most = self.most.get(queue).copied().unwrap_or_else(|| Retention::default().most);
+        let (all, went) = (self.jobs.keys().filter(like).count(), gone.iter().filter(like).count());
+        if (all - went) < most as usize {
+            let state = life.state;
+            return Some(format!(
+                "{id} was pruned, it stays until {}; {queue} had {all} {state}, keeps {most}, lost {went}",
+                when(over)
+            ));
+        }
+        // What others needed, and what held a key, may stay longer.
+        let first = self.jobs.keys().filter(like).filter(|other| !gone.contains(other)).find(|other| {
+            let plain = self.jobs.get(*other).filter(|other| other.spec.options.unique.is_none());
+            !self.parents.contains(*other) && plain.is_some_and(|other| Self::over_at(other) < over)
+        })?;
+        Some(format!("{id} was pruned before {first}, which would have gone first"))
     }
 
     /// Compares a whole listing with the model.

@@ -69,6 +69,10 @@ pub(crate) struct Ledger {
     tokens: BTreeMap<u128, JobId>,
     holds: BTreeMap<(QueueName, String), Hold>,
     pub(crate) paused: BTreeSet<QueueName>,
+    /// Jobs that another one was to wait for, ever.
+    parents: BTreeSet<JobId>,
+    /// Ended jobs of one state that a queue keeps.
+    most: BTreeMap<QueueName, u64>,
     pub(crate) of_queue: BTreeMap<QueueName, Vec<Limit>>,
     pub(crate) of_kind: BTreeMap<KindName, Vec<Limit>>,
     starts: Starts,

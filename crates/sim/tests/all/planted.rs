@@ -33,6 +33,8 @@ pub(crate) enum Defect {
     ReclaimsEarly,
     /// Records go before their retention is over.
     PrunesEarly,
+    /// A queue keeps one ended job less than it was told to.
+    KeepsTooFew,
     /// Lost leases are renewed.
     RenewsLost,
     /// Unique keys are not looked at.
@@ -216,10 +218,15 @@ impl Store for Planted {
     async fn set_queue(
         &self,
         queue: QueueName,
-        change: QueueChange,
+        mut change: QueueChange,
         now: Timestamp,
     ) -> StoreResult<QueueInfo> {
-        self.inner.set_queue(queue, change, now).await
+        let told = change.retention;
+        if let Some(retention) = change.retention.as_mut().filter(|_| self.is(Defect::KeepsTooFew)) {
+            retention.most = retention.most.saturating_sub(1);
+        }
+        let info = self.inner.set_queue(queue, change, now).await?;
+        Ok(QueueInfo { retention: told.unwrap_or(info.retention), ..info })
     }
 
     async fn set_kind(&self, kind: KindName, limits: Vec<Limit>, now: Timestamp) -> StoreResult<()> {

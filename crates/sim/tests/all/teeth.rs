@@ -33,6 +33,7 @@ fn every_planted_defect_is_found_for_what_it_is() {
         (Defect::PromotesEarly, "was promoted"),
         (Defect::ReclaimsEarly, "was taken back"),
         (Defect::PrunesEarly, "was pruned"),
+        (Defect::KeepsTooFew, "keeps"),
         (Defect::RenewsLost, "a lost lease"),
         (Defect::ForgetsKeys, "the key"),
         (Defect::ReleasesEarly, "was born"),

@@ -1,5 +1,7 @@
+use std::collections::BTreeMap;
+
 use longshore_core::life::Move;
-use longshore_core::{JobError, Kept, Progress, Reason, State, Timestamp};
+use longshore_core::{JobError, Kept, Progress, QueueName, Reason, State, Timestamp};
 
 use crate::table::Table;
 
@@ -91,6 +93,37 @@ impl Table {
         }
     }
 
+    /// Ended jobs whose time is over, or that are more than their queue keeps of their state.
+    fn ended_too_long(&self, limit: usize, now: Timestamp) -> Vec<u64> {
+        let mut surplus: BTreeMap<(&QueueName, State), u64> = BTreeMap::new();
+        for (name, queue) in &self.orders.queues {
+            for state in State::ALL.into_iter().filter(|state| state.is_end()) {
+                let more = queue.counts.get(state).saturating_sub(queue.retention.most);
+                surplus.extend((more > 0).then_some(((name, state), more)));
+            }
+        }
+        let mut places = Vec::new();
+        for (over, place) in self.orders.ended.iter().filter(|(over, _)| *over < Timestamp::MAX) {
+            if places.len() == limit || (*over > now && surplus.is_empty()) {
+                break;
+            }
+            let Some(job) = self.jobs.get(place).map(|entry| &entry.job) else { continue };
+            if *over > now && self.held_until(*place, &job.spec).is_some_and(|until| until > now) {
+                continue;
+            }
+            let key = (&job.spec.queue, job.state);
+            let more = surplus.get(&key).copied();
+            match more {
+                Some(1) => drop(surplus.remove(&key)),
+                Some(more) => drop(surplus.insert(key, more - 1)),
+                None if *over > now => continue,
+                None => {}
+            }
+            places.push(*place);
+        }
+        places
+    }
+
     pub(crate) fn prune(&mut self, limit: usize, now: Timestamp) -> Kept {
         let mut kept = Kept::default();
         while kept.removed < limit
@@ -105,12 +138,13 @@ impl Table {
             }
             kept.removed += 1;
         }
-        while kept.removed < limit
-            && let Some((over, place)) = self.orders.ended.first().copied()
-            && over <= now
-        {
+        for place in self.ended_too_long(limit - kept.removed, now) {
             self.remove(place);
             kept.removed += 1;
+        }
+        if kept.removed == limit && !self.ended_too_long(1, now).is_empty() {
+            kept.next = Some(now);
+            return kept;
         }
         let first = self
             .orders

@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension, params};
 use crate::error::Tried;
 use crate::history::Attempt;
 use crate::insert::waits;
-use crate::rows::{SPEC, read_spec};
+use crate::rows::{SPEC, read_spec, read_state};
 use crate::ties::DEADLINE;
 use crate::tx::Tx;
 
@@ -207,6 +207,57 @@ impl Tx<'_> {
         })
     }
 
+    /// Queues and states with ended jobs, and how many. They are gone through from anywhere, so that none waits for a queue
+    /// that never gets done.
+    fn ended(&mut self) -> Tried<Vec<(i64, State, u64)>> {
+        self.write_counts()?;
+        let mut find = self.conn.prepare_cached("SELECT queue, state, jobs FROM count WHERE jobs > 0")?;
+        let rows = find.query_map([], |row| {
+            Ok((row.get(0)?, read_state(row.get(1)?), row.get::<_, i64>(2)?.unsigned_abs()))
+        })?;
+        let mut ended: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
+        ended.retain(|(_, state, _)| state.is_end());
+        if !ended.is_empty() {
+            let first = self.chance.below(ended.len() as u64) as usize;
+            ended.rotate_left(first);
+        }
+        Ok(ended)
+    }
+
+    /// The ended jobs of a queue and state whose time is over, or that are more than it keeps; and when there will be some.
+    fn ended_too_long(
+        &mut self,
+        queue: i64,
+        state: State,
+        jobs: u64,
+        limit: usize,
+        now: Timestamp,
+    ) -> Tried<(Vec<i64>, Option<i64>)> {
+        let surplus = jobs.saturating_sub(self.queue(queue)?.retention.most);
+        let mut find = self.conn.prepare_cached(
+            "SELECT place, expires_at FROM ended WHERE queue = ?1 AND state = ?2 AND expires_at < ?3 ORDER BY expires_at, place",
+        )?;
+        let mut rows = find.query(params![queue, state as i64, i64::MAX])?;
+        let (mut places, mut held) = (Vec::new(), 0);
+        while let Some(row) = rows.next()? {
+            let over: i64 = row.get(1)?;
+            let is_due = over <= now.as_millis() || (places.len() as u64) < surplus;
+            if !is_due || places.len() == limit {
+                return Ok((places, Some(if is_due { now.as_millis() } else { over })));
+            }
+            let place = row.get(0)?;
+            if over > now.as_millis() && self.holds_key(place, now)? {
+                held += 1;
+                if held > limit {
+                    break;
+                }
+                continue;
+            }
+            places.push(place);
+        }
+        Ok((places, None))
+    }
+
     pub(crate) fn prune(&mut self, limit: usize, now: Timestamp) -> Tried<Kept> {
         self.prune_buckets(limit, now)?;
         let mut kept = Kept::default();
@@ -218,24 +269,21 @@ impl Tx<'_> {
                 .execute([place, now.as_millis()])?;
             kept.removed += 1;
         }
-        let over: Vec<(i64, i64, i64)> = {
-            let mut find = self.conn.prepare_cached(
-                "SELECT place, queue, state FROM ended WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2",
-            )?;
-            let rows = find.query_map(params![now.as_millis(), (limit - kept.removed) as i64], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            })?;
-            rows.collect::<rusqlite::Result<_>>()?
-        };
-        for (place, queue, state) in over {
-            self.remove(place, queue, crate::rows::read_state(state))?;
-            kept.removed += 1;
+        let mut over = None;
+        for (queue, state, jobs) in self.ended()? {
+            let room = limit - kept.removed;
+            let (places, next) = self.ended_too_long(queue, state, jobs, room, now)?;
+            kept.removed += places.len();
+            over = over.into_iter().chain(next).min();
+            for place in places {
+                self.remove(place, queue, state)?;
+            }
         }
         // Documents have a share of their own, or a store that is behind with its jobs would never get to them.
         kept.removed += self.prune_records((limit - kept.removed).max(limit / 10), now)?;
         let firsts = [
             self.first("SELECT min(result_expires_at) FROM detail WHERE result_expires_at IS NOT NULL")?,
-            self.first("SELECT min(expires_at) FROM ended")?.filter(|over| *over < i64::MAX),
+            over,
             self.first("SELECT min(expires_at) FROM doc WHERE expires_at IS NOT NULL")?,
         ];
         kept.next = next(now, firsts.into_iter().flatten().min());

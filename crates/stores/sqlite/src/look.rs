@@ -130,6 +130,11 @@ fn candidates(conn: &Connection, filter: &JobFilter, before: i64) -> rusqlite::R
             None => return Ok(Vec::new()),
         },
     };
+    if let Some(owner) = &filter.owner {
+        let sql = "SELECT place FROM job WHERE owner = ?1 AND place < ?2 ORDER BY place DESC LIMIT ?3";
+        let mut find = conn.prepare_cached(sql)?;
+        return find.query_map(params![owner, before, LOOKED_AT_MAX], |row| row.get(0))?.collect();
+    }
     if filter.states.is_empty() || queues.len() > QUEUES_MAX {
         let sql = "SELECT place FROM job WHERE place < ?1 ORDER BY place DESC LIMIT ?2";
         return conn.prepare_cached(sql)?.query_map([before, LOOKED_AT_MAX], |row| row.get(0))?.collect();

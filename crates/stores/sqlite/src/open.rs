@@ -12,7 +12,8 @@ use crate::failures;
 /// Marks a file as ours ("LSHR").
 const APPLICATION_ID: i32 = 0x4c53_4852;
 /// One script per schema version, in order. Forward only; a script that was released never changes.
-const MIGRATIONS: &[&str] = &[include_str!("schema/0001.sql"), include_str!("schema/0002.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("schema/0001.sql"), include_str!("schema/0002.sql"), include_str!("schema/0003.sql")];
 /// The newest schema this program knows.
 pub const SCHEMA: u32 = MIGRATIONS.len() as u32;
 /// Our own processes take turns by a lock of their own; this bounds the wait for anybody else, a backup for example.

@@ -112,6 +112,15 @@ impl Tx<'_> {
         }
     }
 
+    /// Whether an ended job holds its key all the same.
+    pub(crate) fn holds_key(&self, place: i64, now: Timestamp) -> rusqlite::Result<bool> {
+        let mut find = self.conn.prepare_cached(
+            "SELECT 1 FROM job CROSS JOIN hold ON hold.queue = job.queue AND hold.key = job.unique_key AND hold.place = job.place
+             WHERE job.place = ?1 AND hold.until > ?2",
+        )?;
+        find.exists([place, now.as_millis()])
+    }
+
     pub(crate) fn free_unique(
         &mut self,
         queue: &QueueName,

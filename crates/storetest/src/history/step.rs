@@ -257,8 +257,8 @@ fn change() -> impl Strategy<Value = Change> {
 fn queue_change() -> impl Strategy<Value = QueueChange> {
     let retention = [0, 20, 100, 300].map(|millis| DurationText(ms(millis)));
     let retention = vec(proptest::sample::select(retention.to_vec()), 3);
-    let retention =
-        retention.prop_map(|each| Retention { completed: each[0], failed: each[1], cancelled: each[2] });
+    let retention = (retention, proptest::sample::select(vec![0, 1, 3, 100]))
+        .prop_map(|(each, most)| Retention { completed: each[0], failed: each[1], cancelled: each[2], most });
     let paused = prop_oneof![2 => Just(None), 1 => Just(Some(true)), 2 => Just(Some(false))];
     let ageing =
         option::weighted(0.2, option::of((100..300_u64).prop_map(|millis| DurationText(ms(millis)))));

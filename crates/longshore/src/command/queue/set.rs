@@ -42,6 +42,9 @@ pub(crate) struct Set {
     /// How long cancelled jobs stay
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     retention_cancelled: Option<Duration>,
+    /// How many completed, failed and cancelled jobs stay at most, of each; of more, the oldest go
+    #[arg(long, value_name = "N")]
+    retention_most: Option<u64>,
     /// Print the queue as one JSON object
     #[arg(long)]
     json: bool,
@@ -107,6 +110,7 @@ impl Set {
         [self.retention_completed, self.retention_failed, self.retention_cancelled]
             .iter()
             .any(Option::is_some)
+            || self.retention_most.is_some()
     }
 
     /// What was there, with what is given in its place.
@@ -116,6 +120,7 @@ impl Set {
             completed: or(self.retention_completed, before.completed),
             failed: or(self.retention_failed, before.failed),
             cancelled: or(self.retention_cancelled, before.cancelled),
+            most: self.retention_most.unwrap_or(before.most),
         }
     }
 }
