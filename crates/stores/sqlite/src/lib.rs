@@ -32,6 +32,7 @@ mod wake;
 mod writer;
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -93,6 +94,12 @@ impl SqliteStore {
         });
         Ok(findings.await?.into_iter().filter(|finding| finding != "ok").collect())
     }
+}
+
+/// Waits for the end of threads.
+async fn join(threads: impl IntoIterator<Item = JoinHandle<()>> + Send + 'static) {
+    let joined = tokio::task::spawn_blocking(|| threads.into_iter().for_each(|thread| drop(thread.join())));
+    let _ = joined.await;
 }
 
 impl Drop for SqliteStore {
@@ -235,11 +242,9 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) -> StoreResult<()> {
-        // The writer last: the last connection that is closed copies the log into the file.
-        let threads: Vec<_> = self.readers.stop().into_iter().chain(self.writer.stop()).collect();
-        let joined =
-            tokio::task::spawn_blocking(|| threads.into_iter().for_each(|thread| drop(thread.join())));
-        let _ = joined.await;
+        // The writer last, so that it copies all that there is.
+        join(self.readers.stop()).await;
+        join(self.writer.stop()).await;
         self.bell.stop();
         Ok(())
     }

@@ -89,10 +89,12 @@ async fn what_is_missing_is_found() {
 #[tokio::test]
 async fn after_a_clean_end_everything_is_in_the_file_itself() {
     let (folder, path) = folder();
-    let store = open(&path).unwrap();
+    let (store, other) = (open(&path).unwrap(), open(&path).unwrap());
     let at = longshore_core::Timestamp::ZERO;
     store.doc_put("key", "value".into(), longshore_core::Expect::Absent, None, at).await.unwrap();
-    store.close().await.unwrap();
+    // In the same moment, when each may take the other for the last.
+    let (first, second) = tokio::join!(store.close(), other.close());
+    assert!(first.is_ok() && second.is_ok());
     let copy = folder.path().join("copy.db");
     std::fs::copy(&path, &copy).unwrap();
     assert!(open(&copy).unwrap().doc_get("key", at).await.unwrap().is_some());
