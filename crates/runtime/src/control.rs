@@ -79,6 +79,10 @@ impl Control {
         Self { engine }
     }
 
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// One job.
     pub async fn job(&self, id: &JobId) -> Result<Job, ControlError> {
         self.engine.look(id).await?.ok_or_else(|| ControlError::Unknown(id.clone()))

@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::control::Control;
 use crate::events::Hub;
 use crate::identity::Caller;
-use crate::observe::Meters;
+use crate::observe::{Meters, Sampler};
 use crate::schedule::Schedules;
 
 /// What all parts of one process share: the store, the door, the events and the meters; and on whose behalf they are
@@ -23,6 +23,7 @@ pub(crate) struct Shared {
     pub(crate) door: Door,
     pub(crate) hub: Hub,
     pub(crate) meters: Meters,
+    pub(crate) sampler: Sampler,
 }
 
 impl Drop for Shared {
@@ -36,7 +37,7 @@ impl Engine {
     /// Around a store.
     pub fn start(store: Arc<dyn Store>, door: Door) -> Self {
         let hub = Hub::start(store.clone(), door.clone());
-        let shared = Shared { store, door, hub, meters: Meters::default() };
+        let shared = Shared { store, door, hub, meters: Meters::default(), sampler: Sampler::default() };
         Self { shared: Arc::new(shared), caller: Caller::default() }
     }
 

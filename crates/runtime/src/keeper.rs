@@ -122,6 +122,7 @@ impl Keeper {
             () = stop.draining() => {}
             () = listen => {}
             () = Scheduler::new(self.engine.clone()).run() => {}
+            () = Box::pin(self.engine.sample_on(true)) => {}
             () = self.duty(Duty::Promote, Some(dues.clone())) => {}
             () = self.duty(Duty::Expire, Some(dues)) => {}
             () = self.duty(Duty::Settle, Some(settles)) => {}

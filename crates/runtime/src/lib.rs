@@ -39,7 +39,7 @@ pub use identity::{ApiKey, Caller, KEYS_MAX, Keys, NewKey, Scope};
 pub use job::{IntoSeconds, Job};
 pub use keeper::{Keeper, KeeperConfig};
 pub use layer::{Next, Returned};
-pub use observe::{Meters, QueueMeters};
+pub use observe::{Depth, Figures, History, Meters, Percentiles, QueueMeters, SAMPLES_MAX, Span};
 pub use once::OnceKey;
 pub use outcome::{IntoResult, Outcome};
 pub use parents::{ParentResult, Parents};

@@ -64,6 +64,13 @@ pub struct Snapshot {
     max_us: u64,
 }
 
+impl Default for Snapshot {
+    /// Nothing was counted.
+    fn default() -> Self {
+        Self { buckets: vec![0; BUCKETS], total_us: 0, max_us: 0 }
+    }
+}
+
 impl Snapshot {
     /// How many.
     pub fn count(&self) -> u64 {
@@ -89,6 +96,42 @@ impl Snapshot {
             seen >= wanted
         });
         found.map(|bucket| Duration::from_micros(bound(bucket).min(self.max_us.max(1))))
+    }
+
+    /// The buckets that hold something: their numbers, and how many.
+    pub fn buckets(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.buckets.iter().copied().enumerate().filter(|(_, count)| *count > 0)
+    }
+
+    /// Out of such buckets; those that there are not are left out.
+    pub fn of(buckets: impl IntoIterator<Item = (usize, u64)>, total_us: u64, max_us: u64) -> Self {
+        let mut all = Self { total_us, max_us, ..Self::default() };
+        for (bucket, count) in buckets {
+            if let Some(sum) = all.buckets.get_mut(bucket) {
+                *sum += count;
+            }
+        }
+        all
+    }
+
+    /// What was counted after an earlier moment. The longest is that of all time.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let pairs = self.buckets.iter().zip(&earlier.buckets);
+        Self {
+            buckets: pairs.map(|(now, before)| now.saturating_sub(*before)).collect(),
+            total_us: self.total_us.saturating_sub(earlier.total_us),
+            max_us: self.max_us,
+        }
+    }
+
+    /// Adds what another one counted.
+    pub fn add(&mut self, other: &Self) {
+        for (sum, more) in self.buckets.iter_mut().zip(&other.buckets) {
+            *sum += more;
+        }
+        self.total_us += other.total_us;
+        self.max_us = self.max_us.max(other.max_us);
     }
 
     /// How many took at most `limit`, to the precision of a bucket.

@@ -8,6 +8,7 @@ mod job;
 mod key;
 mod kind;
 mod lab;
+mod metrics;
 mod pdf;
 mod queue;
 mod schedule;
@@ -78,6 +79,8 @@ enum Command {
     /// Limit what runs at once of a kind
     #[command(subcommand)]
     Kind(kind::Kind),
+    /// Show what all workers did over the last minutes and hours
+    Metrics(metrics::Metrics),
     /// Make, list and revoke the API keys of callers over HTTP
     #[command(subcommand)]
     Key(key::Key),
@@ -127,6 +130,7 @@ impl Cli {
             Command::Job(command) => wait_for(command.run(&context)),
             Command::Schedule(command) => wait_for(command.run(&context)),
             Command::Kind(command) => wait_for(command.run(&context)),
+            Command::Metrics(command) => wait_for(command.run(&context)),
             Command::Key(command) => wait_for(command.run(&context)),
             Command::Pdf(command) => wait_for(command.run(&context)),
             Command::Store(command) => wait_for(command.run(&context)),

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use crate::support::{Site, get, status};
+use crate::support::{Site, get, look, status};
 
 #[test]
 fn a_worker_runs_jobs_and_stops_when_asked() {
@@ -96,4 +96,29 @@ fn the_queues_of_the_configuration_are_served() {
     let worker = site.worker(&["--test-kinds"]);
     assert_eq!(site.json(&["worker", "list"])["workers"][0]["queues"], json!(["a", "b"]));
     drop(worker);
+}
+
+#[test]
+fn what_workers_did_is_told_afterwards() {
+    let site = Site::new();
+    assert!(site.run(&["metrics"]).ends(1).err.contains("there is no store"));
+    site.ok(&["store", "migrate"]);
+    assert!(site.ok(&["metrics"]).contains("nothing has been sampled yet"));
+    let (mut server, url) = site.serve(&["--test-kinds"]);
+    for _ in 0..3 {
+        let id = site.enqueue(&["test.noop", "--queue", "q"]);
+        get(&format!("{url}/api/v1/jobs/{id}?wait=25"));
+    }
+    server.signal("TERM");
+    assert_eq!(server.end(), 0);
+    // The last sample is taken at the end.
+    let told = site.json(&["metrics", "--queue", "q"]);
+    let figures = &told["total"]["queues"]["q"];
+    assert_eq!((&figures["started"], &figures["completed"]), (&json!(3), &json!(3)), "{told}");
+    assert!(figures["run_ms"]["p99"].as_f64() > Some(0.0), "{told}");
+    let (server, url) = site.serve(&["--no-worker"]);
+    assert_eq!(get(&format!("{url}/api/v1/metrics/history?limit=500&queue=q")), told);
+    assert_eq!(look(&format!("{url}/api/v1/metrics/history?limit=501")).0, 400);
+    assert!(site.ok(&["metrics"]).lines().any(|line| line.starts_with("q ")));
+    drop(server);
 }

@@ -48,9 +48,13 @@ impl Meters {
             return meters.clone();
         }
         let mut queues = self.queues.write().unwrap_or_else(PoisonError::into_inner);
-        let rest = QueueName::new("(others)").unwrap_or_default();
-        let name = if queues.len() < QUEUES_MAX { name.clone() } else { rest };
+        let name = if queues.len() < QUEUES_MAX { name.clone() } else { Self::others() };
         queues.entry(name).or_default().clone()
+    }
+
+    /// The name under which queues are counted that get no place of their own.
+    pub(crate) fn others() -> QueueName {
+        QueueName::new("(others)").unwrap_or_default()
     }
 
     /// All of them, sorted by queue.

@@ -256,11 +256,13 @@ impl Worker {
         let ended = tokio::select! {
             ended = turn::run(&desk, &stop) => ended,
             () = keep(keeper) => Ok(()),
+            // A keeper does it by itself.
+            () = Box::pin(desk.engine.sample_on(false)), if !desk.config.keeps => Ok(()),
         };
         pulse.stop();
         let clock = &desk.engine.door().clock;
         tokio::select! {
-            _ = roster::leave(&**store, &desk.id, clock.now()) => {}
+            _ = async { tokio::join!(roster::leave(&**store, &desk.id, clock.now()), desk.engine.sample(false)) } => {}
             // Its entry goes away by itself.
             () = clock.sleep(LEAVE_WITHIN) => {}
         }

@@ -9,6 +9,7 @@ mod control;
 mod events;
 mod extract;
 mod flows;
+mod history;
 mod hooks;
 mod identity;
 mod idle;

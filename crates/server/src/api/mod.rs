@@ -5,6 +5,7 @@
 mod cron;
 mod events;
 pub(crate) mod health;
+mod history;
 mod jobs;
 mod keys;
 mod metrics;
@@ -44,6 +45,7 @@ pub(crate) fn routes() -> OpenApiRouter<Face> {
         .routes(routes!(queues::retry))
         .routes(routes!(queues::unique_owner, queues::free_unique))
         .routes(routes!(workers::list))
+        .routes(routes!(history::history))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::revoke))
         .routes(routes!(schedules::list, schedules::add))
