@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use futures_util::StreamExt;
 use longshore_clock::Door;
 use longshore_core::{Store, Timestamp, Wake};
-use longshore_runtime::{Caller, Client, Control, Engine};
+use longshore_runtime::{Caller, Client, Control, Engine, Hub, Source};
 
 use crate::config::{Effective, Settings};
 
@@ -41,7 +41,8 @@ impl Context {
         let url = &self.settings.store;
         let store =
             longshore::open_store(url, &door).with_context(|| format!("cannot open the store {url}"))?;
-        Ok(Opened { engine: Engine::start(store.clone(), door), store })
+        let caller = Caller::default().via(Source::Cli);
+        Ok(Opened { engine: Engine::start(store.clone(), door).on_behalf_of(caller), store })
     }
 }
 
@@ -72,7 +73,7 @@ impl Opened {
             let clock = &self.engine.door().clock;
             let sent = async {
                 while let Some(wake) = wakes.next().await {
-                    if matches!(wake, Wake::Log(_) | Wake::Missed) {
+                    if matches!(&wake, Wake::Missed) || matches!(&wake, Wake::Log(log) if log == Hub::LOG) {
                         break;
                     }
                 }

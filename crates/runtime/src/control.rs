@@ -8,6 +8,7 @@ use longshore_core::{
     WorkerInfo,
 };
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::engine::Engine;
 use crate::roster;
@@ -135,17 +136,20 @@ impl Control {
 
     /// Cancels a job: at once while it waits; a running one is asked to stop. Asking again is fine.
     pub async fn cancel(&self, id: &JobId) -> Result<Job, ControlError> {
-        self.amend_one(id, Change::Cancel, "only a job that has not ended can be cancelled").await
+        let cancel = self.amend_one(id, Change::Cancel, "only a job that has not ended can be cancelled");
+        self.engine.audited("job.cancel", id, cancel, of_job).await
     }
 
     /// Makes a failed or cancelled job ready again, with all its attempts; or blocked, if a parent has not completed.
     pub async fn retry(&self, id: &JobId) -> Result<Job, ControlError> {
-        self.amend_one(id, Change::Revive, "only a failed or cancelled job can be retried").await
+        let retry = self.amend_one(id, Change::Revive, "only a failed or cancelled job can be retried");
+        self.engine.audited("job.retry", id, retry, of_job).await
     }
 
     /// Removes the record of a job that does not run, or of any with `force`.
     pub async fn remove(&self, id: &JobId, force: bool) -> Result<Job, ControlError> {
-        self.amend_one(id, Change::Remove { force }, "a running job is only removed with force").await
+        let remove = self.amend_one(id, Change::Remove { force }, "a running job is only removed with force");
+        self.engine.audited("job.remove", id, remove, of_job).await
     }
 
     async fn amend_one(
@@ -242,7 +246,10 @@ impl Control {
     /// Makes the jobs that match and have failed ready again, at most `most` of them.
     pub async fn retry_all(&self, filter: JobFilter, most: usize) -> StoreResult<Batch> {
         let filter = JobFilter { states: vec![State::Failed], ..filter };
-        self.amend_all(filter, Change::Revive, most).await
+        let (queue, words) = (filter.queue.clone(), filter.to_string());
+        let target = queue.map_or_else(|| "*".to_owned(), |queue| queue.to_string());
+        let tell = |batch: &Batch| json!({ "filter": words, "changed": batch.changed });
+        self.engine.audited("dlq.retry", target, self.amend_all(filter, Change::Revive, most), tell).await
     }
 
     /// Removes the ready and blocked jobs of a queue, and with `scheduled` those that wait for a time.
@@ -250,7 +257,9 @@ impl Control {
         let mut states = vec![State::Ready, State::Blocked];
         states.extend(scheduled.then_some(State::Scheduled));
         let filter = JobFilter { queue: Some(queue.clone()), states, ..JobFilter::default() };
-        self.amend_all(filter, Change::Remove { force: false }, usize::MAX).await
+        let drain = self.amend_all(filter, Change::Remove { force: false }, usize::MAX);
+        let tell = |batch: &Batch| json!({ "scheduled": scheduled, "changed": batch.changed });
+        self.engine.audited("queue.drain", queue, drain, tell).await
     }
 
     /// Removes jobs of a queue that are in `state`, at most `most` of them; of those that have ended only what ended
@@ -269,12 +278,20 @@ impl Control {
             finished_before,
             ..JobFilter::default()
         };
-        self.amend_all(filter, Change::Remove { force: false }, most).await
+        let action = if state == State::Failed { "dlq.remove" } else { "queue.purge" };
+        let purge = self.amend_all(filter, Change::Remove { force: false }, most);
+        let tell = |batch: &Batch| json!({ "state": state, "changed": batch.changed });
+        self.engine.audited(action, queue, purge, tell).await
     }
 
     /// Removes everything of a queue: its jobs in all states, and its settings. Refused while jobs run, unless `force`
     /// takes their leases away.
     pub async fn obliterate(&self, queue: &QueueName, force: bool) -> Result<Batch, ControlError> {
+        let tell = |batch: &Batch| json!({ "force": force, "changed": batch.changed });
+        self.engine.audited("queue.obliterate", queue, self.remove_all(queue, force), tell).await
+    }
+
+    async fn remove_all(&self, queue: &QueueName, force: bool) -> Result<Batch, ControlError> {
         let running = self.queue(queue).await?.map_or(0, |info| info.counts.get(State::Running));
         if running > 0 && !force {
             return Err(ControlError::QueueBusy { queue: queue.clone(), running });
@@ -299,19 +316,26 @@ impl Control {
     pub async fn set_queue(&self, queue: &QueueName, change: QueueChange) -> StoreResult<QueueInfo> {
         let paused = change.paused;
         let now = self.engine.now();
-        let info = self.engine.store().set_queue(queue.clone(), change, now).await?;
-        let name = match paused {
-            Some(true) => EventName::QueuePaused,
-            Some(false) => EventName::QueueResumed,
-            None => EventName::QueueChanged,
+        let (name, action) = match paused {
+            Some(true) => (EventName::QueuePaused, "queue.pause"),
+            Some(false) => (EventName::QueueResumed, "queue.resume"),
+            None => (EventName::QueueChanged, "queue.change"),
         };
+        let set = self.engine.store().set_queue(queue.clone(), change, now);
+        let tell = |info: &QueueInfo| match paused {
+            Some(_) => Value::Null,
+            None => json!({ "limits": info.limits, "retention": info.retention, "ageing": info.ageing }),
+        };
+        let info = self.engine.audited(action, queue, set, tell).await?;
         self.engine.hub().tell(Event { queue: Some(queue.clone()), ..Event::new(name, now) });
         Ok(info)
     }
 
     /// Sets the limits of a kind in all queues; none takes them off.
     pub async fn set_kind(&self, kind: &KindName, limits: Vec<Limit>) -> StoreResult<()> {
-        self.engine.store().set_kind(kind.clone(), limits, self.engine.now()).await
+        let told = json!({ "limits": limits });
+        let set = self.engine.store().set_kind(kind.clone(), limits, self.engine.now());
+        self.engine.audited("kind.change", kind, set, |()| told).await
     }
 
     /// The kinds that have limits.
@@ -350,7 +374,9 @@ impl Control {
 
     /// Takes a unique key from the job that holds it, which stays; tells whose it was.
     pub async fn free_unique(&self, queue: &QueueName, key: &str) -> StoreResult<Option<JobId>> {
-        self.engine.store().free_unique(queue.clone(), key.to_owned(), self.engine.now()).await
+        let free = self.engine.store().free_unique(queue.clone(), key.to_owned(), self.engine.now());
+        let tell = |held: &Option<JobId>| json!({ "queue": queue, "held_by": held });
+        self.engine.audited("unique.free", key, free, tell).await
     }
 
     async fn set_paused(&self, queue: &QueueName, paused: bool) -> StoreResult<QueueInfo> {
@@ -420,6 +446,11 @@ impl Control {
         self.engine.store().doc_put(key, value, longshore_core::Expect::Anything, ttl, now).await?;
         Ok(())
     }
+}
+
+/// What is entered of a job.
+fn of_job(job: &Job) -> Value {
+    json!({ "queue": job.spec.queue, "kind": job.spec.kind, "owner": job.spec.owner })
 }
 
 /// Whether somebody who waits for the end of a job has to look at its record after this event.

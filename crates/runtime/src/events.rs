@@ -35,7 +35,6 @@ const FLUSH_MAX: usize = 256;
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Letters between nodes that the store keeps.
 const LETTERS_KEPT: usize = 1_000;
-const LOG: &str = "events";
 
 /// An event with its number in this process.
 #[derive(Clone, Debug, PartialEq)]
@@ -107,6 +106,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Hub {
+    /// The log of the store through which processes tell each other.
+    pub const LOG: &str = "events";
+
     pub(crate) fn start(store: Arc<dyn Store>, door: Door) -> Self {
         let out = Out {
             next: 1,
@@ -401,7 +403,7 @@ async fn send_letters(inner: Weak<Inner>, store: Arc<dyn Store>) {
             continue;
         }
         let Ok(bytes) = serde_json::to_vec(&letter) else { continue };
-        if let Err(error) = store.log_append(LOG, vec![Bytes::from(bytes)], LETTERS_KEPT).await {
+        if let Err(error) = store.log_append(Hub::LOG, vec![Bytes::from(bytes)], LETTERS_KEPT).await {
             tracing::debug!(%error, "events did not reach the other nodes");
             // The next letter tells of the gap.
             lock(&hub.out).letter_dropped += letter.dropped + letter.events.len() as u64;
@@ -413,7 +415,7 @@ async fn read_letters(inner: Weak<Inner>, store: Arc<dyn Store>) {
     let mut wakes = store.wakeups();
     let Some(clock) = inner.upgrade().map(|hub| hub.door.clock.clone()) else { return };
     let mut position = loop {
-        match store.log_end(LOG).await {
+        match store.log_end(Hub::LOG).await {
             Ok(position) => break position,
             Err(_) => clock.sleep(LOOK_EVERY).await,
         }
@@ -423,14 +425,14 @@ async fn read_letters(inner: Weak<Inner>, store: Arc<dyn Store>) {
             wake = wakes.next() => match wake {
                 None => return,
                 Some(Wake::Missed) => {}
-                Some(Wake::Log(log)) if log == LOG => {}
+                Some(Wake::Log(log)) if log == Hub::LOG => {}
                 Some(_) => continue,
             },
             // A ring may be lost on its way between processes.
             () = clock.sleep(LOOK_EVERY) => {}
         }
         let Some(hub) = inner.upgrade() else { return };
-        while let Ok(entries) = store.log_read(LOG, position, 100).await {
+        while let Ok(entries) = store.log_read(Hub::LOG, position, 100).await {
             let (Some(first), Some(last)) = (entries.first(), entries.last()) else { break };
             if first.position > position + 1 {
                 hub.hand_out(Vec::new(), first.position - position - 1, false);

@@ -5,6 +5,7 @@
 //! they see what they extract, and never the store.
 
 mod attempt;
+mod audit;
 mod client;
 mod control;
 mod engine;
@@ -28,6 +29,7 @@ pub mod testing;
 mod why;
 mod worker;
 
+pub use audit::{AUDIT_KEPT, AUDIT_PAGE_MAX, AuditEntry, AuditFilter, Source};
 pub use client::{Client, Enqueue, Receipt};
 pub use control::{Batch, Control, ControlError, Overview};
 pub use engine::Engine;

@@ -156,6 +156,7 @@ pub(crate) type Face = Arc<Api>;
         (name = "cron", description = "When expressions are due"),
         (name = "pdf", description = "Reports as PDF"),
         (name = "keys", description = "API keys"),
+        (name = "audit", description = "What operators did"),
         (name = "events", description = "What happens, as it happens"),
         (name = "health", description = "For whoever watches the process"),
     )

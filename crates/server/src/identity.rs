@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use longshore_core::Invalid;
-use longshore_runtime::{ApiKey, Caller, Engine, Scope};
+use longshore_runtime::{ApiKey, Caller, Engine, Scope, Source};
 use serde_json::json;
 
 use crate::app::{Api, Face};
@@ -96,7 +96,10 @@ asks!(
 );
 
 async fn ask(parts: &Parts, face: &Face, scope: Scope) -> Result<Asked, ApiError> {
-    let on_behalf_of = |caller| Asked { face: face.clone(), engine: face.system.on_behalf_of(caller) };
+    let on_behalf_of = |caller: Caller| Asked {
+        face: face.clone(),
+        engine: face.system.on_behalf_of(caller.via(Source::Api)),
+    };
     if !face.config.identity.is_on {
         return Ok(on_behalf_of(Caller::default()));
     }

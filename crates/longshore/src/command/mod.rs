@@ -1,5 +1,6 @@
 //! The commands, one verb per file.
 
+mod audit;
 mod completions;
 mod config;
 mod cron;
@@ -81,6 +82,8 @@ enum Command {
     Kind(kind::Kind),
     /// Show what all workers did over the last minutes and hours
     Metrics(metrics::Metrics),
+    /// Show what operators did
+    Audit(audit::Audit),
     /// Make, list and revoke the API keys of callers over HTTP
     #[command(subcommand)]
     Key(key::Key),
@@ -131,6 +134,7 @@ impl Cli {
             Command::Schedule(command) => wait_for(command.run(&context)),
             Command::Kind(command) => wait_for(command.run(&context)),
             Command::Metrics(command) => wait_for(command.run(&context)),
+            Command::Audit(command) => wait_for(command.run(&context)),
             Command::Key(command) => wait_for(command.run(&context)),
             Command::Pdf(command) => wait_for(command.run(&context)),
             Command::Store(command) => wait_for(command.run(&context)),

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use crate::support::Site;
+use crate::support::{Site, get, look};
 
 fn count(site: &Site, queue: &str, state: &str) -> u64 {
     site.json(&["queue", "info", queue])["counts"][state].as_u64().unwrap()
@@ -73,4 +73,25 @@ fn an_unknown_queue_is_not_found() {
         let ran = site.run(&[&["queue"], args].concat()).ends(1);
         assert!(ran.err.contains("there is no queue q") && ran.out.is_empty(), "{ran:?}");
     }
+}
+
+#[test]
+fn what_operators_did_is_shown() {
+    let site = Site::new();
+    site.ok(&["queue", "set", "mail", "--concurrency", "3"]);
+    site.ok(&["queue", "pause", "mail"]);
+    site.ok(&["queue", "resume", "mail"]);
+    let told = site.json(&["audit", "--queue", "mail", "--action", "queue.*"]);
+    let entries = told["entries"].as_array().unwrap();
+    assert_eq!(
+        (&entries[0]["action"], &entries[1]["action"]),
+        (&json!("queue.resume"), &json!("queue.pause"))
+    );
+    assert_eq!((&entries[0]["source"], &entries[0]["actor"]), (&json!("cli"), &json!(null)));
+    assert_eq!(site.ok(&["audit", "--text", "mail"]).lines().count(), 4);
+    site.run(&["audit", "--limit", "501"]).ends(2);
+    let (server, url) = site.serve(&["--no-worker"]);
+    assert_eq!(get(&format!("{url}/api/v1/audit?queue=mail&action=queue.*")), told);
+    assert_eq!(look(&format!("{url}/api/v1/audit?outcome=maybe")).0, 400);
+    drop(server);
 }

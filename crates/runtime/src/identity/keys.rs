@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use longshore_core::{Doc, Expect, Invalid, Put, StoreError, StoreResult, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -91,7 +92,7 @@ impl ApiKey {
 
     /// On whose behalf a request with this key is answered.
     pub fn caller(&self) -> Caller {
-        Caller { name: Some(self.owner.clone()), is_bound: !self.allows(Scope::Admin) }
+        Caller { name: Some(self.owner.clone()), is_bound: !self.allows(Scope::Admin), ..Caller::default() }
     }
 }
 
@@ -125,6 +126,11 @@ impl Engine {
 impl Keys {
     /// Makes a key; the text is shown this once and cannot be found out again.
     pub async fn create(&self, new: &NewKey) -> StoreResult<(ApiKey, String)> {
+        let tell = |(key, _): &(ApiKey, String)| json!({ "id": key.id, "scopes": key.scopes });
+        self.engine.audited("key.create", &new.owner, self.make(new), tell).await
+    }
+
+    async fn make(&self, new: &NewKey) -> StoreResult<(ApiKey, String)> {
         let owner = owner(&new.owner)?;
         let mut scopes = new.scopes.clone();
         scopes.sort_unstable();
@@ -170,7 +176,9 @@ impl Keys {
 
     /// Makes a key worthless; tells whether there was one.
     pub async fn revoke(&self, id: &str) -> StoreResult<bool> {
-        self.engine.store().doc_delete(&format!("{FOLDER}{id}"), Expect::Anything, self.engine.now()).await
+        let name = format!("{FOLDER}{id}");
+        let delete = self.engine.store().doc_delete(&name, Expect::Anything, self.engine.now());
+        self.engine.audited("key.revoke", id, delete, |was_there| json!({ "was_there": was_there })).await
     }
 
     /// The key whose text this is, if it is worth something.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use longshore_core::limits::NAME_BYTES_MAX;
 use longshore_core::{Invalid, Job, JobFilter, JobId, JobSpec, StoreError, StoreResult};
 
+use crate::audit::Source;
 use crate::engine::Engine;
 
 pub use keys::{ApiKey, KEYS_MAX, Keys, NewKey, Scope};
@@ -18,12 +19,13 @@ pub use keys::{ApiKey, KEYS_MAX, Keys, NewKey, Scope};
 pub struct Caller {
     name: Option<Arc<str>>,
     is_bound: bool,
+    source: Source,
 }
 
 impl Caller {
     /// Sees and changes all jobs; those it inserts belong to `name`.
     pub fn operator(name: &str) -> Result<Self, Invalid> {
-        Ok(Self { name: Some(owner(name)?), is_bound: false })
+        Ok(Self { name: Some(owner(name)?), ..Self::default() })
     }
 
     /// Sees and changes the jobs that belong to `name`, and no others: to such a caller they are unknown.
@@ -33,7 +35,18 @@ impl Caller {
 
     /// Sees all jobs; those it inserts belong to whom an earlier job belongs to.
     pub(crate) fn heir_of(spec: &JobSpec) -> Self {
-        Self { name: spec.owner.clone(), is_bound: false }
+        Self { name: spec.owner.clone(), ..Self::default() }
+    }
+
+    /// The same, and which way it came in.
+    #[must_use]
+    pub fn via(self, source: Source) -> Self {
+        Self { source, ..self }
+    }
+
+    /// Which way it came in.
+    pub fn source(&self) -> Source {
+        self.source
     }
 
     /// To whom its jobs belong; none without identity.

@@ -6,6 +6,8 @@ use longshore_core::{
     Timestamp,
 };
 
+use serde_json::{Value, json};
+
 use super::{Schedule, ScheduleRecord};
 use crate::client::Receipt;
 use crate::engine::Engine;
@@ -87,8 +89,15 @@ impl Schedules {
     ///
     /// Its jobs belong to its owner; to the caller, if it names none.
     pub async fn put(&self, mut schedule: Schedule) -> Result<ScheduleRecord, ScheduleError> {
-        schedule.check()?;
         schedule.owner = schedule.owner.or_else(|| self.engine.caller().name().cloned());
+        let name = schedule.name.clone();
+        let is_known = self.get(&name).await.is_ok();
+        let action = if is_known { "schedule.change" } else { "schedule.create" };
+        self.engine.audited(action, &name, Box::pin(self.enter(schedule)), of_schedule).await
+    }
+
+    async fn enter(&self, schedule: Schedule) -> Result<ScheduleRecord, ScheduleError> {
+        schedule.check()?;
         let name = schedule.name.clone();
         for _ in 0..TRIES {
             let standing = self.engine.store().doc_get(&key(&name), self.engine.now()).await?;
@@ -162,16 +171,16 @@ impl Schedules {
 
     /// Makes no more jobs until it is resumed. Times that pass meanwhile are not made up for.
     pub async fn pause(&self, name: &ScheduleName) -> Result<ScheduleRecord, ScheduleError> {
-        self.change(name, |record, now| {
+        let pause = self.change(name, |record, now| {
             (record.standing.paused, record.standing.reason) = (true, None);
             record.standing.updated_at = now;
-        })
-        .await
+        });
+        self.engine.audited("schedule.pause", name, pause, of_schedule).await
     }
 
     /// Makes jobs again, from now on.
     pub async fn resume(&self, name: &ScheduleName) -> Result<ScheduleRecord, ScheduleError> {
-        self.change(name, |record, now| {
+        let resume = self.change(name, |record, now| {
             let was_paused = std::mem::take(&mut record.standing.paused);
             (record.standing.reason, record.standing.updated_at) = (None, now);
             if was_paused {
@@ -180,12 +189,16 @@ impl Schedules {
                 record.standing.next_at = next.or_else(|| record.schedule.after(anchor, now));
                 record.close();
             }
-        })
-        .await
+        });
+        self.engine.audited("schedule.resume", name, resume, of_schedule).await
     }
 
     /// Removes a schedule. The jobs that it made stay.
     pub async fn remove(&self, name: &ScheduleName) -> Result<(), ScheduleError> {
+        self.engine.audited("schedule.remove", name, self.take_away(name), |()| Value::Null).await
+    }
+
+    async fn take_away(&self, name: &ScheduleName) -> Result<(), ScheduleError> {
         let (store, now) = (self.engine.store(), self.engine.now());
         if !store.doc_delete(&key(name), Expect::Anything, now).await? {
             return Err(ScheduleError::Unknown(name.clone()));
@@ -196,27 +209,37 @@ impl Schedules {
 
     /// Makes its job now, whatever the rule says; neither its next time nor its counts change.
     pub async fn run_now(&self, name: &ScheduleName) -> Result<Receipt, ScheduleError> {
-        let record = self.get(name).await?;
-        let client = self.engine.client();
-        let spec = record.schedule.job(client.new_id(), Some(self.engine.now()));
-        let receipt = client.insert(vec![Arc::new(spec)]).await?.pop();
-        Ok(receipt.ok_or(StoreError::Closed)?)
+        let run = async {
+            let record = self.get(name).await?;
+            let client = self.engine.client();
+            let spec = record.schedule.job(client.new_id(), Some(self.engine.now()));
+            let receipt = client.insert(vec![Arc::new(spec)]).await?.pop();
+            Ok(receipt.ok_or(StoreError::Closed)?)
+        };
+        self.engine.audited("schedule.run", name, run, |receipt: &Receipt| json!({ "job": receipt.id })).await
     }
 
     /// The same for a request that may be repeated: under the same key it makes one job.
     pub async fn run_now_once(&self, name: &ScheduleName, key: &OnceKey) -> Result<Receipt, ScheduleError> {
         let client = self.engine.client();
-        let mut receipts = if let Some(receipts) = client.recall(key).await? {
-            receipts
-        } else {
+        if let Some(mut receipts) = client.recall(key).await? {
+            return Ok(receipts.pop().ok_or(StoreError::Closed)?);
+        }
+        let run = async {
             let (record, now) = (self.get(name).await?, self.engine.now());
             let make = |ids: &[JobId]| {
                 Ok(ids.iter().map(|id| Arc::new(record.schedule.job(id.clone(), Some(now)))).collect())
             };
-            client.insert_once(key, 1, make).await?
+            Ok(client.insert_once(key, 1, make).await?.pop().ok_or(StoreError::Closed)?)
         };
-        Ok(receipts.pop().ok_or(StoreError::Closed)?)
+        self.engine.audited("schedule.run", name, run, |receipt: &Receipt| json!({ "job": receipt.id })).await
     }
+}
+
+/// What is entered of a schedule.
+fn of_schedule(record: &ScheduleRecord) -> Value {
+    let ScheduleRecord { schedule, standing } = record;
+    json!({ "queue": schedule.queue, "kind": schedule.kind, "rule": schedule.rule.to_string(), "next_at": standing.next_at })
 }
 
 fn busy(name: &ScheduleName) -> StoreError {

@@ -2,6 +2,7 @@
 
 #![expect(unused_qualifications, reason = "the OpenAPI macro writes paths in full")]
 
+mod audit;
 mod cron;
 mod events;
 pub(crate) mod health;
@@ -46,6 +47,7 @@ pub(crate) fn routes() -> OpenApiRouter<Face> {
         .routes(routes!(queues::unique_owner, queues::free_unique))
         .routes(routes!(workers::list))
         .routes(routes!(history::history))
+        .routes(routes!(audit::list))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::revoke))
         .routes(routes!(schedules::list, schedules::add))

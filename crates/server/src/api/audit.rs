@@ -1,0 +1,64 @@
+use axum::Json;
+use longshore_core::{Invalid, QueueName};
+use longshore_runtime::{AUDIT_PAGE_MAX, AuditEntry, AuditFilter};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::record::ErrorBody;
+use crate::error::ApiError;
+use crate::extract::Query;
+use crate::identity::Operates;
+
+/// Entries that are shown unless somebody asks for more or fewer.
+const ENTRIES_USUAL: usize = 100;
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct AuditQuery {
+    /// Only this action, such as queue.pause; a final * stands for any ending.
+    action: Option<String>,
+    /// Only what was done (ok), or what was not (failed).
+    outcome: Option<String>,
+    /// Only what was about this queue.
+    queue: Option<String>,
+    /// Only entries with this text in actor, target or details.
+    q: Option<String>,
+    /// Entries, 1 to 500; 100 if not given.
+    #[param(value_type = Option<u32>)]
+    limit: Option<String>,
+}
+
+/// What operators did.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AuditList {
+    /// The newest first: {at, action, source, actor, target, outcome, details} each.
+    #[schema(value_type = Vec<Object>)]
+    entries: Vec<AuditEntry>,
+}
+
+/// Tells what operators did, the newest first. The newest 10000 entries are kept.
+#[utoipa::path(
+    get, operation_id = "audit", path = "/audit", tag = "audit", params(AuditQuery),
+    responses((status = 200, body = AuditList), (status = 400, body = ErrorBody))
+)]
+pub(crate) async fn list(
+    Operates(api): Operates,
+    Query(query): Query<AuditQuery>,
+) -> Result<Json<AuditList>, ApiError> {
+    let read = |text: &str| {
+        let expected = format!("a whole number from 1 to {AUDIT_PAGE_MAX}");
+        text.parse().map_err(|_| Invalid::new("limit", expected, format!("{text:?}")))
+    };
+    let limit = query.limit.as_deref().map(read).transpose()?.unwrap_or(ENTRIES_USUAL);
+    if let Some(outcome) = query.outcome.as_deref().filter(|outcome| !["ok", "failed"].contains(outcome)) {
+        return Err(Invalid::new("outcome", "ok or failed", format!("{outcome:?}")).into());
+    }
+    let filter = AuditFilter {
+        action: query.action,
+        outcome: query.outcome,
+        queue: query.queue.map(QueueName::new).transpose()?,
+        text: query.q,
+    };
+    Ok(Json(AuditList { entries: api.engine.control().audit(&filter, limit).await? }))
+}
