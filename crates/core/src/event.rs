@@ -62,6 +62,9 @@ pub enum EventName {
     /// A queue hands out jobs again.
     #[serde(rename = "queue:resumed")]
     QueueResumed,
+    /// The waiting jobs of a queue were removed.
+    #[serde(rename = "queue:drained")]
+    QueueDrained,
     /// The settings of a queue were changed.
     #[serde(rename = "queue:changed")]
     QueueChanged,
@@ -98,6 +101,7 @@ impl EventName {
             Self::ScheduleFired => "schedule:fired",
             Self::QueuePaused => "queue:paused",
             Self::QueueResumed => "queue:resumed",
+            Self::QueueDrained => "queue:drained",
             Self::QueueChanged => "queue:changed",
             Self::WorkerUp => "worker:up",
             Self::WorkerDown => "worker:down",
@@ -183,6 +187,12 @@ pub struct Event {
     /// `job:stalled`: the queue once more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_name: Option<QueueName>,
+    /// `queue:drained`: how many jobs were removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// `queue:…`: who did it, if identity is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<Arc<str>>,
 }
 
 impl Event {
@@ -209,6 +219,8 @@ impl Event {
             debounce_id: None,
             schedule: None,
             queue_name: None,
+            count: None,
+            actor: None,
         }
     }
 

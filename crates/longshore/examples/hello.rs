@@ -6,6 +6,7 @@ use longshore::prelude::*;
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize, Job)] // kind `greet`
+#[job(output = String)]
 struct Greet {
     name: String,
 }
@@ -26,9 +27,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let done = async { drop(control.wait(&receipt.id, 10.seconds()).await) };
     Worker::new(engine.clone()).queue(Queue::new("default")).register(greet).run(done).await?;
 
-    let job = control.job(&receipt.id).await?;
-    assert_eq!(job.attempt, 2);
-    let result = job.result.ok_or("the job has no result")?;
-    assert_eq!(result.as_str(), "\"hello, Ada\"");
+    assert_eq!(control.job(&receipt.id).await?.attempt, 2);
+    assert_eq!(control.result::<Greet>(&receipt.id).await?, "hello, Ada");
     Ok(())
 }

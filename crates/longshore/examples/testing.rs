@@ -10,6 +10,7 @@ struct Charge {
 }
 
 impl Job for Charge {
+    type Output = String;
     const KIND: &'static str = "charge";
     const QUEUE: &'static str = "billing";
 }

@@ -9,6 +9,7 @@
 //!
 //! impl Job for Remind {
 //!     const KIND: &'static str = "remind";
+//!     type Output = String;
 //! }
 //!
 //! async fn remind(Args(job): Args<Remind>) -> Result<String, Outcome> {

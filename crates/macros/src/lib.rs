@@ -3,13 +3,14 @@
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
 use quote::quote;
-use syn::{Attribute, DeriveInput, LitStr, parse_macro_input};
+use syn::{Attribute, DeriveInput, LitStr, Type, parse_macro_input};
 
 /// Makes a type the args of a kind of job.
 ///
 /// The kind is `#[job(kind = "email.send")]`, or is made of the name of the type: the words behind the first one, a dot,
 /// and the first one, so that `SendEmail` is `email.send` and `Cleanup` is `cleanup`. `#[job(queue = "mail")]` names the
-/// queue that these jobs go to unless the caller names another.
+/// queue that these jobs go to unless the caller names another. `#[job(output = Report)]` says what its handler returns;
+/// any JSON, if it does not.
 #[proc_macro_derive(Job, attributes(job))]
 pub fn derive_job(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -20,6 +21,7 @@ pub fn derive_job(input: TokenStream) -> TokenStream {
 struct Wishes {
     kind: Option<LitStr>,
     queue: Option<LitStr>,
+    output: Option<Type>,
 }
 
 impl Wishes {
@@ -27,12 +29,18 @@ impl Wishes {
         let mut wishes = Self::default();
         for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("job")) {
             attribute.parse_nested_meta(|meta| {
+                if meta.path.is_ident("output") {
+                    return match wishes.output.replace(meta.value()?.parse()?) {
+                        None => Ok(()),
+                        Some(_) => Err(meta.error("expected this once")),
+                    };
+                }
                 let wish = if meta.path.is_ident("kind") {
                     &mut wishes.kind
                 } else if meta.path.is_ident("queue") {
                     &mut wishes.queue
                 } else {
-                    return Err(meta.error("expected kind = \"…\" or queue = \"…\""));
+                    return Err(meta.error("expected kind = \"…\", queue = \"…\" or output = Type"));
                 };
                 let text: LitStr = meta.value()?.parse()?;
                 if !is_name(&text.value()) {
@@ -63,11 +71,13 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
     let kind =
         wishes.kind.unwrap_or_else(|| LitStr::new(&kind_of(&input.ident.to_string()), input.ident.span()));
     let queue = wishes.queue.map(|queue| quote! { const QUEUE: &'static str = #queue; });
+    let output = wishes.output.map_or_else(|| quote! { ::longshore::Json }, |output| quote! { #output });
     let name = &input.ident;
     let (generics, arguments, bounds) = input.generics.split_for_impl();
     Ok(quote! {
         impl #generics ::longshore::runtime::Job for #name #arguments #bounds {
             const KIND: &'static str = #kind;
+            type Output = #output;
             #queue
         }
     })

@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use longshore_clock::{Deadline, Door, Timestamp};
 use longshore_core::limits::RESULT_BYTES_MAX;
 use longshore_core::{
-    Claimed, DurationText, End, Event, EventName, JobError, JobSpec, Json, Lease, LeaseToken,
+    Backoff, Claimed, DurationText, End, Event, EventName, JobError, JobSpec, Json, Lease, LeaseToken,
     Outcome as Fate, Progress, Reason, State,
 };
 
@@ -36,6 +36,8 @@ pub struct Running {
     pub(crate) created_at: Timestamp,
     pub(crate) claimed_at: Timestamp,
     pub(crate) started_at: AtomicI64,
+    /// That of its kind, if it counts here.
+    backoff: OnceLock<Backoff>,
     pub(crate) lease_until: AtomicI64,
     pub(crate) signal: Signal,
     pub(crate) states: Arc<States>,
@@ -69,6 +71,7 @@ impl Running {
             created_at: claimed.created_at,
             claimed_at,
             started_at: AtomicI64::new(0),
+            backoff: OnceLock::new(),
             lease_until: AtomicI64::new(claimed.lease.until.as_millis()),
             signal: Signal::default(),
             states,
@@ -129,6 +132,11 @@ impl Running {
         let late = |at: &Timestamp| at.since(self.claimed_at) > Duration::from_millis(10);
         end.started_at = started_at.filter(|at| late(at) || !self.spec.options.depends_on.is_empty());
         end
+    }
+
+    /// The usual backoff is what a job has that asked for none.
+    fn asks_for_no_backoff(&self) -> bool {
+        self.spec.options.backoff == Backoff::default()
     }
 
     pub(crate) fn started_at(&self) -> Option<Timestamp> {
@@ -196,6 +204,9 @@ async fn guarded(running: &Arc<Running>, handlers: &Handlers) -> Option<Fate> {
         let until = running.door.clock.now() + UNKNOWN_KIND_SNOOZE;
         return Some(Fate::Snooze { until, reason: Some(Reason::UnknownKind) });
     };
+    if let Some(backoff) = registered.options.backoff.as_ref().filter(|_| running.asks_for_no_backoff()) {
+        let _ = running.backoff.set(backoff.clone());
+    }
     let started_at = running.door.clock.now();
     running.started_at.store(started_at.as_millis(), Ordering::Relaxed);
     if running.hub.is_heard() {
@@ -266,7 +277,8 @@ fn failed(running: &Running, error: JobError, reason: Reason, after: Option<Dura
     if running.number >= options.max_attempts {
         return Fate::Fail { error, reason };
     }
-    let wait = after.unwrap_or_else(|| options.backoff.delay(running.number, running.door.chance.unit()));
+    let backoff = running.backoff.get().unwrap_or(&options.backoff);
+    let wait = after.unwrap_or_else(|| backoff.delay(running.number, running.door.chance.unit()));
     Fate::Retry { at: running.door.clock.now() + wait, error, reason }
 }
 

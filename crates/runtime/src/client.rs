@@ -11,6 +11,7 @@ use longshore_core::{
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::control::ControlError;
 use crate::engine::Engine;
 use crate::job::Job;
 
@@ -134,6 +135,15 @@ impl<J: Job> Enqueue<J> {
             Ok(JobSpec::new(client.new_id(), QueueName::new(J::QUEUE)?, KindName::new(J::KIND)?, args))
         };
         Self { spec: spec(), options: Options::default(), client, job: PhantomData }
+    }
+
+    /// Inserts the job, waits for its end at most so long, and gives its result. A job that has not completed by then goes
+    /// on: the error is [`ControlError::WrongState`] and names it.
+    pub async fn result(self, patience: Duration) -> Result<J::Output, ControlError> {
+        let control = self.client.engine.control();
+        let receipt = self.await?;
+        control.wait(&receipt.id, patience).await?;
+        control.result::<J>(&receipt.id).await
     }
 
     fn with(mut self, set: impl FnOnce(&mut JobSpec) -> Result<(), Invalid>) -> Self {

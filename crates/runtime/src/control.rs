@@ -52,6 +52,14 @@ pub enum ControlError {
         /// The one that holds the key.
         owner: JobId,
     },
+    /// It has completed, and its result cannot be had.
+    #[error("the result of job {id} cannot be read: {why}")]
+    NoResult {
+        /// The job.
+        id: JobId,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The store did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -111,6 +119,20 @@ impl Control {
                 }
             }
         }
+    }
+
+    /// What a completed job returned, read as its kind of job says.
+    pub async fn result<J: crate::Job>(&self, id: &JobId) -> Result<J::Output, ControlError> {
+        let job = self.job(id).await?;
+        if job.state != State::Completed {
+            let expected = "only a completed job has a result";
+            return Err(ControlError::WrongState { id: id.clone(), state: job.state, expected });
+        }
+        let none = |why: String| ControlError::NoResult { id: id.clone(), why };
+        if job.result_expired_at.is_some() {
+            return Err(none("it was removed by retention".to_owned()));
+        }
+        job.result.unwrap_or_default().to().map_err(|error| none(error.to_string()))
     }
 
     /// A page of the jobs that match, the newest first.
@@ -259,7 +281,10 @@ impl Control {
         let filter = JobFilter { queue: Some(queue.clone()), states, ..JobFilter::default() };
         let drain = self.amend_all(filter, Change::Remove { force: false }, usize::MAX);
         let tell = |batch: &Batch| json!({ "scheduled": scheduled, "changed": batch.changed });
-        self.engine.audited("queue.drain", queue, drain, tell).await
+        let batch = self.engine.audited("queue.drain", queue, drain, tell).await?;
+        let count = Some(batch.changed as u64);
+        self.tell_of(queue, Event { count, ..Event::new(EventName::QueueDrained, self.now()) });
+        Ok(batch)
     }
 
     /// Removes jobs of a queue that are in `state`, at most `most` of them; of those that have ended only what ended
@@ -327,8 +352,14 @@ impl Control {
             None => json!({ "limits": info.limits, "retention": info.retention, "ageing": info.ageing }),
         };
         let info = self.engine.audited(action, queue, set, tell).await?;
-        self.engine.hub().tell(Event { queue: Some(queue.clone()), ..Event::new(name, now) });
+        self.tell_of(queue, Event::new(name, now));
         Ok(info)
+    }
+
+    /// Tells what happened to a queue, and who did it.
+    fn tell_of(&self, queue: &QueueName, event: Event) {
+        let (queue, actor) = (Some(queue.clone()), self.engine.caller().name().cloned());
+        self.engine.hub().tell(Event { queue, actor, ..event });
     }
 
     /// Sets the limits of a kind in all queues; none takes them off.

@@ -10,9 +10,9 @@ use crate::job::Job;
 /// ```no_run
 /// # use longshore_runtime::{Client, Job};
 /// # #[derive(serde::Serialize, serde::Deserialize)] struct Fetch { url: String }
-/// # impl Job for Fetch { const KIND: &'static str = "page.fetch"; }
+/// # impl Job for Fetch { const KIND: &'static str = "page.fetch"; type Output = (); }
 /// # #[derive(serde::Serialize, serde::Deserialize)] struct Merge;
-/// # impl Job for Merge { const KIND: &'static str = "pages.merge"; }
+/// # impl Job for Merge { const KIND: &'static str = "pages.merge"; type Output = (); }
 /// # async fn example(client: Client, urls: Vec<String>) -> Result<(), Box<dyn std::error::Error>> {
 /// let mut flow = client.flow();
 /// let pages = flow.group(urls.into_iter().map(|url| client.enqueue(Fetch { url })));

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_core::{Invalid, Json, KindName};
+use longshore_core::{Backoff, Invalid, Json, KindName};
 
 use crate::attempt::Running;
 use crate::extract::{Attempt, Extract, ExtractError};
@@ -77,16 +77,18 @@ impl<H: Handler<P>, P: 'static> Callable for Typed<H, P> {
     }
 }
 
-/// How the jobs of one kind are run, whatever their own options say.
+/// How the jobs of one kind are run.
 #[derive(Clone, Debug)]
 pub struct KindOptions {
     /// How long a cancelled handler may take to clean up before it is dropped.
     pub cancel_grace: Duration,
+    /// The wait before each further try of jobs that ask for no wait of their own; none is the usual one.
+    pub backoff: Option<Backoff>,
 }
 
 impl Default for KindOptions {
     fn default() -> Self {
-        Self { cancel_grace: Duration::from_secs(2) }
+        Self { cancel_grace: Duration::from_secs(2), backoff: None }
     }
 }
 
@@ -120,6 +122,7 @@ impl Handlers {
         options: KindOptions,
         handler: impl Handler<P>,
     ) -> Result<(), Invalid> {
+        options.backoff.as_ref().map_or(Ok(()), Backoff::check)?;
         let callable = Box::new(Typed(handler, PhantomData));
         self.by_kind.insert(KindName::new(kind)?, Arc::new(Registered { callable, options }));
         Ok(())

@@ -11,9 +11,12 @@ use serde::de::DeserializeOwned;
 ///
 /// impl longshore_runtime::Job for SendEmail {
 ///     const KIND: &'static str = "email.send";
+///     type Output = (); // what its handler returns
 /// }
 /// ```
 pub trait Job: Serialize + DeserializeOwned + Send + 'static {
+    /// What a completed job has as its result.
+    type Output: DeserializeOwned + Send;
     /// The name that picks the handler.
     const KIND: &'static str;
     /// The queue these jobs go to unless the caller names another.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use longshore_core::{EventName, State};
-use longshore_runtime::{Outcome, Replay, Subscription};
+use longshore_runtime::{Caller, Outcome, Replay, Subscription};
 
 use crate::support::{Endless, Room, Shift, hear, settle, soon};
 
@@ -192,7 +192,12 @@ async fn an_operator_hears_what_operators_do() {
     room.control.pause(&queue).await.unwrap();
     assert_eq!(hear(&mut events, EventName::QueuePaused).await.event.queue, Some(queue.clone()));
     room.control.resume(&queue).await.unwrap();
-    assert_eq!(hear(&mut events, EventName::QueueResumed).await.event.queue, Some(queue));
+    assert_eq!(hear(&mut events, EventName::QueueResumed).await.event.queue, Some(queue.clone()));
+    room.add("nobody").await;
+    let ops = room.engine.on_behalf_of(Caller::operator("ops").unwrap());
+    ops.control().drain(&queue, false).await.unwrap();
+    let drained = hear(&mut events, EventName::QueueDrained).await.event;
+    assert_eq!((drained.queue, drained.count, drained.actor.as_deref()), (Some(queue), Some(1), Some("ops")));
     let shift = Shift::start(room.worker().handle("endless", endless.handler()));
     let id = room.add("endless").await;
     endless.begun().await;

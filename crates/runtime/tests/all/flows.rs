@@ -81,6 +81,7 @@ async fn a_flow_is_inserted_in_one_step_with_a_callback_that_runs_whatever_happe
 struct Tell;
 
 impl Job for Tell {
+    type Output = longshore_core::Json;
     const KIND: &'static str = "tell";
 }
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use longshore_core::{Backoff, DurationText, Job as Record, Reason, State};
+use longshore_core::{Backoff, DurationText, EventName, Job as Record, Reason, State};
 use longshore_runtime::testing::TestKit;
-use longshore_runtime::{Args, IntoSeconds, Outcome};
+use longshore_runtime::{Args, ControlError, IntoSeconds, KindOptions, Outcome};
 
 use crate::kit::kit;
-use crate::support::{Task, millis};
+use crate::support::{HOUR, Room, Shift, Task, hear, millis};
 
 /// A kit with one job, whose handler decides as it is told.
 async fn decide(outcome: fn() -> Outcome) -> (TestKit, Record) {
@@ -44,6 +44,48 @@ async fn an_error_is_tried_again_by_the_backoff_and_kept_for_each_attempt() {
     assert_eq!((job.state, job.reason, job.attempt), (State::Failed, Some(Reason::Error), 3));
     let errors: Vec<_> = job.errors.iter().map(|error| (error.attempt, &*error.message)).collect();
     assert_eq!(errors, [(1, "broken 1"), (2, "broken 2"), (3, "broken 3")]);
+}
+
+#[tokio::test]
+async fn a_kind_has_a_backoff_for_jobs_that_ask_for_none() {
+    let fixed = |seconds: u32| Backoff::Fixed { delay: DurationText(seconds.seconds()), jitter: 0.0 };
+    let room = Room::new();
+    let options = KindOptions { backoff: Some(fixed(40)), ..KindOptions::default() };
+    let fails = async || Err::<(), Outcome>(std::io::Error::other("broken").into());
+    let shift = Shift::start(room.worker().handle_with("task", options, fails));
+    let mut events = room.engine.hub().subscribe();
+    for (own, seconds) in [(None, 40), (Some(fixed(7)), 7)] {
+        let enqueue = room.client.enqueue(Task { number: 1 });
+        let id = match own {
+            Some(backoff) => enqueue.backoff(backoff).await.unwrap().id,
+            None => enqueue.await.unwrap().id,
+        };
+        hear(&mut events, EventName::Retrying).await;
+        let job = room.job(&id).await;
+        let wait = job.run_at.unwrap().since(job.started_at.unwrap());
+        assert!(wait >= Duration::from_secs(seconds) && wait < Duration::from_secs(seconds + 2), "{wait:?}");
+    }
+    shift.drain().await;
+}
+
+#[tokio::test]
+async fn a_result_comes_back_as_the_type_that_the_kind_names() {
+    let room = Room::new();
+    let worker = room.worker().register(async |Args(task): Args<Task>| match task.number {
+        0 => Err(Outcome::fail("nothing")),
+        number => Ok(number * 2),
+    });
+    let shift = Shift::start(worker.handle("text", async || Ok::<_, Outcome>("no number")));
+    assert_eq!(room.client.enqueue(Task { number: 21 }).result(HOUR).await.unwrap(), 42);
+    let failed = room.client.enqueue(Task { number: 0 }).result(HOUR).await.unwrap_err();
+    assert!(matches!(&failed, ControlError::WrongState { state: State::Failed, .. }), "{failed}");
+    let text = room.add("text").await;
+    room.ended(&text).await;
+    let wrong = room.control.result::<Task>(&text).await.unwrap_err();
+    assert!(matches!(&wrong, ControlError::NoResult { id, .. } if *id == text), "{wrong}");
+    shift.drain().await;
+    let late = room.client.enqueue(Task { number: 1 }).result(millis(1)).await.unwrap_err();
+    assert!(matches!(&late, ControlError::WrongState { state: State::Ready, .. }), "{late}");
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ struct Add {
 }
 
 impl Job for Add {
+    type Output = u32;
     const KIND: &'static str = "add";
 }
 

@@ -26,6 +26,7 @@ pub(crate) struct Task {
 }
 
 impl Job for Task {
+    type Output = u32;
     const KIND: &'static str = "task";
 }
 

@@ -115,7 +115,7 @@ pub(crate) struct EventsQuery {
     queue: Option<String>,
     /// Only events of jobs of this kind.
     kind: Option<String>,
-    /// Only these events, separated by commas, such as `job:failed,job:completed`.
+    /// Only these events, separated by commas, such as `job:failed,job:completed` or `queue:*`.
     event: Option<String>,
     /// Only events after which a job is in one of these states, separated by commas.
     state: Option<String>,
@@ -126,7 +126,7 @@ pub(crate) struct EventsQuery {
 struct Wanted {
     queue: Option<QueueName>,
     kind: Option<KindName>,
-    events: Vec<EventName>,
+    events: Vec<Named>,
     states: Vec<State>,
 }
 
@@ -144,13 +144,32 @@ impl EventsQuery {
     }
 }
 
-fn event_name(text: String) -> Result<EventName, Invalid> {
+/// Events by their name, or by the beginning of it.
+enum Named {
+    Is(EventName),
+    Begins(String),
+}
+
+impl Named {
+    fn has(&self, name: EventName) -> bool {
+        match self {
+            Self::Is(own) => *own == name,
+            Self::Begins(beginning) => name.as_str().starts_with(beginning.as_str()),
+        }
+    }
+}
+
+fn event_name(text: String) -> Result<Named, Invalid> {
     let got = format!("{text:?}");
+    if let Some(beginning @ ("" | "job:" | "queue:" | "schedule:" | "worker:")) = text.strip_suffix('*') {
+        return Ok(Named::Begins(beginning.to_owned()));
+    }
     let read = EventName::deserialize(IntoDeserializer::<serde::de::value::Error>::into_deserializer(text));
-    read.map_err(|error| {
+    read.map(Named::Is).map_err(|error| {
         let text = error.to_string();
         let known = text.split_once(", expected ").map_or("the name of an event", |(_, known)| known);
-        Invalid::new("event", known.replace('`', ""), got)
+        let known = format!("{}, or job:*, queue:*, schedule:*, worker:*", known.replace('`', ""));
+        Invalid::new("event", known, got)
     })
 }
 
@@ -158,7 +177,7 @@ impl Wanted {
     fn has(&self, event: &Event) -> bool {
         (self.queue.is_none() || self.queue == event.queue)
             && (self.kind.is_none() || self.kind == event.kind)
-            && (self.events.is_empty() || self.events.contains(&event.event))
+            && (self.events.is_empty() || self.events.iter().any(|named| named.has(event.event)))
             && (self.states.is_empty() || event.state.is_some_and(|state| self.states.contains(&state)))
     }
 }

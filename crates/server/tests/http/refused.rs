@@ -252,6 +252,7 @@ const BAD_REQUESTS: &[(&str, &str, u16, &str, &[&str])] = &[
         "invalid",
         &["event: expected one of job:added", "\"job:done\""],
     ),
+    ("GET", "/api/v1/events?event=jobs*", 400, "invalid", &["or job:*, queue:*", "\"jobs*\""]),
     ("GET", "/api/v1/events?queue=", 400, "invalid_name", &["queue: expected "]),
     (
         "GET",

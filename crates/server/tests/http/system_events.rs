@@ -64,6 +64,7 @@ async fn filters_leave_out_what_was_not_asked_for() {
     let mut by_queue = open("queue=mail&event=job:added").await;
     let mut by_kind = open("kind=test.fail").await;
     let mut by_event = open("event=job:failed,job:completed").await;
+    let mut by_pattern = open("event=queue:*,job:failed").await;
     let mut by_state = open("state=completed,failed").await;
     let echo = house.client.submit(json!({ "kind": "test.echo", "queue": "post" })).await;
     house.client.ended(&echo).await;
@@ -73,6 +74,9 @@ async fn filters_leave_out_what_was_not_asked_for() {
     for name in ["job:added", "job:started", "job:failed"] {
         assert_eq!(by_kind.until(|frame| frame.event == name).await.json()["id"], json!(fail));
     }
+    house.client.post("/api/v1/queues/mail/pause", "").await;
+    by_pattern.expect("job:failed").await;
+    by_pattern.expect("queue:paused").await;
     for stream in [&mut by_event, &mut by_state] {
         assert_eq!(stream.expect("job:completed").await.json()["id"], json!(echo));
         assert_eq!(stream.expect("job:failed").await.json()["id"], json!(fail));

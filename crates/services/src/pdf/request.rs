@@ -35,6 +35,7 @@ pub struct PdfRequest {
 impl longshore_runtime::Job for PdfRequest {
     const KIND: &'static str = crate::PdfService::KIND;
     const QUEUE: &'static str = crate::PdfService::QUEUE;
+    type Output = super::PdfResult;
 }
 
 const FIELDS: &str = "template_name, html, context_data, css_files, filename, output_format, renderer";

@@ -20,6 +20,7 @@ struct Produce {
 }
 
 impl Job for Produce {
+    type Output = longshore_core::Json;
     const KIND: &'static str = "test.produce";
 }
 
