@@ -38,6 +38,10 @@
 //! [`Attempt::idempotency_key`](prelude::Attempt::idempotency_key) helps with that.
 
 pub mod prelude;
+/// What only the embedded store can do: [`insert_within`](sqlite::insert_within) a transaction of your own.
+pub mod sqlite {
+    pub use longshore_sqlite::{SqliteConfig, SqliteStore, Synchronous, Within, insert_within, rusqlite};
+}
 mod shutdown;
 mod store;
 pub mod test_kinds;

@@ -15,6 +15,11 @@ fn hello_runs() {
 }
 
 #[test]
+fn outbox_runs() {
+    runs("outbox");
+}
+
+#[test]
 fn flow_runs() {
     runs("flow");
 }

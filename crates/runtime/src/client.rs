@@ -277,12 +277,14 @@ impl<J: Job> Enqueue<J> {
 }
 
 impl<J> Enqueue<J> {
-    /// What was asked for so far.
-    pub(crate) fn into_spec(self) -> Result<JobSpec, Invalid> {
+    /// What was asked for, without inserting it: for a transaction of the caller's own. On behalf of an owner it is that
+    /// owner's job; nobody looks whether its id and its parents are theirs.
+    pub fn into_spec(self) -> Result<JobSpec, Invalid> {
         let mut spec = self.spec?;
         if !self.options.is_default() {
             spec.options = Arc::new(self.options);
         }
+        self.client.engine.caller().own(&mut spec);
         Ok(spec)
     }
 }

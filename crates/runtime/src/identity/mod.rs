@@ -77,9 +77,8 @@ impl Caller {
     }
 
     /// Makes a job its own.
-    fn own(&self, job: &mut Arc<JobSpec>) {
+    pub(crate) fn own(&self, spec: &mut JobSpec) {
         let Some(name) = &self.name else { return };
-        let spec = Arc::make_mut(job);
         if self.is_bound || spec.owner.is_none() {
             spec.owner = Some(name.clone());
         }
@@ -128,8 +127,10 @@ impl Engine {
 
     /// Makes jobs the caller's own, and refuses those that name what it must not know of.
     pub(crate) async fn admit(&self, jobs: &mut [Arc<JobSpec>]) -> StoreResult<()> {
-        for job in jobs.iter_mut() {
-            self.caller.own(job);
+        if self.caller.name.is_some() {
+            for job in jobs.iter_mut() {
+                self.caller.own(Arc::make_mut(job));
+            }
         }
         if !self.caller.is_bound {
             return Ok(());

@@ -29,6 +29,7 @@ mod ties;
 mod tx;
 mod unique;
 mod wake;
+mod within;
 mod writer;
 
 use std::sync::Arc;
@@ -48,6 +49,8 @@ use longshore_core::{
 
 pub use config::{SqliteConfig, Synchronous};
 pub use open::SCHEMA;
+pub use rusqlite;
+pub use within::{Within, insert_within};
 
 use desk::Readers;
 use gate::Gate;

@@ -8,6 +8,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use crate::config::SqliteConfig;
 use crate::error::sorted;
 use crate::failures;
+use crate::within::not_ours;
 
 /// Marks a file as ours ("LSHR").
 const APPLICATION_ID: i32 = 0x4c53_4852;
@@ -98,6 +99,18 @@ fn identity(conn: &mut Connection) -> rusqlite::Result<(u32, bool)> {
     let id: i32 = look.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     let version = version(&look)?;
     Ok((version, tables > 0 && (id != APPLICATION_ID || version == 0)))
+}
+
+/// Refuses a connection to a file that is not ours, or of another version.
+pub(crate) fn check_ours(conn: &Connection) -> StoreResult<()> {
+    let look = || -> rusqlite::Result<(i32, u32)> {
+        Ok((conn.query_row("PRAGMA application_id", [], |row| row.get(0))?, version(conn)?))
+    };
+    match look().map_err(|error| sorted(&error))? {
+        (APPLICATION_ID, SCHEMA) => Ok(()),
+        (APPLICATION_ID, found) => Err(not_ours(format!("schema {found}"))),
+        _ => Err(not_ours("another file".to_owned())),
+    }
 }
 
 /// What a file of our schema has to have, and this one lacks.

@@ -51,6 +51,12 @@ impl Peers {
         if through.exists() { through.join(name) } else { self.folder.join(name) }
     }
 
+    /// The sockets of all processes.
+    fn sockets(&self) -> impl Iterator<Item = String> {
+        let names = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        names.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| name.ends_with(SOCKET))
+    }
+
     pub(crate) fn lock_file(&self, name: &str) -> StoreResult<File> {
         let path = self.folder.join(name);
         let file = File::options().create(true).truncate(false).write(true).open(&path);
@@ -142,18 +148,7 @@ impl Out {
     fn send(&mut self, letter: &[u8]) {
         self.look_for_others();
         let (peers, voice, owed) = (&self.peers, &self.voice, &self.owed);
-        self.others.retain(|other| match voice.send_to(letter, peers.short(other)) {
-            // Nobody is behind that socket any more: its process was killed.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                let _ = fs::remove_file(peers.folder.join(other));
-                false
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                owe(peers, owed, other);
-                true
-            }
-            _ => true,
-        });
+        self.others.retain(|other| reach(peers, voice, owed, other, letter));
     }
 
     fn look_for_others(&mut self) {
@@ -163,11 +158,40 @@ impl Out {
         if settled && changed_at == self.looked_at {
             return;
         }
-        let names = fs::read_dir(&self.peers.folder).into_iter().flatten().flatten();
-        let names = names.filter_map(|entry| entry.file_name().into_string().ok());
-        self.others = names.filter(|name| name.ends_with(SOCKET) && *name != self.own).collect();
+        self.others = self.peers.sockets().filter(|name| *name != self.own).collect();
         self.looked_at = changed_at;
     }
+}
+
+/// Puts a letter into one mailbox; false if nobody is behind that socket any more, because its process was killed.
+fn reach(
+    peers: &Arc<Peers>,
+    voice: &UnixDatagram,
+    owed: &Arc<Mutex<HashSet<String>>>,
+    other: &str,
+    letter: &[u8],
+) -> bool {
+    match voice.send_to(letter, peers.short(other)) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            let _ = fs::remove_file(peers.folder.join(other));
+            return false;
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => owe(peers, owed, other),
+        _ => {}
+    }
+    true
+}
+
+/// Rings at every process on a file, without one of its own that listens.
+pub(crate) fn ring_all(database: &Path, wakes: &[Wake]) -> StoreResult<()> {
+    let mute = |error: io::Error| StoreError::Unavailable(format!("cannot ring: {error}"));
+    let (peers, voice) = (Arc::new(Peers::open(database)?), UnixDatagram::unbound().map_err(mute)?);
+    voice.set_nonblocking(true).map_err(mute)?;
+    let (owed, letter) = (Arc::default(), write(wakes));
+    for other in peers.sockets() {
+        reach(&peers, &voice, &owed, &other, &letter);
+    }
+    Ok(())
 }
 
 const SETTLED: Duration = Duration::from_secs(1);
