@@ -42,7 +42,7 @@ pub use life::State;
 pub use limit::{Hold, KindInfo, Limit};
 pub use longshore_clock::Timestamp;
 pub use name::{JobId, KindName, Priority, QueueName, ScheduleName, WorkerId};
-pub use options::Options;
+pub use options::{JobDefaults, Options};
 pub use outcome::{End, Ended, Ends, Outcome, Refusal};
 pub use queue::{Counts, QueueChange, QueueInfo, Rate, Retention, rank};
 pub use records::{Doc, Expect, LogEntry, Put, Records};

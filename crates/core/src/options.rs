@@ -8,7 +8,8 @@ use crate::limits::{
     ATTEMPTS_MAX, LIMIT_KEY_BYTES_MAX, NAME_BYTES_MAX, PARENTS_MAX, TAG_BYTES_MAX, TAGS_MAX,
 };
 use crate::{
-    Backoff, DurationText, Invalid, Parent, ParentPolicy, ScheduleName, Timestamp, Unique, check_duration,
+    Backoff, DurationText, Invalid, Parent, ParentPolicy, Priority, ScheduleName, Timestamp, Unique,
+    check_duration,
 };
 
 /// How a job wants to be treated. Everything has a default; a record written by an older program reads as the default
@@ -93,6 +94,32 @@ impl Default for Options {
             on_parent_failure: ParentPolicy::default(),
             schedule: None,
             nominal_at: None,
+        }
+    }
+}
+
+/// What jobs are asked for that say nothing else, in one queue.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JobDefaults {
+    /// Their priority.
+    pub priority: Option<Priority>,
+    /// Their tries in all.
+    pub max_attempts: Option<u32>,
+    /// The longest time of one try.
+    pub timeout: Option<DurationText>,
+    /// How long they may wait in all.
+    pub ttl: Option<DurationText>,
+}
+
+impl JobDefaults {
+    /// The usual options with these in their place.
+    pub fn options(&self) -> Options {
+        let usual = Options::default();
+        Options {
+            max_attempts: self.max_attempts.unwrap_or(usual.max_attempts),
+            timeout: self.timeout.or(usual.timeout),
+            ttl: self.ttl,
+            ..usual
         }
     }
 }

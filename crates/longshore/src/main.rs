@@ -7,6 +7,7 @@ mod descriptors;
 mod exit;
 mod follow;
 mod out;
+mod queues;
 mod retention;
 mod signals;
 mod system;

@@ -14,8 +14,8 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Settings;
-use crate::retention;
 use crate::worker::Services;
+use crate::{queues, retention};
 
 /// Produced files that nobody can ask for any more are removed this often.
 pub(crate) const SWEEP_EVERY: Duration = Duration::from_secs(600);
@@ -55,12 +55,20 @@ impl System {
             longshore::open_store(url, &door).with_context(|| format!("cannot open the store {url}"))?;
         let engine = Engine::start(store.clone(), door.clone());
         let services = Services::open(settings, &engine)?;
+        queues::apply(&*store, &engine, settings).await?;
         let mut parts = JoinSet::new();
         let mut kinds = Vec::new();
         if wanted.worker {
             let handlers = services.handlers(wanted.test_kinds);
             let worker = services
-                .worker(settings.worker(), &engine, &settings.worker_queues, handlers, std::convert::identity)
+                .worker(
+                    settings,
+                    settings.worker(),
+                    &engine,
+                    &settings.worker_queues,
+                    handlers,
+                    std::convert::identity,
+                )
                 .handlers(wanted.handlers.clone());
             kinds = services.handlers(wanted.test_kinds).kinds();
             kinds.extend(wanted.handlers.kinds());

@@ -34,6 +34,7 @@ impl Services {
     /// A worker on these queues, or on all if none is named. `paced` gives each named queue its rate.
     pub(crate) fn worker(
         &self,
+        settings: &Settings,
         config: WorkerConfig,
         engine: &Engine,
         queues: &[QueueName],
@@ -46,15 +47,18 @@ impl Services {
             PdfService::QUEUE => self.pdf.threads(),
             _ => usual,
         };
+        let queue = |name: &str| {
+            let queue = Queue::new(name).concurrency(slots(name));
+            let own = settings.queues.iter().find(|(own, _)| own.as_str() == name);
+            own.map_or(queue.clone(), |(_, own)| own.serve(queue))
+        };
         let worker = Worker::new(engine.clone()).config(config).handlers(handlers);
         if queues.is_empty() {
-            return worker
-                .all_queues()
-                .queue(Queue::new(PdfService::QUEUE).concurrency(slots(PdfService::QUEUE)));
+            let own = settings.queues.keys().map(QueueName::as_str);
+            let named = own.filter(|name| *name != PdfService::QUEUE).chain([PdfService::QUEUE]);
+            return named.map(queue).fold(worker.all_queues(), Worker::queue);
         }
-        let named =
-            queues.iter().map(|name| paced(Queue::new(name.as_str()).concurrency(slots(name.as_str()))));
-        named.fold(worker, Worker::queue)
+        queues.iter().map(|name| paced(queue(name.as_str()))).fold(worker, Worker::queue)
     }
 }
 

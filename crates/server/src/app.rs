@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use bytes::Bytes;
-use longshore_core::KindName;
+use longshore_core::{JobDefaults, KindName, QueueName};
 use longshore_cron::CronCalculator;
 use longshore_runtime::{Engine, Stop};
 use longshore_services::{Files, PdfService};
@@ -36,6 +37,8 @@ pub struct ApiConfig {
     pub connections_max: usize,
     /// Who may ask for what.
     pub identity: Identity,
+    /// What jobs are asked for that say nothing else, by queue.
+    pub jobs: HashMap<QueueName, JobDefaults>,
 }
 
 impl Default for ApiConfig {
@@ -47,6 +50,7 @@ impl Default for ApiConfig {
             sse_streams_max: 1_000,
             connections_max: 10_000,
             identity: Identity::default(),
+            jobs: HashMap::new(),
         }
     }
 }

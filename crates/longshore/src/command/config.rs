@@ -35,7 +35,7 @@ impl Config {
         }
         let mut table = Table::new(["KEY", "VALUE", "ORIGIN"]);
         for (name, value, origin) in rows {
-            table.row([name.to_owned(), value.to_string(), origin.to_string()]);
+            table.row([name, value.to_string(), origin.to_string()]);
         }
         out::line(table);
         Ok(())

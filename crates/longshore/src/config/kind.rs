@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use longshore_core::{QueueName, parse_duration};
+use longshore_core::limits::LIMIT_RATE_MAX;
+use longshore_core::{Priority, QueueName, parse_duration};
 
 use super::bytes;
 use super::value::{Raw, Value};
@@ -24,6 +25,8 @@ pub(super) enum Kind {
     Bytes { min: u64, max: u64 },
     /// A time that is at least that long.
     Duration { min: Duration },
+    /// A priority.
+    Priority,
     /// Names of queues.
     Queues,
     /// Networks, as an address and the length of its prefix.
@@ -82,6 +85,24 @@ pub(super) const KEYS: &[Key] = &[
     key("retention_most", Kind::Count { min: 0, max: longshore_core::limits::ENDED_JOBS_MAX }),
 ];
 
+/// The keys of one queue, in the order of the manual.
+pub(super) const QUEUE_KEYS: &[Key] = &[
+    key("concurrency", Kind::Count { min: 1, max: 10_000 }),
+    key("rate_limit", Kind::Count { min: 0, max: LIMIT_RATE_MAX as u64 }),
+    key("rate_interval", duration(1)),
+    key("rate_burst", Kind::Count { min: 1, max: LIMIT_RATE_MAX as u64 }),
+    key("rate_scope", Kind::OneOf(&["queue", "worker"])),
+    key("scan_interval", Kind::Duration { min: longshore_core::limits::SCAN_INTERVAL_MIN }),
+    key("retention_completed", duration(0)),
+    key("retention_failed", duration(0)),
+    key("retention_cancelled", duration(0)),
+    key("retention_most", Kind::Count { min: 0, max: longshore_core::limits::ENDED_JOBS_MAX }),
+    key("priority", Kind::Priority),
+    key("max_attempts", Kind::Count { min: 1, max: longshore_core::limits::ATTEMPTS_MAX as u64 }),
+    key("timeout", duration(1)),
+    key("ttl", duration(1)),
+];
+
 impl Kind {
     /// Reads a value, or says what was expected.
     pub(super) fn read(self, raw: &Raw) -> Result<Value, String> {
@@ -124,6 +145,7 @@ impl Kind {
             Self::Duration { min } => {
                 parse_duration(text).ok().filter(|duration| *duration >= min).map(Value::Duration)
             }
+            Self::Priority => text.parse::<Priority>().ok().map(|_| plain()),
             Self::Queues | Self::Networks if text.starts_with('[') => {
                 self.list(&serde_json::from_str::<Vec<String>>(text).ok()?)
             }
@@ -152,6 +174,7 @@ impl Kind {
                 let least = longshore_core::format_duration(min);
                 format!("a duration such as 300ms, 30s or 5m, at least {least}")
             }
+            Self::Priority => "a number, or high, normal or low".to_owned(),
             Self::Queues => "a list of queue names such as mail,pdf".to_owned(),
             Self::Networks => "a list of networks such as 10.0.0.0/8,::1/128".to_owned(),
             Self::OneOf(words) => words.join(" or "),

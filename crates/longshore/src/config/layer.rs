@@ -1,6 +1,9 @@
 //! Where settings come from.
 
-use toml::de::{DeTable, DeValue};
+use std::collections::BTreeMap;
+
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
 
 use super::MANUAL;
 use super::kind::KEYS;
@@ -13,6 +16,8 @@ pub(super) const PREFIX: &str = "LONGSHORE_";
 const ALIASES: &[(&str, &str)] = &[("ASYNC_PDF_MAX_GENERATION_TIME", "pdf_time_max")];
 /// Variables of ours that are not settings.
 const OTHERS: &[&str] = &["LONGSHORE_CONFIG"];
+/// The variable with what is set of single queues, as JSON.
+const QUEUES: &str = "LONGSHORE_QUEUES";
 
 /// A setting made on the command line.
 #[derive(Clone, Debug)]
@@ -53,6 +58,7 @@ pub(super) fn all(sources: &Sources, mistakes: &mut Vec<Mistake>) -> Vec<Said> {
         said.extend(file(text, mistakes, |line| Origin::File(name.clone(), line)));
     }
     said.extend(environment(&sources.environment));
+    said.extend(queues(&sources.environment, mistakes));
     said.extend(
         sources
             .flags
@@ -71,13 +77,43 @@ fn environment(variables: &[(String, String)]) -> Vec<Said> {
         Some(said(key, alias, text))
     });
     let ours = variables.iter().filter_map(|(name, text)| {
-        let short = name.strip_prefix(PREFIX).filter(|_| !OTHERS.contains(&name.as_str()))?;
+        let known = |name: &str| OTHERS.contains(&name) || name == QUEUES;
+        let short = name.strip_prefix(PREFIX).filter(|_| !known(name))?;
         // Only the exact spelling is a key, so that LONGSHORE_lease is not taken for one and ignored elsewhere.
         let key =
             KEYS.iter().find(|key| key.name.to_uppercase() == short).map_or(name.as_str(), |key| key.name);
         Some(said(key, name, text))
     });
     aliased.chain(ours).collect()
+}
+
+/// What the environment says of single queues: `{"mail": {"concurrency": 3}}`.
+fn queues(variables: &[(String, String)], mistakes: &mut Vec<Mistake>) -> Vec<Said> {
+    type Queues = BTreeMap<String, BTreeMap<String, serde_json::Value>>;
+    let Some((name, text)) = variables.iter().find(|(name, _)| name == QUEUES) else { return Vec::new() };
+    let origin = Origin::Variable(name.clone());
+    match serde_json::from_str::<Queues>(text) {
+        Ok(queues) => queues
+            .into_iter()
+            .flat_map(|(queue, keys)| {
+                keys.into_iter().map(move |(key, value)| (format!("queues.{queue}.{key}"), value))
+            })
+            .map(|(key, value)| (key, json(&value), origin.clone()))
+            .collect(),
+        Err(error) => {
+            let expected = "JSON such as {\"mail\": {\"concurrency\": 3}}";
+            mistakes.push(Mistake::new("queues", origin, expected, error.to_string()));
+            Vec::new()
+        }
+    }
+}
+
+fn json(value: &serde_json::Value) -> Raw {
+    match value {
+        serde_json::Value::String(text) => Raw::Text(text.clone()),
+        serde_json::Value::Number(_) | serde_json::Value::Bool(_) => Raw::Text(value.to_string()),
+        _ => Raw::Other("table"),
+    }
 }
 
 fn file(text: &str, mistakes: &mut Vec<Mistake>, origin: impl Fn(usize) -> Origin) -> Vec<Said> {
@@ -87,14 +123,26 @@ fn file(text: &str, mistakes: &mut Vec<Mistake>, origin: impl Fn(usize) -> Origi
         let at = error.span().map_or(1, |span| line(span.start));
         mistakes.push(Mistake::new("the file", origin(at), "TOML", error.message()));
     }
-    let mut said: Vec<(usize, Said)> = table
-        .into_inner()
-        .into_iter()
-        .map(|(key, value)| {
-            let at = line(key.span().start);
-            (at, (key.into_inner().into_owned(), raw(value.get_ref()), origin(at)))
-        })
-        .collect();
+    let mut said: Vec<(usize, Said)> = Vec::new();
+    let mut say = |above: &str, key: &Spanned<DeString<'_>>, value: &Spanned<DeValue<'_>>| {
+        let at = line(key.span().start);
+        said.push((at, (format!("{above}{}", key.get_ref()), raw(value.get_ref()), origin(at))));
+    };
+    for (key, value) in table.get_ref() {
+        let Some(queues) = value.get_ref().as_table().filter(|_| key.get_ref() == "queues") else {
+            say("", key, value);
+            continue;
+        };
+        for (queue, value) in queues {
+            match value.get_ref().as_table() {
+                None => say("queues.", queue, value),
+                Some(keys) => {
+                    keys.iter()
+                        .for_each(|(key, value)| say(&format!("queues.{}.", queue.get_ref()), key, value));
+                }
+            }
+        }
+    }
     said.sort_by_key(|(at, _)| *at);
     said.into_iter().map(|(_, said)| said).collect()
 }

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::kind::KEYS;
+use super::kind::Key;
 use super::layer::{PREFIX, variable};
 use super::nearest::nearest;
 use super::value::{Origin, Raw};
@@ -36,18 +36,23 @@ impl Mistake {
     }
 
     /// A key that does not exist.
-    pub(super) fn unknown(name: &str, raw: &Raw, origin: Origin) -> Self {
-        let keys = || KEYS.iter().map(|key| key.name);
-        if let Origin::Variable(given) = &origin {
+    pub(super) fn unknown(name: &str, short: &str, keys: &[Key], raw: &Raw, origin: Origin) -> Self {
+        let keys = || keys.iter().map(|key| key.name);
+        if let Origin::Variable(given) = &origin
+            && short == name
+        {
             let short = given.strip_prefix(PREFIX).unwrap_or(given).to_lowercase();
             let hint = nearest(&short, keys()).map(variable);
             let (key, got) = (given.clone(), given.clone());
             return Self { key, origin: None, expected: "a known variable".into(), got, hint };
         }
-        let hint = nearest(name, keys()).map(ToOwned::to_owned);
+        let hint = nearest(short, keys()).map(ToOwned::to_owned);
         // A whole table is shown by its name, whatever stands in it.
-        let expected =
-            if matches!(raw, Raw::Other("table")) { "a known key, and no tables" } else { "a known key" };
+        let expected = if matches!(raw, Raw::Other("table")) {
+            "a known key, and no tables but [queues.NAME]"
+        } else {
+            "a known key"
+        };
         Self { hint, ..Self::new(name, origin, expected, name) }
     }
 }

@@ -5,17 +5,21 @@ mod kind;
 mod layer;
 mod mistake;
 mod nearest;
+mod queue;
 mod settings;
 mod value;
 
 pub(crate) use layer::{Flag, Sources};
 pub(crate) use mistake::Mistakes;
+pub(crate) use queue::QueueSettings;
 pub(crate) use settings::Settings;
 pub(crate) use value::{Origin, Value};
 
 use std::collections::BTreeMap;
 
-use kind::KEYS;
+use longshore_core::QueueName;
+
+use kind::{KEYS, QUEUE_KEYS};
 use mistake::Mistake;
 
 /// The defaults and the manual.
@@ -23,34 +27,79 @@ pub(crate) const MANUAL: &str = include_str!("../../config.default.toml");
 
 /// Every key with its value and where that comes from.
 #[derive(Debug)]
-pub(crate) struct Effective(BTreeMap<&'static str, (Value, Origin)>);
+pub(crate) struct Effective {
+    keys: BTreeMap<&'static str, (Value, Origin)>,
+    /// What is set of single queues.
+    queues: BTreeMap<QueueName, BTreeMap<&'static str, (Value, Origin)>>,
+}
 
 impl Effective {
     /// Reads all layers, the weakest first, so that the strongest one stays.
     pub(crate) fn read(sources: &Sources) -> Result<Self, Mistakes> {
         let mut mistakes = Vec::new();
-        let mut values = BTreeMap::new();
+        let (mut values, mut queues) = (BTreeMap::new(), BTreeMap::new());
         for (name, raw, origin) in layer::all(sources, &mut mistakes) {
-            let Some(key) = KEYS.iter().find(|key| key.name == name) else {
-                mistakes.push(Mistake::unknown(&name, &raw, origin));
+            let (queue, short) = match queue_key(&name) {
+                None => (None, name.as_str()),
+                Some((queue, short)) => match QueueName::new(queue) {
+                    Ok(queue) => (Some(queue), short),
+                    Err(error) => {
+                        mistakes.push(Mistake::new(&name, origin, error.expected, error.got));
+                        continue;
+                    }
+                },
+            };
+            let keys = if queue.is_some() { QUEUE_KEYS } else { KEYS };
+            let Some(key) = keys.iter().find(|key| key.name == short) else {
+                mistakes.push(Mistake::unknown(&name, short, keys, &raw, origin));
                 continue;
             };
             match key.kind.read(&raw) {
-                Ok(value) => drop(values.insert(key.name, (value, origin))),
-                Err(expected) => mistakes.push(Mistake::new(key.name, origin, expected, raw.shown())),
+                Ok(value) => {
+                    let values = match queue {
+                        None => &mut values,
+                        Some(queue) => queues.entry(queue).or_insert_with(BTreeMap::new),
+                    };
+                    values.insert(key.name, (value, origin));
+                }
+                Err(expected) => mistakes.push(Mistake::new(&name, origin, expected, raw.shown())),
             }
         }
-        if mistakes.is_empty() { Ok(Self(values)) } else { Err(Mistakes(mistakes)) }
+        for (queue, values) in &queues {
+            let pace = ["rate_interval", "rate_burst", "rate_scope"]
+                .iter()
+                .find_map(|key| values.get_key_value(key));
+            if let Some((key, (value, origin))) = pace.filter(|_| !values.contains_key("rate_limit")) {
+                let name = format!("queues.{queue}.{key}");
+                mistakes.push(Mistake::new(
+                    &name,
+                    origin.clone(),
+                    "a rate_limit beside it",
+                    value.to_string(),
+                ));
+            }
+        }
+        if mistakes.is_empty() { Ok(Self { keys: values, queues }) } else { Err(Mistakes(mistakes)) }
     }
 
-    /// In the order of the manual.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = (&'static str, &Value, &Origin)> {
-        KEYS.iter().filter_map(|key| self.0.get(key.name).map(|(value, origin)| (key.name, value, origin)))
+    /// In the order of the manual, and then what is set of single queues.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (String, &Value, &Origin)> {
+        let keys = KEYS.iter().filter_map(|key| self.keys.get_key_value(key.name));
+        let keys = keys.map(|(key, (value, origin))| ((*key).to_owned(), value, origin));
+        keys.chain(self.queues.iter().flat_map(|(queue, values)| {
+            let keys = QUEUE_KEYS.iter().filter_map(|key| values.get_key_value(key.name));
+            keys.map(move |(key, (value, origin))| (format!("queues.{queue}.{key}"), value, origin))
+        }))
     }
 
     fn value(&self, name: &str) -> &Value {
-        &self.0.get(name).expect("the manual has a value for every key").0
+        &self.keys.get(name).expect("the manual has a value for every key").0
     }
+}
+
+/// The queue and the key of what is set of a single queue. Names of queues may have dots in them, keys have none.
+fn queue_key(name: &str) -> Option<(&str, &str)> {
+    name.strip_prefix("queues.").and_then(|rest| rest.rsplit_once('.'))
 }
 
 #[cfg(test)]
@@ -64,7 +113,7 @@ mod tests {
     #[test]
     fn the_manual_has_every_key_in_order_and_says_what_it_means() {
         let defaults = Effective::read(&Sources::default()).unwrap();
-        let shown: Vec<&str> = defaults.rows().map(|(name, ..)| name).collect();
+        let shown: Vec<String> = defaults.rows().map(|(name, ..)| name).collect();
         assert_eq!(shown.len(), KEYS.len());
         let keys =
             MANUAL.lines().filter_map(|line| line.split_once(" = ")).filter(|(key, _)| !key.starts_with('#'));

@@ -1,15 +1,16 @@
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use longshore_core::{DurationText, QueueName, Retention};
+use longshore_core::{DurationText, JobDefaults, QueueName, Retention};
 use longshore_runtime::{KeeperConfig, WorkerConfig};
 use longshore_server::{ApiConfig, Identity};
 use longshore_telemetry::logs::Format as LogFormat;
 
-use super::Effective;
 use super::value::Value;
+use super::{Effective, QueueSettings};
 
 /// The configuration as the program uses it. The meaning of each is in the manual, `config.default.toml`.
 #[derive(Clone, Debug)]
@@ -41,6 +42,7 @@ pub(crate) struct Settings {
     pub(crate) log_level: String,
     pub(crate) log_format: LogFormat,
     pub(crate) retention: Retention,
+    pub(crate) queues: BTreeMap<QueueName, QueueSettings>,
 }
 
 impl Settings {
@@ -99,6 +101,11 @@ impl Settings {
                 cancelled: DurationText(duration("retention_cancelled")),
                 most: count("retention_most") as u64,
             },
+            queues: effective
+                .queues
+                .iter()
+                .map(|(name, values)| (name.clone(), QueueSettings::of(values)))
+                .collect(),
         }
     }
 
@@ -114,7 +121,13 @@ impl Settings {
             sse_streams_max: self.sse_streams_max,
             connections_max: self.connections_max,
             identity,
+            jobs: self.queues.iter().map(|(name, queue)| (name.clone(), queue.jobs.clone())).collect(),
         }
+    }
+
+    /// What jobs of a queue are asked for that say nothing else.
+    pub(crate) fn jobs(&self, queue: &QueueName) -> JobDefaults {
+        self.queues.get(queue).map(|queue| queue.jobs.clone()).unwrap_or_default()
     }
 
     /// For a worker of this process.

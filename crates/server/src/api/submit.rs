@@ -197,11 +197,12 @@ impl JobRequest {
             return Err(Invalid::new("max_retries", "either max_attempts or max_retries", "both"));
         }
         let mut spec = JobSpec::new(id, self.queue.clone().unwrap_or_default(), self.kind.clone(), args);
-        spec.priority = self.priority.unwrap_or_default();
+        let usual = api.config.jobs.get(&spec.queue).cloned().unwrap_or_default();
+        spec.priority = self.priority.or(usual.priority).unwrap_or_default();
         spec.run_at = self.run_at.or_else(|| self.delay.map(|delay| now + delay.0));
         spec.correlation_id = correlation::shared();
         spec.owner = self.owner.as_deref().map(|owner| api.owner(owner)).transpose()?;
-        let options = self.options();
+        let options = self.options(usual.options());
         if !options.is_default() {
             spec.options = Arc::new(options);
         }
@@ -209,8 +210,7 @@ impl JobRequest {
         Ok(spec)
     }
 
-    fn options(&self) -> Options {
-        let usual = Options::default();
+    fn options(&self, usual: Options) -> Options {
         Options {
             max_attempts: self
                 .max_retries
@@ -222,7 +222,7 @@ impl JobRequest {
             tags: self.tags.clone(),
             retention: self.retention,
             result_retention: self.result_retention,
-            ttl: self.ttl,
+            ttl: self.ttl.or(usual.ttl),
             unique: self.unique.clone().map(Unique::from),
             limit_key: self.limit_key.clone(),
             depends_on: self.depends_on.iter().cloned().map(Parent::from).collect(),

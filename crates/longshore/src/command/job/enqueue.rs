@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use longshore_core::{
-    DurationText, Invalid, JobId, JobSpec, Json, KindName, Parent, ParentPolicy, Priority, QueueName,
-    Timestamp, Unique, parse_duration,
+    DurationText, Invalid, JobDefaults, JobId, JobSpec, Json, KindName, Parent, ParentPolicy, Priority,
+    QueueName, Timestamp, Unique, parse_duration,
 };
 use longshore_runtime::{Caller, Control};
 
@@ -80,7 +80,8 @@ impl Enqueue {
         let caller = self.owner.as_deref().map(Caller::operator).transpose()?.unwrap_or_default();
         let client = opened.client(caller);
         let id = self.id.clone().unwrap_or_else(|| client.new_id());
-        let spec = self.spec(JobSpec::new(id, self.queue.clone(), self.kind.clone(), args), opened.now())?;
+        let spec = JobSpec::new(id, self.queue.clone(), self.kind.clone(), args);
+        let spec = self.spec(spec, &context.settings.jobs(&self.queue), opened.now())?;
         let receipt = opened
             .tell(client.insert(vec![Arc::new(spec)]))
             .await?
@@ -98,10 +99,10 @@ impl Enqueue {
         Ok(())
     }
 
-    fn spec(&self, mut spec: JobSpec, now: Timestamp) -> anyhow::Result<JobSpec> {
-        spec.priority = self.priority.unwrap_or(spec.priority);
+    fn spec(&self, mut spec: JobSpec, usual: &JobDefaults, now: Timestamp) -> anyhow::Result<JobSpec> {
+        spec.priority = self.priority.or(usual.priority).unwrap_or(spec.priority);
         spec.run_at = self.delay.map(|delay| now + delay).or(self.run_at);
-        let mut options = self.options.options();
+        let mut options = self.options.options(usual.options());
         options.unique = self.unique.clone().map(|key| Unique {
             ttl: self.unique_ttl.map(DurationText),
             extend: self.extend,

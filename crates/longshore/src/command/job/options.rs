@@ -45,14 +45,13 @@ fn parse_backoff(text: &str) -> Result<Backoff, String> {
 
 impl OptionFlags {
     /// The options of the job; what is not given is as usual.
-    pub(crate) fn options(&self) -> Options {
-        let usual = Options::default();
+    pub(crate) fn options(&self, usual: Options) -> Options {
         Options {
             max_attempts: self.max_attempts.unwrap_or(usual.max_attempts),
             backoff: self.backoff.clone().unwrap_or(usual.backoff),
             timeout: self.timeout.map_or(usual.timeout, |timeout| timeout.0.map(DurationText)),
             tags: self.tags.clone(),
-            ttl: self.ttl.map(DurationText),
+            ttl: self.ttl.map(DurationText).or(usual.ttl),
             retention: self.retention.map(DurationText),
             result_retention: self.result_retention.map(DurationText),
             limit_key: self.limit_key.clone(),

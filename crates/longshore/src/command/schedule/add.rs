@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use longshore_core::{DurationText, KindName, Priority, QueueName, ScheduleName, Timestamp, parse_duration};
+use longshore_core::{
+    DurationText, JobDefaults, KindName, Priority, QueueName, ScheduleName, Timestamp, parse_duration,
+};
 use longshore_cron::{Cron, Zone};
 use longshore_runtime::{Misfire, Overlap, Rule, Schedule, TimeRange};
 
@@ -87,13 +89,13 @@ enum OverlapArg {
 
 impl Add {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let schedule = self.schedule()?;
+        let schedule = self.schedule(&context.settings.jobs(&self.queue))?;
         schedule.check()?;
         let opened = context.open()?;
         show(opened.tell(opened.engine.schedules().put(schedule)).await?, self.json)
     }
 
-    fn schedule(&self) -> anyhow::Result<Schedule> {
+    fn schedule(&self, usual: &JobDefaults) -> anyhow::Result<Schedule> {
         let rule = match (&self.cron, self.every) {
             (Some(cron), _) => Rule::Cron { cron: cron.clone() },
             (None, every) => {
@@ -120,8 +122,8 @@ impl Add {
             jitter: self.jitter.map(DurationText),
             queue: self.queue.clone(),
             args: read_args(&self.args)?,
-            priority: self.priority.unwrap_or_default(),
-            options: self.options.options(),
+            priority: self.priority.or(usual.priority).unwrap_or_default(),
+            options: self.options.options(usual.options()),
             ..Schedule::new(self.name.clone(), rule, self.kind.clone())
         })
     }

@@ -94,6 +94,7 @@ impl Start {
         let opened = context.open()?;
         let engine = &opened.engine;
         let services = Services::open(settings, engine)?;
+        crate::queues::apply(&*opened.store, engine, settings).await?;
         let stop = Stop::new();
         signals::steer(&stop)?;
         if let Some((_, address)) = &probed {
@@ -101,8 +102,10 @@ impl Start {
         }
         let queues = if self.queues.is_empty() { &settings.worker_queues } else { &self.queues };
         let config = WorkerConfig { keeps: !self.no_keeper, ..settings.worker() };
-        let worker = services
-            .worker(config, engine, queues, services.handlers(self.test_kinds), |queue| self.paced(queue));
+        let worker =
+            services.worker(settings, config, engine, queues, services.handlers(self.test_kinds), |queue| {
+                self.paced(queue)
+            });
         let announced = tokio::spawn(announce(engine.hub().subscribe(), queues.clone()));
         let kept = retention::apply(
             opened.store.clone(),
