@@ -8,7 +8,12 @@ use crate::DurationText;
 ///
 /// In JSON: `{"type": "exponential", "base": "1.5s", "factor": 2, "max": "1h", "jitter": 0.1}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
+#[serde(
+    tag = "type",
+    rename_all = "lowercase",
+    deny_unknown_fields,
+    expecting = "an object with a type: fixed, linear or exponential"
+)]
 pub enum Backoff {
     /// The same wait every time.
     Fixed {

@@ -38,8 +38,11 @@ impl Unique {
 
     /// Checks the key and the time to live.
     pub fn check(&self) -> Result<(), Invalid> {
+        // The key of an owned job is `@OWNER/KEY`; the limit is for what the owner asked for.
+        let own = self.key.strip_prefix('@').and_then(|rest| rest.split_once('/'));
+        let own = own.map_or(self.key.as_str(), |(_, key)| key);
         let right =
-            (1..=UNIQUE_KEY_BYTES_MAX).contains(&self.key.len()) && !self.key.chars().any(char::is_control);
+            (1..=UNIQUE_KEY_BYTES_MAX).contains(&own.len()) && !self.key.chars().any(char::is_control);
         if !right {
             let expected = format!("1 to {UNIQUE_KEY_BYTES_MAX} bytes without control characters");
             return Err(Invalid::new("unique.key", expected, format!("{:?}", self.key)));

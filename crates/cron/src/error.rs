@@ -43,7 +43,7 @@ impl std::error::Error for CronError {}
 impl From<CronError> for Invalid {
     fn from(error: CronError) -> Self {
         let CronError { index, field, position, expected, got, hint } = error;
-        let expected = format!("{expected} as {field} (field {index}, position {position}; {hint})");
+        let expected = format!("{expected} ({field}, field {index}, position {position}; {hint})");
         Self::new("cron_expression", expected, got).code(CronError::CODE)
     }
 }

@@ -18,8 +18,8 @@ use longshore_core::Json;
 use longshore_runtime::{Args, Attempt, Cancel, Handlers, Outcome, Progress};
 use serde::Deserialize;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Other args are allowed, so that limits by what stands in them can be tried out.
+#[derive(Default, Deserialize)]
 struct Sleep {
     #[serde(default)]
     ms: u64,
@@ -40,6 +40,12 @@ struct Steps {
     steps: u64,
     #[serde(default)]
     ms: u64,
+}
+
+impl Default for Fail {
+    fn default() -> Self {
+        Self { times: always(), message: on_purpose() }
+    }
 }
 
 fn always() -> u32 {
@@ -78,7 +84,8 @@ async fn echo(Args(args): Args<Json>) -> Result<Json, Outcome> {
     Ok(args)
 }
 
-async fn sleep(Args(args): Args<Sleep>, cancel: Cancel) -> Result<(), Outcome> {
+async fn sleep(Args(args): Args<Option<Sleep>>, cancel: Cancel) -> Result<(), Outcome> {
+    let args = args.unwrap_or_default();
     tokio::select! {
         () = wait(args.ms) => Ok(()),
         // As an error it is a try that did not succeed; the engine knows whether it was a stop or a cancellation.
@@ -86,7 +93,8 @@ async fn sleep(Args(args): Args<Sleep>, cancel: Cancel) -> Result<(), Outcome> {
     }
 }
 
-async fn fail(Args(args): Args<Fail>, attempt: Attempt) -> Result<u32, Outcome> {
+async fn fail(Args(args): Args<Option<Fail>>, attempt: Attempt) -> Result<u32, Outcome> {
+    let args = args.unwrap_or_default();
     if attempt.number > args.times {
         return Ok(attempt.number);
     }
@@ -101,7 +109,8 @@ async fn steps(Args(args): Args<Steps>, progress: Progress) -> Result<u64, Outco
     Ok(args.steps)
 }
 
-async fn cpu(Args(args): Args<Sleep>) -> Result<u64, Outcome> {
+async fn cpu(Args(args): Args<Option<Sleep>>) -> Result<u64, Outcome> {
+    let args = args.unwrap_or_default();
     let busy = tokio::task::spawn_blocking(move || {
         let (watch, mut rounds) = (Stopwatch::start(), 0_u64);
         while watch.elapsed() < Duration::from_millis(args.ms) {

@@ -305,7 +305,9 @@ impl Control {
         };
         let action = if state == State::Failed { "dlq.remove" } else { "queue.purge" };
         let purge = self.amend_all(filter, Change::Remove { force: false }, most);
-        let tell = |batch: &Batch| json!({ "state": state, "changed": batch.changed });
+        let grace = longshore_core::format_duration(grace);
+        let limit = Some(most).filter(|most| *most < usize::MAX);
+        let tell = move |batch: &Batch| json!({ "state": state, "grace": grace, "limit": limit, "changed": batch.changed });
         self.engine.audited(action, queue, purge, tell).await
     }
 
@@ -377,6 +379,12 @@ impl Control {
     /// The failed jobs of a queue in groups of those that are alike, the largest first, at most 1000 groups.
     pub async fn failures(&self, queue: &QueueName) -> StoreResult<Vec<FailureGroup>> {
         self.engine.store().failures(queue.clone(), STEP_RECORDS_MAX).await
+    }
+
+    /// Whether a job that the caller may not know of keeps others waiting.
+    pub(crate) async fn is_pending(&self, id: &JobId) -> StoreResult<bool> {
+        let job = self.engine.store().get(id.clone()).await?;
+        Ok(job.is_some_and(|job| job.state != State::Completed))
     }
 
     /// The limits that have no room for a ready job now, with those who fill them as far as the caller may know of them.

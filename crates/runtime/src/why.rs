@@ -67,7 +67,12 @@ impl Control {
         for parent in job.spec.options.depends_on.iter().take(PARENTS_SHOWN) {
             let standing = match self.job(&parent.id).await {
                 Ok(standing) => standing,
-                Err(ControlError::Unknown(_)) => continue,
+                Err(ControlError::Unknown(_)) => {
+                    reasons.extend(self.is_pending(&parent.id).await?.then(|| {
+                        reason("parent", "a parent that belongs to somebody else has not completed")
+                    }));
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
             reasons.extend(parent_reason(&standing, &job.spec.options));

@@ -188,7 +188,9 @@ impl<T: DeserializeOwned> FromRequestParts<Face> for Query<T> {
         let axum::extract::Query(query) =
             axum::extract::Query::<T>::try_from_uri(&parts.uri).map_err(|error| {
                 let text = error.body_text();
-                let start = ["unknown field", "duplicate field"].iter().find_map(|known| text.find(known));
+                let start = ["unknown field", "duplicate field", "missing field"]
+                    .iter()
+                    .find_map(|known| text.find(known));
                 explain(".", &text[start.unwrap_or(0)..])
             })?;
         Ok(Self(query))

@@ -41,7 +41,8 @@ pub(crate) fn explain(path: &str, error: &str) -> Invalid {
     if error == "number out of range" {
         return Invalid::new(here(), "a number that 64 bits can hold", "a larger one");
     }
-    Invalid::new(here(), "something else", error)
+    // What is left are words of ours about what a value may be.
+    Invalid::new(here(), error.strip_prefix("expected ").unwrap_or(error), "something else")
 }
 
 /// What is wrong with a value whose words are ours, by the field it stands in. The deserialiser keeps only the words.
@@ -132,7 +133,7 @@ mod tests {
                 "number out of range",
                 "priority: expected a number that 64 bits can hold, got a larger one",
             ),
-            (".", "what is this", "body: expected something else, got what is this"),
+            (".", "what is this", "body: expected what is this, got something else"),
         ] {
             let told = explain(path, error).to_string();
             assert_eq!(told, said);

@@ -96,6 +96,6 @@ fn limits_are_reached_before_they_are_passed() {
 fn an_error_becomes_a_refusal_with_a_code() {
     let refusal = Invalid::from(Cron::parse("0 25 * * *").unwrap_err());
     assert_eq!((refusal.code, refusal.field.as_str()), ("invalid_cron", "cron_expression"));
-    assert!(refusal.expected.contains("an hour from 0 to 23 as hour (field 1, position 2;"), "{refusal}");
+    assert!(refusal.expected.contains("an hour from 0 to 23 (hour, field 1, position 2;"), "{refusal}");
     assert_eq!(refusal.got, "\"25\"");
 }

@@ -97,7 +97,10 @@ fn a_queue_is_obliterated_with_its_settings() {
         site.enqueue(&["test.noop", "--queue", "q"]);
     }
     assert_eq!(site.ok(&["queue", "retry", "q", "--q", "kind:test.*"]), "0 jobs are ready again\n");
-    assert_eq!(site.json(&["queue", "obliterate", "q"])["changed"], 3);
+    for args in [&["queue", "obliterate", "q"][..], &["queue", "obliterate", "q", "--confirm", "p"]] {
+        assert!(site.run(args).ends(2).err.contains("--confirm"));
+    }
+    assert_eq!(site.json(&["queue", "obliterate", "q", "--confirm", "q"])["changed"], 3);
     site.run(&["queue", "info", "q"]).ends(1);
 }
 

@@ -86,15 +86,29 @@ impl Caller {
     }
 }
 
-/// Unique keys count for each owner alone: the key of an owned job is `OWNER/KEY`. No owner's name has a slash in it.
+/// Unique keys count for each owner alone: the key of an owned job is `@OWNER/KEY`. No owner's name has a slash in it, and
+/// [`check_key`] keeps others from such keys.
 pub(crate) fn keep_key_apart(spec: &mut JobSpec) {
     let (Some(owner), Some(unique)) = (&spec.owner, &spec.options.unique) else { return };
-    if unique.key.strip_prefix(&**owner).is_some_and(|rest| rest.starts_with('/')) {
+    let rest = unique.key.strip_prefix('@').and_then(|rest| rest.strip_prefix(&**owner));
+    if rest.is_some_and(|rest| rest.starts_with('/')) {
         return;
     }
-    let key = format!("{owner}/{}", unique.key);
+    let key = format!("@{owner}/{}", unique.key);
     if let Some(unique) = &mut Arc::make_mut(&mut spec.options).unique {
         unique.key = key;
+    }
+}
+
+/// Refuses the key of somebody's to a job that is nobody's.
+fn check_key(index: usize, spec: &JobSpec) -> Result<(), Invalid> {
+    let taken = |key: &String| spec.owner.is_none() && key.starts_with('@');
+    match spec.options.unique.as_ref().map(|unique| &unique.key).filter(|key| taken(key)) {
+        None => Ok(()),
+        Some(key) => {
+            let expected = "a key that does not begin with @, as those of owners do";
+            Err(Invalid::new(format!("jobs[{index}].unique.key"), expected, format!("{key:?}")))
+        }
     }
 }
 
@@ -131,6 +145,9 @@ impl Engine {
             for job in jobs.iter_mut() {
                 self.caller.own(Arc::make_mut(job));
             }
+        }
+        for (index, job) in jobs.iter().enumerate() {
+            check_key(index, job)?;
         }
         if !self.caller.is_bound {
             return Ok(());

@@ -92,8 +92,8 @@ async fn the_jobs_of_a_schedule_belong_to_whoever_made_it() {
     let receipt = room.engine.schedules().run_now(&record.schedule.name).await.unwrap();
     let job = room.job(&receipt.id).await;
     assert_eq!(job.spec.owner.as_deref(), Some("ops"));
-    assert_eq!(job.spec.options.unique.as_ref().unwrap().key, "ops/k", "keys count for each owner alone");
-    assert_eq!(room.control.unique_owner(&queue("default"), "ops/k").await.unwrap(), Some(receipt.id));
+    assert_eq!(job.spec.options.unique.as_ref().unwrap().key, "@ops/k", "keys count for each owner alone");
+    assert_eq!(room.control.unique_owner(&queue("default"), "@ops/k").await.unwrap(), Some(receipt.id));
 }
 
 #[test]

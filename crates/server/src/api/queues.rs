@@ -354,16 +354,19 @@ pub(crate) async fn purge(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ObliterateQuery {
+    /// The name of the queue once more, because nothing of it can be brought back. Not needed with `force`.
+    confirm: Option<String>,
     /// Removes running jobs as well; their workers lose the leases.
     #[param(value_type = Option<bool>)]
     force: Option<String>,
 }
 
-/// Removes everything of the queue: its jobs in all states, and its settings.
+/// Removes everything of the queue: its jobs in all states, and its settings. Wants the name once more.
 #[utoipa::path(
     delete, operation_id = "obliterate_queue", path = "/queues/{queue}", tag = "queues", params(("queue" = String, Path), ObliterateQuery),
     responses(
         (status = 200, body = Drained),
+        (status = 400, description = "It was not confirmed", body = ErrorBody),
         (status = 404, body = ErrorBody),
         (status = 409, description = "Jobs of it run", body = ErrorBody)
     )
@@ -374,6 +377,11 @@ pub(crate) async fn obliterate(
     Query(query): Query<ObliterateQuery>,
 ) -> Result<Json<Drained>, ApiError> {
     let force = read_flag("force", query.force.as_deref())?;
+    let confirmed = query.confirm.as_deref().map(|confirm| confirm == name.as_str());
+    if confirmed == Some(false) || (confirmed.is_none() && !force) {
+        let expected = format!("{name}, to confirm that nothing of the queue shall be left");
+        return Err(Invalid::new("confirm", expected, query.confirm.unwrap_or("nothing".to_owned())).into());
+    }
     let queue = find(&api, &name).await?;
     Ok(Json(api.engine.control().obliterate(&queue.name, force).await?.into()))
 }

@@ -209,6 +209,22 @@ async fn ids_keys_and_parents_of_others_help_nobody() {
     let his = bob.submit(&unique).await.json(StatusCode::ACCEPTED);
     assert!(his["id"] != first["id"] && his["duplicate"].is_null(), "{his}");
 
+    // Nor to a job that is nobody's.
+    let mut nobodys = longshore_core::JobSpec::new(
+        house.engine.client().new_id(),
+        "default".parse().unwrap(),
+        "test.echo".parse().unwrap(),
+        longshore_core::Json::default(),
+    );
+    let taken = longshore_core::Unique { replace: true, ..longshore_core::Unique::new("@ann/daily") };
+    std::sync::Arc::make_mut(&mut nobodys.options).unique = Some(taken);
+    let error = house.engine.client().insert(vec![std::sync::Arc::new(nobodys)]).await.unwrap_err();
+    assert!(error.to_string().contains("unique.key"), "{error}");
+    let long = json!({ "kind": "test.echo", "unique": "x".repeat(200), "delay": "1h" });
+    ann.submit(&long).await.json(StatusCode::ACCEPTED);
+    let longer = json!({ "kind": "test.echo", "unique": "x".repeat(201), "delay": "1h" });
+    ann.submit(&longer).await.refused(400, "invalid");
+
     let once = async |caller: &Caller| {
         let headers = [("authorization", caller.header.as_str()), ("idempotency-key", "k")];
         let body = r#"{"kind":"test.echo","delay":"1h"}"#;

@@ -137,7 +137,10 @@ async fn a_queue_is_obliterated_with_all_it_has_but_only_by_force_while_jobs_run
     client.submit(json!({ "kind": "test.echo", "queue": "mail", "delay": "1h" })).await;
     client.submit(json!({ "kind": "test.hold", "queue": "mail" })).await;
     house.gate.arrived().await;
-    let busy = client.delete("/api/v1/queues/mail").await.json(StatusCode::CONFLICT);
+    for query in ["", "?confirm=post", "?confirm=post&force=true"] {
+        client.delete(&format!("/api/v1/queues/mail{query}")).await.refused(400, "invalid");
+    }
+    let busy = client.delete("/api/v1/queues/mail?confirm=mail").await.json(StatusCode::CONFLICT);
     assert_eq!(
         (&busy["error"]["code"], &busy["error"]["details"]["running"]),
         (&json!("queue_busy"), &json!(1))

@@ -21,10 +21,7 @@ impl Cron {
         match self {
             Self::Next(command) => command.run(),
             Self::Validate(command) => command.run(),
-            Self::Describe(command) => {
-                command.run();
-                Ok(())
-            }
+            Self::Describe(command) => command.run(),
         }
     }
 }

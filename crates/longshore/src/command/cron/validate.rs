@@ -31,6 +31,9 @@ impl Validate {
                     "{} is valid: {}, in {timezone}",
                     self.expression, frequency.description
                 ));
+                if preview_occurrences.is_empty() {
+                    out::line("  but it is never due");
+                }
                 for time in preview_occurrences {
                     out::line(format_args!("  {}", time.local()));
                 }

@@ -7,12 +7,18 @@ use crate::out;
 pub(crate) struct Revoke {
     /// The id of the key, as `longshore key list` shows it
     id: String,
+    /// Print one JSON object: {id, revoked}
+    #[arg(long)]
+    json: bool,
 }
 
 impl Revoke {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
         let keys = context.open_existing()?.engine.keys();
         anyhow::ensure!(keys.revoke(&self.id).await?, "there is no API key {}", self.id);
+        if self.json {
+            return out::json(&serde_json::json!({ "id": self.id, "revoked": true }));
+        }
         out::line(format_args!("API key {} is worth nothing any more", self.id));
         Ok(())
     }

@@ -15,6 +15,9 @@ pub(crate) struct Set {
     /// All limits as JSON: [{"key": "args.host", "concurrency": 2, "rate": 5}]; [] takes them off
     #[arg(long, value_name = "JSON", conflicts_with = "concurrency")]
     limits: Option<String>,
+    /// Print one JSON object: {name, limits}
+    #[arg(long)]
+    json: bool,
 }
 
 impl Set {
@@ -25,6 +28,9 @@ impl Set {
         };
         let opened = context.open()?;
         opened.control().set_kind(&self.kind, limits.clone()).await?;
+        if self.json {
+            return out::json(&serde_json::json!({ "name": self.kind, "limits": limits }));
+        }
         let said: Vec<String> = limits.iter().map(longshore_runtime::describe_limit).collect();
         let said = if said.is_empty() { "none".to_owned() } else { said.join("; ") };
         out::line(format_args!("{}: limits {said}", self.kind));

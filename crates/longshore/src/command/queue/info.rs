@@ -87,11 +87,21 @@ fn print(shown: &Shown, age: Option<&str>) {
     say("oldest ready", age.unwrap_or("-"));
     let kept = |state| format_duration(info.retention.of(state));
     let [completed, failed, cancelled] = [State::Completed, State::Failed, State::Cancelled].map(kept);
-    say("ended jobs stay", &format!("completed {completed}, failed {failed}, cancelled {cancelled}"));
+    let most = info.retention.most;
+    say(
+        "ended jobs stay",
+        &format!("completed {completed}, failed {failed}, cancelled {cancelled}; {most} of each at most"),
+    );
     let limits: Vec<String> = info.limits.iter().map(longshore_runtime::describe_limit).collect();
     say("limits", if limits.is_empty() { "none" } else { &limits[0] });
     limits.iter().skip(1).for_each(|limit| say("", limit));
     say("ageing", &info.ageing.map_or_else(|| "none".to_owned(), |ageing| format_duration(ageing.0)));
+    say(
+        "scan interval",
+        &info
+            .scan_interval
+            .map_or_else(|| "as each worker has it".to_owned(), |scan| format_duration(scan.0)),
+    );
     let workers = workers.iter().map(|worker| worker.id.as_str()).collect::<Vec<_>>();
     let orphans = shown.kinds_without_worker.iter().map(String::as_str).collect::<Vec<_>>();
     for (name, list) in [("workers", workers), ("kinds without worker", orphans)] {
