@@ -1,5 +1,7 @@
+use std::fmt;
 use std::time::Duration;
 
+use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::DurationText;
@@ -48,6 +50,53 @@ pub enum Backoff {
         #[serde(default = "default_jitter")]
         jitter: f64,
     },
+}
+
+/// A backoff as callers may write it: an object, or a number of seconds b for waits of b, b², b³ …; 0 is none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BackoffForm(pub Backoff);
+
+impl<'de> Deserialize<'de> for BackoffForm {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Form;
+        impl<'de> Visitor<'de> for Form {
+            type Value = Backoff;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "0, a number from 1 to 100, or an object with a type: fixed, linear or exponential",
+                )
+            }
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Backoff, E> {
+                self.visit_f64(number as f64)
+            }
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Backoff, E> {
+                self.visit_f64(number as f64)
+            }
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Backoff, E> {
+                Backoff::power(number).ok_or_else(|| E::invalid_value(de::Unexpected::Float(number), &self))
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Backoff, A::Error> {
+                Backoff::deserialize(de::value::MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_any(Form).map(Self)
+    }
+}
+
+impl Backoff {
+    /// Tried again at once.
+    pub const fn none() -> Self {
+        Self::Fixed { delay: DurationText(Duration::ZERO), jitter: 0.0 }
+    }
+
+    /// Waits of `base` to the power of 1, 2, 3 … seconds, at most an hour each; none for 0.
+    pub fn power(base: f64) -> Option<Self> {
+        if base == 0.0 {
+            return Some(Self::none());
+        }
+        let seconds = Some(base).filter(|base| (1.0..=100.0).contains(base)).map(Duration::from_secs_f64)?;
+        Some(Self::Exponential { base: DurationText(seconds), factor: base, max: default_max(), jitter: 0.0 })
+    }
 }
 
 fn default_jitter() -> f64 {
@@ -131,6 +180,24 @@ impl Backoff {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_bare_number_is_waits_to_its_powers() {
+        let read = |text: &str| serde_json::from_str::<BackoffForm>(text).map(|form| form.0);
+        let millis = |text: &str| [1, 2, 3].map(|n| read(text).unwrap().delay(n, 0.9).as_millis());
+        assert_eq!(millis("2"), [2_000, 4_000, 8_000]);
+        assert_eq!(millis("1.5"), [1_500, 2_250, 3_375]);
+        assert_eq!(millis("0"), [0; 3]);
+        assert_eq!(millis("100"), [100_000, 3_600_000, 3_600_000]);
+        assert_eq!(
+            read(r#"{"type":"fixed","delay":2}"#).unwrap(),
+            serde_json::from_str(r#"{"type":"fixed","delay":2}"#).unwrap()
+        );
+        for wrong in ["0.5", "101", "-1", "true", "[]", r#"{"type":"never"}"#] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+        assert!(read("101").unwrap_err().to_string().contains("expected 0, a number from 1 to 100"));
+    }
 
     #[test]
     fn each_form_grows_as_its_name_says() {

@@ -28,7 +28,7 @@ mod store;
 mod unique;
 mod worker;
 
-pub use backoff::Backoff;
+pub use backoff::{Backoff, BackoffForm};
 pub use duration::{DurationText, check_duration, format_duration, parse_duration};
 pub use error::{Invalid, StoreError, StoreResult};
 pub use event::{Event, EventName, Times};

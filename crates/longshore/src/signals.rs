@@ -19,11 +19,11 @@ pub(crate) fn steer(stop: &Stop) -> anyhow::Result<()> {
         let mut requests = Requests::listen();
         let _ = ready.send(());
         requests.next().await;
-        tracing::info!("stopping: what runs may finish; a second signal stops at once");
         stop.drain();
+        tracing::info!("stopping: what runs may finish; a second signal stops at once");
         requests.next().await;
-        tracing::warn!("stopping at once");
         stop.cut();
+        tracing::warn!("stopping at once");
         Clock::system().sleep(CUT_WITHIN).await;
         tracing::error!(
             "handlers block every thread; the process ends without them, and their leases run out"

@@ -5,12 +5,13 @@ use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use longshore_core::{Invalid, QueueName, StoreResult, Timestamp};
+use longshore_core::{Invalid, QueueName, StoreError, StoreResult, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::control::Control;
+use crate::control::{Control, ControlError};
 use crate::engine::Engine;
+use crate::schedule::ScheduleError;
 
 /// Entries that are kept.
 pub const AUDIT_KEPT: usize = 10_000;
@@ -44,7 +45,7 @@ pub struct AuditEntry {
     pub actor: Option<Arc<str>>,
     /// The job, queue, schedule, kind or key.
     pub target: String,
-    /// `ok`, or `failed`.
+    /// `ok`; `refused`, if it was not allowed or made no sense; or `failed`, if the store did not do it.
     pub outcome: String,
     /// What else there is to know; the error of what failed.
     pub details: Value,
@@ -55,7 +56,7 @@ pub struct AuditEntry {
 pub struct AuditFilter {
     /// This action; a final `*` stands for any ending.
     pub action: Option<String>,
-    /// `ok` or `failed`.
+    /// `ok`, `refused` or `failed`.
     pub outcome: Option<String>,
     /// About this queue.
     pub queue: Option<QueueName>,
@@ -85,9 +86,33 @@ impl AuditFilter {
     }
 }
 
+/// What can come of an operation.
+pub(crate) trait Refusal: Display {
+    /// Whether it was refused, and did not fail.
+    fn is_refusal(&self) -> bool;
+}
+
+impl Refusal for StoreError {
+    fn is_refusal(&self) -> bool {
+        matches!(self, Self::Invalid(_) | Self::IdTaken { .. })
+    }
+}
+
+impl Refusal for ControlError {
+    fn is_refusal(&self) -> bool {
+        if let Self::Store(error) = self { error.is_refusal() } else { true }
+    }
+}
+
+impl Refusal for ScheduleError {
+    fn is_refusal(&self) -> bool {
+        if let Self::Store(error) = self { error.is_refusal() } else { true }
+    }
+}
+
 impl Engine {
     /// Does something and enters it, with what `tell` knows of it.
-    pub(crate) async fn audited<T, E: Display>(
+    pub(crate) async fn audited<T, E: Refusal>(
         &self,
         action: &str,
         target: impl Display,
@@ -105,7 +130,12 @@ impl Engine {
             source: self.caller().source(),
             actor: self.caller().name().cloned(),
             target: target.to_string(),
-            outcome: if done.is_ok() { "ok" } else { "failed" }.to_owned(),
+            outcome: match &done {
+                Ok(_) => "ok",
+                Err(error) if error.is_refusal() => "refused",
+                Err(_) => "failed",
+            }
+            .to_owned(),
             details,
         };
         let value = Bytes::from(serde_json::to_vec(&entry).unwrap_or_default());

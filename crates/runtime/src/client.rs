@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use longshore_core::{
     Backoff, DurationText, Event, EventName, Inserted, Invalid, JobId, JobSpec, Json, KindName, Options,
-    Parent, ParentPolicy, Priority, QueueName, State, StoreError, StoreResult, Timestamp, Unique,
+    Parent, ParentPolicy, Priority, QueueName, State, StoreError, StoreResult, Times, Timestamp, Unique,
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -79,6 +79,10 @@ impl Client {
         let of = |name| {
             let mut event = Event::of_job(name, now, spec, inserted.state, 0, now);
             event.id = Some(inserted.id.clone());
+            if inserted.duplicate {
+                // Of the job that was there nothing more is known here.
+                (event.attempt, event.timestamps) = (None, Some(Times::default()));
+            }
             event
         };
         let by_key = inserted.duplicate && inserted.id != spec.id;

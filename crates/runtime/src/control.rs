@@ -36,6 +36,9 @@ pub enum ControlError {
         /// What would have been right.
         expected: &'static str,
     },
+    /// It runs, and is only removed by force.
+    #[error("the job {0} is running; a running job is only removed with force")]
+    Running(JobId),
     /// Jobs of the queue run.
     #[error("queue {queue} has {running} running jobs; stop them first, or use force")]
     QueueBusy {
@@ -183,6 +186,9 @@ impl Control {
         let mut answers = self.amend(vec![id.clone()], change).await?;
         match answers.pop() {
             Some(Amended::Moved { job, .. } | Amended::Asked(job)) => Ok(*job),
+            Some(Amended::WrongState(State::Running)) if matches!(change, Change::Remove { .. }) => {
+                Err(ControlError::Running(id.clone()))
+            }
             Some(Amended::WrongState(state)) => {
                 Err(ControlError::WrongState { id: id.clone(), state, expected })
             }

@@ -1,7 +1,7 @@
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use longshore_core::{Invalid, StoreError};
+use longshore_core::{Invalid, State, StoreError};
 use longshore_runtime::ControlError;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -111,6 +111,8 @@ impl From<ControlError> for ApiError {
     fn from(error: ControlError) -> Self {
         match error {
             ControlError::Unknown(id) => Self::not_found(&format!("job {id}")),
+            ControlError::Running(_) => Self::new(StatusCode::CONFLICT, "job_running", error.to_string())
+                .details(json!({ "state": State::Running })),
             ControlError::WrongState { state, .. } => {
                 Self::new(StatusCode::CONFLICT, "wrong_state", error.to_string())
                     .details(json!({ "state": state }))

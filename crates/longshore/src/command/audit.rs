@@ -11,8 +11,8 @@ pub(crate) struct Audit {
     /// Only this action, such as queue.pause; a final * stands for any ending
     #[arg(long)]
     action: Option<String>,
-    /// Only what was done, or what was not
-    #[arg(long, value_parser = ["ok", "failed"])]
+    /// Only what was done, what was refused, or what the store did not do
+    #[arg(long, value_parser = ["ok", "refused", "failed"])]
     outcome: Option<String>,
     /// Only what was about this queue
     #[arg(long)]

@@ -73,6 +73,13 @@ fn a_worker_started_with_a_rate_sets_it_for_all() {
     );
     worker.signal("TERM");
     assert_eq!(worker.end(), 0);
+    // The newest worker's counts, but not against what an operator has set.
+    let rate = || site.json(&["queue", "info", "q"])["limits"][0]["rate"].clone();
+    drop(site.worker(&["q", "--test-kinds", "--rate-limit", "5"]));
+    assert_eq!(rate(), json!(5));
+    site.ok(&["queue", "set", "q", "--rate-limit", "7"]);
+    drop(site.worker(&["q", "--test-kinds", "--rate-limit", "9"]));
+    assert_eq!(rate(), json!(7));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use crate::support::{Site, get, look, status};
+use crate::support::{Running, Site, get, look, status};
 
 #[test]
 fn a_worker_runs_jobs_and_stops_when_asked() {
@@ -121,4 +121,18 @@ fn what_workers_did_is_told_afterwards() {
     assert_eq!(look(&format!("{url}/api/v1/metrics/history?limit=501")).0, 400);
     assert!(site.ok(&["metrics"]).lines().any(|line| line.starts_with("q ")));
     drop(server);
+}
+
+#[test]
+fn a_worker_whose_log_nobody_reads_still_stops() {
+    let site = Site::new().with("LONGSHORE_LOG_LEVEL", "debug");
+    let mut command = site.command(&["worker", "start", "q", "--test-kinds"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    command.stderr(writer);
+    let mut worker = Running::with_log_elsewhere(command);
+    worker.line_with("serves ");
+    site.enqueue(&["test.fail", "--queue", "q", "--max-attempts", "1"]);
+    worker.signal("TERM");
+    assert_eq!(worker.end(), 0);
 }

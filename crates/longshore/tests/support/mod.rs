@@ -159,14 +159,20 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) fn of(mut command: Command) -> Self {
+    pub(crate) fn of(command: Command) -> Self {
+        let mut running = Self::with_log_elsewhere(command);
+        // Somebody has to read it, or the program would wait for room in the pipe.
+        let mut err = running.child.stderr.take().unwrap();
+        std::thread::spawn(move || std::io::copy(&mut err, &mut std::io::sink()));
+        running
+    }
+
+    /// The same with a log that goes where the caller has sent it.
+    pub(crate) fn with_log_elsewhere(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let (sender, lines) = channel();
         let out = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        // Somebody has to read it, or the program would wait for room in the pipe.
-        let mut err = child.stderr.take().unwrap();
-        std::thread::spawn(move || std::io::copy(&mut err, &mut std::io::sink()));
         Self { child, lines, seen: Vec::new() }
     }
 

@@ -237,7 +237,7 @@ impl Worker {
         let _held = Held(desk.clone());
         let store = desk.engine.store();
         for (name, rate) in &desk.rates {
-            queue::set_rate(&desk.engine.control(), name, *rate).await?;
+            Box::pin(queue::set_rate(&desk.engine, name, *rate)).await?;
         }
         // A store that cannot be reached at the start is a mistake to tell, not something to wait for.
         let info = desk.info();

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use longshore_core::limit::Pace;
-use longshore_core::{DurationText, Invalid, Limit, QueueChange, QueueName, Rate, StoreResult};
+use longshore_core::{DurationText, Expect, Invalid, Limit, QueueChange, QueueName, Rate, StoreResult};
 
-use crate::control::Control;
+use crate::engine::Engine;
 
 /// For whom a rate counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,12 +79,31 @@ pub(super) fn pace(rate: Rate) -> Pace {
     Limit { rate: Some(rate.rate), interval, burst: rate.burst, ..Limit::default() }.pace()
 }
 
-/// Sets the rate of a queue for all, unless it is set already.
-pub(super) async fn set_rate(control: &Control, name: &QueueName, rate: Rate) -> StoreResult<()> {
-    let change = QueueChange { rate: Some(Some(rate)), ..QueueChange::default() };
+/// Sets the rate that a worker declares for all workers of a queue. The newest declaration counts, but not against a rate
+/// that an operator has set: that stays.
+pub(super) async fn set_rate(engine: &Engine, name: &QueueName, rate: Rate) -> StoreResult<()> {
+    let (control, store, now) = (engine.control(), engine.store(), engine.now());
+    let key = format!("worker/rate/{name}");
+    let declared = store.doc_get(&key, now).await?;
+    let declared: Option<Vec<Limit>> = declared.and_then(|doc| serde_json::from_slice(&doc.value).ok());
     let standing = control.queue(name).await?.map(|info| info.limits).unwrap_or_default();
-    if change.limits_after(&standing).as_ref() != Some(&standing) {
-        control.set_queue(name, change).await?;
+    let change = QueueChange { rate: Some(Some(rate)), ..QueueChange::default() };
+    let wanted = change.limits_after(&standing).unwrap_or_default();
+    if wanted == standing {
+        return Ok(());
     }
+    let paced = |limits: &[Limit]| {
+        limits.iter().find(|limit| limit.key.is_none()).filter(|limit| limit.rate.is_some()).cloned()
+    };
+    if paced(&standing).is_some() && declared.as_deref().map(paced) != Some(paced(&standing)) {
+        tracing::warn!(queue = %name, "the rate of this worker is not used: an operator has set another one");
+        return Ok(());
+    }
+    if !standing.is_empty() {
+        tracing::warn!(queue = %name, "the rate of the queue is changed to that of this worker");
+    }
+    let value = bytes::Bytes::from(serde_json::to_vec(&wanted).unwrap_or_default());
+    store.doc_put(&key, value, Expect::Anything, None, now).await?;
+    control.set_queue(name, change).await?;
     Ok(())
 }

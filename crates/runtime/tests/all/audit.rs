@@ -82,7 +82,7 @@ async fn everything_that_operators_do_is_entered() {
     ];
     assert_eq!(actions, expected);
     assert!(told.iter().all(|entry| entry.actor.as_deref() == Some("ops") && entry.source == Source::Api));
-    let failed: Vec<&AuditEntry> = told.iter().filter(|entry| entry.outcome == "failed").collect();
+    let failed: Vec<&AuditEntry> = told.iter().filter(|entry| entry.outcome == "refused").collect();
     assert_eq!((failed.len(), &failed[0].details), (1, &json!({ "error": format!("there is no job {id}") })));
     assert_eq!(told[3].details, json!({ "queue": "default", "kind": "task", "owner": null }));
     let secret = text.rsplit('_').next().unwrap();
@@ -102,7 +102,7 @@ async fn entries_are_found_by_what_they_say() {
     let text = |text: &str| Some(text.to_owned());
     assert_eq!(count(AuditFilter { action: text("queue.pause"), ..AuditFilter::default() }).await, 3);
     assert_eq!(count(AuditFilter { action: text("queue.*"), ..AuditFilter::default() }).await, 4);
-    assert_eq!(count(AuditFilter { outcome: text("failed"), ..AuditFilter::default() }).await, 1);
+    assert_eq!(count(AuditFilter { outcome: text("refused"), ..AuditFilter::default() }).await, 1);
     assert_eq!(count(AuditFilter { queue: Some(queue("pdf")), ..AuditFilter::default() }).await, 2);
     assert_eq!(count(AuditFilter { text: text("ann"), ..AuditFilter::default() }).await, 1);
     let newest = room.control.audit(&AuditFilter::default(), 1).await.unwrap();

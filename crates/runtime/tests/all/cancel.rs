@@ -125,7 +125,7 @@ async fn forced_removal_of_a_running_job_drops_its_handler_and_nothing_comes_bac
     let shift = Shift::start(worker.handle("calm", async || Ok::<_, Outcome>(())));
     let id = room.add("endless").await;
     endless.begun().await;
-    assert!(matches!(room.control.remove(&id, false).await, Err(ControlError::WrongState { .. })));
+    assert!(matches!(room.control.remove(&id, false).await, Err(ControlError::Running(_))));
     room.control.remove(&id, true).await.unwrap();
     endless.dropped().await;
     // The worker's next turn would carry whatever it still had to say.

@@ -18,7 +18,7 @@ const ENTRIES_USUAL: usize = 100;
 pub(crate) struct AuditQuery {
     /// Only this action, such as queue.pause; a final * stands for any ending.
     action: Option<String>,
-    /// Only what was done (ok), or what was not (failed).
+    /// Only what was done (ok), what was not allowed or made no sense (refused), or what the store did not do (failed).
     outcome: Option<String>,
     /// Only what was about this queue.
     queue: Option<String>,
@@ -51,8 +51,10 @@ pub(crate) async fn list(
         text.parse().map_err(|_| Invalid::new("limit", expected, format!("{text:?}")))
     };
     let limit = query.limit.as_deref().map(read).transpose()?.unwrap_or(ENTRIES_USUAL);
-    if let Some(outcome) = query.outcome.as_deref().filter(|outcome| !["ok", "failed"].contains(outcome)) {
-        return Err(Invalid::new("outcome", "ok or failed", format!("{outcome:?}")).into());
+    if let Some(outcome) =
+        query.outcome.as_deref().filter(|outcome| !["ok", "refused", "failed"].contains(outcome))
+    {
+        return Err(Invalid::new("outcome", "ok, refused or failed", format!("{outcome:?}")).into());
     }
     let filter = AuditFilter {
         action: query.action,

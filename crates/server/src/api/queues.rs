@@ -128,7 +128,8 @@ impl QueueSettings {
             concurrency: self.concurrency,
             rate: self.rate_limit.map(|limit| limit.map(rate)),
             ageing: self.ageing,
-            scan_interval: self.scan_interval,
+            // 0 is what each worker has, as null is.
+            scan_interval: self.scan_interval.map(|scan| scan.filter(|scan| !scan.0.is_zero())),
         })
     }
 }
@@ -318,8 +319,8 @@ pub(crate) struct PurgeQuery {
 
 fn read_limit(text: Option<&str>) -> Result<usize, Invalid> {
     let Some(text) = text else { return Ok(usize::MAX) };
-    let limit = text.parse().ok().filter(|limit| *limit > 0);
-    limit.ok_or_else(|| Invalid::new("limit", "a whole number from 1", format!("{text:?}")))
+    let limit = text.parse().map(|limit| if limit == 0 { usize::MAX } else { limit });
+    limit.map_err(|_| Invalid::new("limit", "a whole number, 0 for all", format!("{text:?}")))
 }
 
 /// Removes jobs of the queue that are in one state, the newest first.

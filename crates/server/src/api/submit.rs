@@ -4,8 +4,8 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use longshore_core::{
-    Backoff, DurationText, Invalid, JobId, JobSpec, Json as RawJson, KindName, Options, Parent, ParentPolicy,
-    Priority, QueueName, StoreError, StoreResult, Timestamp, Unique,
+    Backoff, BackoffForm, DurationText, Invalid, JobId, JobSpec, Json as RawJson, KindName, Options, Parent,
+    ParentPolicy, Priority, QueueName, StoreError, StoreResult, Timestamp, Unique,
 };
 use longshore_runtime::{OnceKey, Receipt};
 use longshore_services::{PdfRequest, PdfService};
@@ -36,8 +36,8 @@ pub(crate) struct JobRequest {
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     args: Option<RawJson>,
-    /// An id of one's own: 1 to 200 bytes, not digits only, without colons.
-    #[serde(default)]
+    /// An id of one's own: 1 to 200 bytes, not digits only, without colons. Also as `job_id` or `jobId`.
+    #[serde(default, alias = "job_id", alias = "jobId")]
     #[schema(value_type = Option<String>)]
     id: Option<JobId>,
     /// Lower runs first: a number, or high (1), normal (5), low (9).
@@ -58,10 +58,11 @@ pub(crate) struct JobRequest {
     /// The same in other words: tries after the first one. Not together with `max_attempts`.
     #[serde(default)]
     max_retries: Option<u32>,
-    /// The wait before each further try.
-    #[serde(default)]
+    /// The wait before each further try: an object, or a number b for b, b², b³ … seconds; 0 and null are at once.
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Object>)]
-    backoff: Option<Backoff>,
+    #[expect(clippy::option_option, reason = "three cases: not given, null, a value")]
+    backoff: Option<Option<BackoffForm>>,
     /// Longest one attempt may take; an hour if not given, null for no limit.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
@@ -217,7 +218,10 @@ impl JobRequest {
                 .map(|retries| retries.saturating_add(1))
                 .or(self.max_attempts)
                 .unwrap_or(usual.max_attempts),
-            backoff: self.backoff.clone().unwrap_or(usual.backoff),
+            backoff: self
+                .backoff
+                .clone()
+                .map_or(usual.backoff, |form| form.map_or(Backoff::none(), |form| form.0)),
             timeout: self.timeout.unwrap_or(usual.timeout),
             tags: self.tags.clone(),
             retention: self.retention,

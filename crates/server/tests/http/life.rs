@@ -107,7 +107,7 @@ async fn a_running_job_is_removed_only_with_force() {
     house.gate.arrived().await;
     let path = format!("/api/v1/jobs/{id}");
     for query in ["", "?force=false"] {
-        let refusal = house.client.delete(&format!("{path}{query}")).await.refused(409, "wrong_state");
+        let refusal = house.client.delete(&format!("{path}{query}")).await.refused(409, "job_running");
         assert!(refusal.message.contains("force"), "{refusal:?}");
     }
     let reply = house.client.delete(&format!("{path}?force=true")).await;

@@ -110,7 +110,7 @@ async fn settings_that_make_no_sense_are_refused_by_field() {
         (json!({ "limits": [{ "concurrency": 1 }, { "rate": 2 }] }), "limits[1].key"),
         (json!({ "limits": [], "concurrency": 1 }), "limits"),
         (json!({ "ageing": "1ms" }), "ageing"),
-        (json!({ "scan_interval": 0 }), "scan_interval"),
+        (json!({ "scan_interval": "1ms" }), "scan_interval"),
         (json!({ "speed": 9 }), "speed"),
     ] {
         let error = house.client.put("/api/v1/queues/q", &body).await.json(StatusCode::BAD_REQUEST);

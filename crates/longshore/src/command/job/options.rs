@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use longshore_core::{Backoff, DurationText, Invalid, Options, parse_duration};
+use longshore_core::{Backoff, BackoffForm, DurationText, Invalid, Options, parse_duration};
 
 /// What is asked of a job beside its input, on its own and from a schedule alike.
 #[derive(Args, Debug)]
@@ -9,7 +9,10 @@ pub(crate) struct OptionFlags {
     /// Tries in all; 4 is usual
     #[arg(long, value_name = "N")]
     max_attempts: Option<u32>,
-    /// The wait before each further try, as JSON: {"type": "fixed", "delay": "5s"}
+    /// Tries after the first one
+    #[arg(long, value_name = "N", conflicts_with = "max_attempts")]
+    max_retries: Option<u32>,
+    /// The wait before each further try, as JSON: {"type": "fixed", "delay": "5s"}, or a number b for b, b², b³ … seconds
     #[arg(long, value_name = "JSON", value_parser = parse_backoff)]
     backoff: Option<Backoff>,
     /// The longest time of one try, such as 5m, or none
@@ -40,14 +43,20 @@ fn parse_timeout(text: &str) -> Result<Timeout, Invalid> {
 }
 
 fn parse_backoff(text: &str) -> Result<Backoff, String> {
-    serde_json::from_str(text).map_err(|error| format!("expected a backoff as JSON, got {error}"))
+    serde_json::from_str::<BackoffForm>(text)
+        .map(|form| form.0)
+        .map_err(|error| format!("expected a backoff as JSON, got {error}"))
 }
 
 impl OptionFlags {
     /// The options of the job; what is not given is as usual.
     pub(crate) fn options(&self, usual: Options) -> Options {
         Options {
-            max_attempts: self.max_attempts.unwrap_or(usual.max_attempts),
+            max_attempts: self
+                .max_retries
+                .map(|retries| retries.saturating_add(1))
+                .or(self.max_attempts)
+                .unwrap_or(usual.max_attempts),
             backoff: self.backoff.clone().unwrap_or(usual.backoff),
             timeout: self.timeout.map_or(usual.timeout, |timeout| timeout.0.map(DurationText)),
             tags: self.tags.clone(),
