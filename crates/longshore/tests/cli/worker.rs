@@ -126,13 +126,21 @@ fn what_workers_did_is_told_afterwards() {
 #[test]
 fn a_worker_whose_log_nobody_reads_still_stops() {
     let site = Site::new().with("LONGSHORE_LOG_LEVEL", "debug");
+    let unknown = site.enqueue(&["nobody.knows", "--queue", "q"]);
     let mut command = site.command(&["worker", "start", "q", "--test-kinds"]);
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     command.stderr(writer);
     let mut worker = Running::with_log_elsewhere(command);
     worker.line_with("serves ");
-    site.enqueue(&["test.fail", "--queue", "q", "--max-attempts", "1"]);
+    // The worker says in its log that it does not know the kind, and the job does not suffer for it.
+    let job = loop {
+        let job = site.json(&["job", "show", &unknown]);
+        if job["reason"] != json!(null) {
+            break job;
+        }
+    };
+    assert_eq!((&job["reason"], &job["attempt"]), (&json!("unknown_kind"), &json!(0)), "{job}");
     worker.signal("TERM");
     assert_eq!(worker.end(), 0);
 }
