@@ -302,18 +302,31 @@ impl Control {
         grace: Duration,
         most: usize,
     ) -> StoreResult<Batch> {
-        let finished_before = Some(self.now() - grace).filter(|_| state.is_end() && !grace.is_zero());
+        self.purge_those(queue, state, JobFilter::default(), grace, most).await
+    }
+
+    /// The same for those that match as well.
+    pub async fn purge_those(
+        &self,
+        queue: &QueueName,
+        state: State,
+        filter: JobFilter,
+        grace: Duration,
+        most: usize,
+    ) -> StoreResult<Batch> {
+        let before = Some(self.now() - grace).filter(|_| state.is_end() && !grace.is_zero());
+        let words = filter.to_string();
         let filter = JobFilter {
             queue: Some(queue.clone()),
             states: vec![state],
-            finished_before,
-            ..JobFilter::default()
+            finished_before: filter.finished_before.into_iter().chain(before).min(),
+            ..filter
         };
         let action = if state == State::Failed { "dlq.remove" } else { "queue.purge" };
         let purge = self.amend_all(filter, Change::Remove { force: false }, most);
         let grace = longshore_core::format_duration(grace);
         let limit = Some(most).filter(|most| *most < usize::MAX);
-        let tell = move |batch: &Batch| json!({ "state": state, "grace": grace, "limit": limit, "changed": batch.changed });
+        let tell = move |batch: &Batch| json!({ "state": state, "filter": words, "grace": grace, "limit": limit, "changed": batch.changed });
         self.engine.audited(action, queue, purge, tell).await
     }
 

@@ -309,6 +309,8 @@ pub(crate) async fn drain(
 pub(crate) struct PurgeQuery {
     /// The state whose jobs are removed: any but running.
     state: Option<String>,
+    /// Only jobs that match these words, as in a listing.
+    q: Option<String>,
     /// Keeps those that ended less than this time ago.
     #[param(value_type = Option<String>)]
     grace: Option<String>,
@@ -345,9 +347,12 @@ pub(crate) async fn purge(
     }
     let grace =
         query.grace.as_deref().map(parse_duration).transpose().map_err(|error| error.below("grace"))?;
+    let words = query.q.as_deref().unwrap_or_default();
+    let filter: JobFilter = words.parse().map_err(|error: Invalid| error.below("q"))?;
     let limit = read_limit(query.limit.as_deref())?;
     let queue = find(&api, &name).await?;
-    let purged = api.engine.control().purge(&queue.name, state, grace.unwrap_or_default(), limit).await?;
+    let (control, grace) = (api.engine.control(), grace.unwrap_or_default());
+    let purged = control.purge_those(&queue.name, state, filter, grace, limit).await?;
     Ok(Json(purged.into()))
 }
 

@@ -126,6 +126,8 @@ async fn a_purge_removes_what_ended_in_one_state_and_long_enough_ago() {
         let refused = client.post(&format!("{path}{query}"), "").await.json(StatusCode::BAD_REQUEST);
         assert_eq!(refused["error"]["details"]["field"], field);
     }
+    let purged = client.post("/api/v1/queues/mail/purge?state=failed&q=kind:nothing", "").await;
+    assert_eq!(purged.json(StatusCode::OK)["removed"], 0, "none of them match");
     let retried = client.post("/api/v1/queues/mail/retry?q=kind:test.*", "").await.json(StatusCode::OK);
     assert_eq!(retried["retried"], 1);
 }

@@ -35,7 +35,7 @@ pub(crate) enum Queue {
     Drain(drain::Drain),
     /// Remove the jobs of a queue that are in one state
     #[command(alias = "clean")]
-    Purge(purge::Purge),
+    Purge(Box<purge::Purge>),
     /// Group the failed jobs of a queue by what went wrong, the largest group first
     Failures(failures::Failures),
     /// Make the failed jobs of a queue ready again, with all their attempts

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use longshore_core::{QueueName, State, parse_duration};
+use longshore_core::{JobFilter, QueueName, State, parse_duration};
 
 use super::{known, show_batch};
 use crate::context::Context;
@@ -14,6 +14,9 @@ pub(crate) struct Purge {
     /// The state: completed, failed or cancelled, or one of those that wait
     #[arg(long)]
     state: State,
+    /// Only jobs that match these words, such as "reason:timeout kind:pdf.*"
+    #[arg(long, value_name = "FILTER", default_value = "")]
+    q: JobFilter,
     /// Keep those that ended less than this time ago, such as 1h
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "0")]
     grace: Duration,
@@ -38,7 +41,8 @@ impl Purge {
         let opened = context.open_existing()?;
         let control = opened.control();
         known(&control, &self.queue).await?;
-        let batch = opened.tell(control.purge(&self.queue, self.state, self.grace, limit)).await?;
+        let purge = control.purge_those(&self.queue, self.state, self.q, self.grace, limit);
+        let batch = opened.tell(purge).await?;
         show_batch(&batch, self.json)
     }
 }
