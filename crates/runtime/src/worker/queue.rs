@@ -93,7 +93,8 @@ pub(super) async fn set_rate(engine: &Engine, name: &QueueName, rate: Rate) -> S
         return Ok(());
     }
     let paced = |limits: &[Limit]| {
-        limits.iter().find(|limit| limit.key.is_none()).filter(|limit| limit.rate.is_some()).cloned()
+        let whole = limits.iter().find(|limit| limit.key.is_none() && limit.rate.is_some());
+        whole.map(|limit| Limit { concurrency: None, ..limit.clone() })
     };
     if paced(&standing).is_some() && declared.as_deref().map(paced) != Some(paced(&standing)) {
         tracing::warn!(queue = %name, "the rate of this worker is not used: an operator has set another one");
@@ -103,7 +104,7 @@ pub(super) async fn set_rate(engine: &Engine, name: &QueueName, rate: Rate) -> S
         tracing::warn!(queue = %name, "the rate of the queue is changed to that of this worker");
     }
     let value = bytes::Bytes::from(serde_json::to_vec(&wanted).unwrap_or_default());
-    store.doc_put(&key, value, Expect::Anything, None, now).await?;
     control.set_queue(name, change).await?;
+    store.doc_put(&key, value, Expect::Anything, None, now).await?;
     Ok(())
 }
