@@ -60,6 +60,7 @@ pub(super) const KEYS: &[Key] = &[
     key("worker_queues", Kind::Queues),
     key("lease", duration(1_000)),
     key("scan_interval", Kind::Duration { min: longshore_core::limits::SCAN_INTERVAL_MIN }),
+    key("max_stalls", Kind::Count { min: 1, max: 1_000 }),
     key("stop_deadline", duration(0)),
     key("templates", Kind::Path { optional: false }),
     key("files", Kind::Path { optional: false }),

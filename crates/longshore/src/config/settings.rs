@@ -21,6 +21,7 @@ pub(crate) struct Settings {
     pub(crate) worker_queues: Vec<QueueName>,
     pub(crate) lease: Duration,
     pub(crate) scan_interval: Duration,
+    pub(crate) max_stalls: u32,
     pub(crate) stop_deadline: Duration,
     pub(crate) templates: PathBuf,
     pub(crate) files: PathBuf,
@@ -72,6 +73,7 @@ impl Settings {
                 .collect(),
             lease: duration("lease"),
             scan_interval: duration("scan_interval"),
+            max_stalls: count("max_stalls") as u32,
             stop_deadline: duration("stop_deadline"),
             templates: text("templates").into(),
             files: text("files").into(),
@@ -139,11 +141,13 @@ impl Settings {
             stop_deadline: self.stop_deadline,
             scan_interval: self.scan_interval,
             keeps: true,
+            stalls_max: self.max_stalls,
         }
     }
 
     /// For the keeper of a process without a worker; a worker keeps by itself.
     pub(crate) fn keeper(&self) -> KeeperConfig {
-        KeeperConfig { scan_interval: self.scan_interval, ..KeeperConfig::default() }
+        let (scan_interval, stalls_max) = (self.scan_interval, self.max_stalls);
+        KeeperConfig { scan_interval, stalls_max, ..KeeperConfig::default() }
     }
 }

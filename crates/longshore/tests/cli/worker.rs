@@ -144,3 +144,23 @@ fn a_worker_whose_log_nobody_reads_still_stops() {
     worker.signal("TERM");
     assert_eq!(worker.end(), 0);
 }
+
+#[test]
+fn a_job_that_kills_its_workers_is_given_up_after_as_many_leases_as_configured() {
+    let site = Site::new().with("LONGSHORE_LEASE", "1s").with("LONGSHORE_MAX_STALLS", "1");
+    let id = site.enqueue(&["test.sleep", "--queue", "q", "--args", r#"{"ms": 60000}"#]);
+    let mut worker = site.worker(&["q", "--test-kinds"]);
+    while site.json(&["job", "show", &id])["state"] != "running" {}
+    worker.kill();
+    let _next = site.worker(&["q", "--test-kinds"]);
+    let job = loop {
+        let job = site.json(&["job", "show", &id]);
+        if job["state"] != "running" {
+            break job;
+        }
+    };
+    assert_eq!(
+        (&job["state"], &job["reason"], &job["stalls"]),
+        (&json!("failed"), &json!("stalled"), &json!(1))
+    );
+}

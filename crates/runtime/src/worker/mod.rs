@@ -23,7 +23,7 @@ use longshore_core::{
     Event, EventName, Invalid, LeaseToken, Outcome as Fate, QueueName, Rate, StoreError, WorkerId,
     WorkerInfo, format_duration,
     limit::Pace,
-    limits::{LEASE, LEASE_MIN, SCAN_INTERVAL_MIN},
+    limits::{LEASE, LEASE_MIN, SCAN_INTERVAL_MIN, STALLS_MAX},
 };
 use tokio::sync::Notify;
 
@@ -57,6 +57,8 @@ pub struct WorkerConfig {
     /// Whether the worker also keeps: makes due jobs ready, takes back lost leases, prunes. Some process on a store has
     /// to; any number of them may.
     pub keeps: bool,
+    /// Lost leases after which a job fails instead of being tried again, if it keeps.
+    pub stalls_max: u32,
 }
 
 impl Default for WorkerConfig {
@@ -68,6 +70,7 @@ impl Default for WorkerConfig {
             stop_deadline: Duration::from_secs(30),
             scan_interval: Duration::from_secs(1),
             keeps: true,
+            stalls_max: STALLS_MAX,
         }
     }
 }
@@ -250,7 +253,7 @@ impl Worker {
         let keeps = KeeperConfig {
             scan_interval: desk.config.scan_interval,
             renewed_within: desk.config.lease / 6 + Duration::from_secs(1),
-            ..KeeperConfig::default()
+            stalls_max: desk.config.stalls_max,
         };
         let keeper = desk.config.keeps.then(|| Keeper::new(desk.engine.clone(), keeps));
         let ended = tokio::select! {
