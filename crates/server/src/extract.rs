@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use longshore_core::{Invalid, JobId, KindName, QueueName, ScheduleName, format_duration};
+use longshore_core::{Invalid, JobId, KindName, QueueName, ScheduleName, WorkerId, format_duration};
 use longshore_runtime::OnceKey;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
@@ -137,6 +137,10 @@ path_name!(
 path_name!(
     /// The name of a kind in the path.
     PathKind, KindName, "kind"
+);
+path_name!(
+    /// The id of a worker in the path.
+    PathWorker, WorkerId, "worker"
 );
 path_name!(
     /// The name of a schedule in the path.

@@ -8,7 +8,7 @@ fn a_store_is_made_brought_up_to_date_and_checked() {
     assert!(site.ok(&["store", "migrate"]).contains("sqlite:longshore.db is up to date"));
     assert!(site.path("longshore.db").exists());
     site.enqueue(&["test.noop"]);
-    site.ok(&["store", "migrate"]);
+    assert_eq!(site.json(&["store", "migrate"])["store"], "sqlite:longshore.db");
     let check = site.json(&["store", "check"]);
     assert_eq!((&check["ok"], &check["jobs"], &check["queues"]), (&json!(true), &json!(1), &json!(1)));
     assert!(site.ok(&["store", "check"]).contains("sound, and takes writes"));

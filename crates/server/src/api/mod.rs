@@ -46,6 +46,7 @@ pub(crate) fn routes() -> OpenApiRouter<Face> {
         .routes(routes!(queues::retry))
         .routes(routes!(queues::unique_owner, queues::free_unique))
         .routes(routes!(workers::list))
+        .routes(routes!(workers::show))
         .routes(routes!(history::history))
         .routes(routes!(audit::list))
         .routes(routes!(keys::list, keys::create))

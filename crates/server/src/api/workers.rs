@@ -3,8 +3,9 @@ use longshore_core::WorkerInfo;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::record::ErrorBody;
 use crate::error::ApiError;
-use crate::extract::{Nothing, Query};
+use crate::extract::{Nothing, PathWorker, Query};
 use crate::identity::Operates;
 
 /// Workers seen in the last hour.
@@ -34,4 +35,20 @@ pub(crate) async fn list(Operates(api): Operates, _: Query<Nothing>) -> Result<J
     let workers =
         workers.into_iter().map(|info| WorkerRecord { alive: control.is_alive(&info), info }).collect();
     Ok(Json(WorkerList { workers }))
+}
+
+/// Shows a worker.
+#[utoipa::path(
+    get, operation_id = "show_worker", path = "/workers/{worker}", tag = "queues", params(("worker" = String, Path)),
+    responses((status = 200, body = WorkerRecord), (status = 404, body = ErrorBody))
+)]
+pub(crate) async fn show(
+    Operates(api): Operates,
+    PathWorker(id): PathWorker,
+    _: Query<Nothing>,
+) -> Result<Json<WorkerRecord>, ApiError> {
+    let control = api.engine.control();
+    let found = control.workers().await?.into_iter().find(|info| info.id == id);
+    let info = found.ok_or_else(|| ApiError::not_found(&format!("worker {id}")))?;
+    Ok(Json(WorkerRecord { alive: control.is_alive(&info), info }))
 }

@@ -74,7 +74,14 @@ impl Caller {
 }
 
 fn filled(path: &str, id: &str) -> String {
-    let names = [("{queue}", "q"), ("{schedule}", "s"), ("{kind}", "k"), ("{key}", "u"), ("{api_key}", "0")];
+    let names = [
+        ("{queue}", "q"),
+        ("{schedule}", "s"),
+        ("{kind}", "k"),
+        ("{key}", "u"),
+        ("{api_key}", "0"),
+        ("{worker}", "w"),
+    ];
     let path = path.replace("{id}", id);
     names.iter().fold(path, |path, (name, value)| path.replace(name, value))
 }
