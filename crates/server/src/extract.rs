@@ -215,6 +215,13 @@ pub(crate) fn read_flag(field: &str, text: Option<&str>) -> Result<bool, Invalid
     }
 }
 
+/// Reads a number of a query from 1 to `most`; not given is as usual.
+pub(crate) fn read_count(field: &str, text: Option<&str>, usual: u32, most: u32) -> Result<u32, Invalid> {
+    let Some(text) = text else { return Ok(usual) };
+    let value = text.parse().ok().filter(|value| (1..=most).contains(value));
+    value.ok_or_else(|| Invalid::new(field, format!("a whole number from 1 to {most}"), format!("{text:?}")))
+}
+
 /// The idempotency key of a request, and the endpoint at which it counts.
 pub(crate) struct Idempotency(Option<(String, String)>);
 

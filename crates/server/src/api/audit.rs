@@ -6,11 +6,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::record::ErrorBody;
 use crate::error::ApiError;
-use crate::extract::Query;
+use crate::extract::{Query, read_count};
 use crate::identity::Operates;
 
 /// Entries that are shown unless somebody asks for more or fewer.
-const ENTRIES_USUAL: usize = 100;
+const ENTRIES_USUAL: u32 = 100;
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -46,11 +46,7 @@ pub(crate) async fn list(
     Operates(api): Operates,
     Query(query): Query<AuditQuery>,
 ) -> Result<Json<AuditList>, ApiError> {
-    let read = |text: &str| {
-        let expected = format!("a whole number from 1 to {AUDIT_PAGE_MAX}");
-        text.parse().map_err(|_| Invalid::new("limit", expected, format!("{text:?}")))
-    };
-    let limit = query.limit.as_deref().map(read).transpose()?.unwrap_or(ENTRIES_USUAL);
+    let limit = read_count("limit", query.limit.as_deref(), ENTRIES_USUAL, AUDIT_PAGE_MAX as u32)? as usize;
     if let Some(outcome) =
         query.outcome.as_deref().filter(|outcome| !["ok", "refused", "failed"].contains(outcome))
     {

@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::record::{Accepted, ErrorBody};
 use super::submit::{JobRequest, insert};
 use crate::error::ApiError;
-use crate::extract::{Body, Nothing, Object, Query, read_json};
+use crate::extract::{Body, Nothing, Object, Query, read_count, read_json};
 use crate::identity::{Reads, Submits};
 
 const DAYS_MAX: u32 = 30;
@@ -33,12 +33,6 @@ pub(crate) struct NextQuery {
     max_results: Option<String>,
     /// The IANA zone; UTC if not given.
     timezone: Option<String>,
-}
-
-fn count(field: &str, text: Option<&str>, usual: u32, most: u32) -> Result<u32, Invalid> {
-    let Some(text) = text else { return Ok(usual) };
-    let value = text.parse().ok().filter(|value| (1..=most).contains(value));
-    value.ok_or_else(|| Invalid::new(field, format!("a whole number from 1 to {most}"), format!("{text:?}")))
 }
 
 /// The next times of an expression, in short.
@@ -77,8 +71,8 @@ pub(crate) async fn next_days(
     Reads(api): Reads,
     Query(query): Query<NextQuery>,
 ) -> Result<Json<NextTimes>, ApiError> {
-    let days = count("days", query.days.as_deref(), 1, DAYS_MAX)?;
-    let results = count("max_results", query.max_results.as_deref(), RESULTS_USUAL, RESULTS_MAX)?;
+    let days = read_count("days", query.days.as_deref(), 1, DAYS_MAX)?;
+    let results = read_count("max_results", query.max_results.as_deref(), RESULTS_USUAL, RESULTS_MAX)?;
     let now = api.engine.door().clock.now();
     let end = now + std::time::Duration::from_secs(u64::from(days) * 86_400);
     let request = CronRequest {

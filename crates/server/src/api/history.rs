@@ -1,16 +1,16 @@
 use axum::Json;
-use longshore_core::{Invalid, QueueName};
+use longshore_core::QueueName;
 use longshore_runtime::{History, SAMPLES_MAX};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::record::ErrorBody;
 use crate::error::ApiError;
-use crate::extract::Query;
+use crate::extract::{Query, read_count};
 use crate::identity::Operates;
 
 /// Samples that are shown unless somebody asks for more or fewer: ten minutes.
-const SAMPLES_USUAL: usize = 60;
+const SAMPLES_USUAL: u32 = 60;
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -36,11 +36,7 @@ pub(crate) async fn history(
     Operates(api): Operates,
     Query(query): Query<HistoryQuery>,
 ) -> Result<Json<History>, ApiError> {
-    let read = |text: &str| {
-        let expected = format!("a whole number from 1 to {SAMPLES_MAX}");
-        text.parse().map_err(|_| Invalid::new("limit", expected, format!("{text:?}")))
-    };
-    let limit = query.limit.as_deref().map(read).transpose()?.unwrap_or(SAMPLES_USUAL);
+    let limit = read_count("limit", query.limit.as_deref(), SAMPLES_USUAL, SAMPLES_MAX as u32)? as usize;
     let queue = query.queue.map(QueueName::new).transpose()?;
     Ok(Json(api.engine.control().history(queue.as_ref(), limit).await?))
 }
