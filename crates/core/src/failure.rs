@@ -10,7 +10,7 @@ use crate::{Invalid, Job, KindName, Reason, State};
 pub struct Fingerprint(pub u64);
 
 /// Failed jobs that are alike.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailureGroup {
     /// What recognises them; the filter word `fingerprint:` means them.
     pub fingerprint: Fingerprint,

@@ -24,6 +24,7 @@ mod options;
 mod outcome;
 mod queue;
 mod records;
+mod retention;
 mod store;
 mod unique;
 mod worker;
@@ -44,11 +45,12 @@ pub use longshore_clock::Timestamp;
 pub use name::{JobId, KindName, Priority, QueueName, ScheduleName, WorkerId};
 pub use options::{JobDefaults, Options};
 pub use outcome::{End, Ended, Ends, Outcome, Refusal};
-pub use queue::{Counts, QueueChange, QueueInfo, Rate, Retention, rank};
+pub use queue::{Counts, QueueChange, QueueInfo, Rate, rank};
 pub use records::{Doc, Expect, LogEntry, Put, Records};
+pub use retention::{Retention, RetentionChange};
 pub use store::{
     Amended, Can, Change, Claim, Claimed, Claims, Cursor, Durability, Fire, Fired, Inserted, JobPage, Kept,
     LaneWant, Moved, Page, Renewal, Renewed, Store, Turned, Wake, WakeStream,
 };
 pub use unique::Unique;
-pub use worker::WorkerInfo;
+pub use worker::{Health, WorkerInfo};

@@ -116,7 +116,7 @@ fn check_path(path: &str) -> Result<(), Invalid> {
 }
 
 /// The limits of a kind, in every queue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KindInfo {
     /// Its name.
     pub name: KindName,

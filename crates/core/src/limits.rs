@@ -8,10 +8,16 @@ pub const NAME_BYTES_MAX: usize = 128;
 pub const CUSTOM_ID_BYTES_MAX: usize = 200;
 /// Largest args that a job can carry, in bytes of JSON: a whole document fits.
 pub const ARGS_BYTES_MAX: usize = 8 * 1_048_576;
-/// Largest args that the faces take for a job unless they are told otherwise (setting `max_args_bytes`).
-pub const ARGS_BYTES_USUAL: usize = 1_048_576;
-/// Largest inline result, in bytes of JSON; larger ones belong into a produced file.
-pub const RESULT_BYTES_MAX: usize = 1_048_576;
+/// Largest args that the faces take for a job unless they are told otherwise (setting `max_job_payload_bytes`).
+pub const JOB_PAYLOAD_BYTES_USUAL: usize = 1_048_576;
+/// Largest result that a job can carry, in bytes of JSON.
+pub const RESULT_BYTES_MAX: usize = 8 * 1_048_576;
+/// Largest result that workers take unless they are told otherwise (setting `max_result_bytes`); larger ones belong into
+/// a produced file.
+pub const RESULT_BYTES_USUAL: usize = 1_048_576;
+/// How long a handler that was told to stop may take to clean up before it is dropped, unless its kind or the setting
+/// `cancel_grace` says otherwise.
+pub const CANCEL_GRACE: Duration = Duration::from_secs(3);
 /// Most jobs in one insert.
 pub const INSERT_JOBS_MAX: usize = 10_000;
 /// Most records that one store step touches.
@@ -62,5 +68,11 @@ pub const STALLS_MAX: u32 = 3;
 pub const LEASE: Duration = Duration::from_secs(30);
 /// Shortest lease of a worker: it has to be renewed several times before it ends.
 pub const LEASE_MIN: Duration = Duration::from_millis(100);
+/// A worker that has not told of itself for so long counts as gone, unless it was told otherwise (setting `worker_ttl`).
+pub const WORKER_TTL: Duration = Duration::from_secs(30);
+/// Shortest such time.
+pub const WORKER_TTL_MIN: Duration = Duration::from_secs(1);
+/// Jobs that a worker names when it tells of itself, of those it runs and of those it has read ahead.
+pub const WORKER_JOBS_NAMED: usize = 100;
 /// Shortest time between two looks that nobody asked for.
 pub const SCAN_INTERVAL_MIN: Duration = Duration::from_millis(10);

@@ -1,11 +1,12 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::limits::{AGEING_MIN, ENDED_JOBS_MAX, ENDED_JOBS_USUAL, SCAN_INTERVAL_MIN};
+use crate::limits::{AGEING_MIN, SCAN_INTERVAL_MIN};
 use crate::{
-    DurationText, Invalid, JobSpec, Limit, Priority, QueueName, State, Timestamp, check_duration,
+    DurationText, Invalid, JobSpec, Limit, Priority, QueueName, Retention, RetentionChange, State, Timestamp,
     format_duration,
 };
 
@@ -40,40 +41,14 @@ impl Serialize for Counts {
     }
 }
 
-/// How long ended jobs stay, counted from their end, and how many. A job's own retention goes before its queue's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Retention {
-    /// For completed jobs.
-    pub completed: DurationText,
-    /// For failed jobs.
-    pub failed: DurationText,
-    /// For cancelled jobs.
-    pub cancelled: DurationText,
-    /// So many jobs of each of these states at most; of more, those go that would go first anyway.
-    pub most: u64,
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        const DAY: u64 = 86_400;
-        Self {
-            completed: DurationText(Duration::from_secs(DAY)),
-            failed: DurationText(Duration::from_secs(30 * DAY)),
-            cancelled: DurationText(Duration::from_secs(DAY)),
-            most: ENDED_JOBS_USUAL,
+impl<'de> Deserialize<'de> for Counts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let read = BTreeMap::<State, u64>::deserialize(deserializer)?;
+        let mut counts = Self::default();
+        for (state, count) in read {
+            counts.set(state, count);
         }
-    }
-}
-
-impl Retention {
-    /// How long a job stays that ended in this state.
-    pub fn of(&self, state: State) -> Duration {
-        match state {
-            State::Failed => self.failed.0,
-            State::Cancelled => self.cancelled.0,
-            _ => self.completed.0,
-        }
+        Ok(counts)
     }
 }
 
@@ -96,20 +71,12 @@ impl QueueChange {
             let expected = format!("a duration from {}, or null", format_duration(SCAN_INTERVAL_MIN));
             return Err(Invalid::new("scan_interval", expected, format_duration(scan.0)));
         }
-        let Some(retention) = self.retention else { return Ok(()) };
-        check_duration("retention.completed", retention.completed.0)?;
-        check_duration("retention.failed", retention.failed.0)?;
-        check_duration("retention.cancelled", retention.cancelled.0)?;
-        if retention.most > ENDED_JOBS_MAX {
-            let expected = format!("a whole number from 0 to {ENDED_JOBS_MAX}");
-            return Err(Invalid::new("retention.most", expected, retention.most));
-        }
-        Ok(())
+        self.retention.check()
     }
 }
 
 /// A queue as it stands.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QueueInfo {
     /// Its name.
     pub name: QueueName,
@@ -135,7 +102,7 @@ pub struct QueueChange {
     /// Stop or start handing out jobs.
     pub paused: Option<bool>,
     /// How long its jobs stay that end from now on.
-    pub retention: Option<Retention>,
+    pub retention: RetentionChange,
     /// Its limits, all of them, for waiting jobs as well.
     pub limits: Option<Vec<Limit>>,
     /// How many of its jobs may run at once; none inside takes that off. Not together with `limits`.

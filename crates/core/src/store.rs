@@ -370,6 +370,8 @@ pub struct Moved {
     pub attempt: u32,
     /// When it was inserted.
     pub created_at: Timestamp,
+    /// When its latest attempt started.
+    pub started_at: Option<Timestamp>,
 }
 
 /// What a step of the keeper did.

@@ -1,6 +1,9 @@
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{KindName, QueueName, Timestamp, WorkerId};
+use crate::limits::WORKER_TTL;
+use crate::{DurationText, JobId, KindName, QueueName, Timestamp, WorkerId};
 
 /// A worker as it last told of itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,12 +26,77 @@ pub struct WorkerInfo {
     pub running: u32,
     /// Leases held whose handlers have not started.
     pub buffered: u32,
+    /// The jobs of these attempts, the first hundred.
+    #[serde(default)]
+    pub running_jobs: Vec<JobId>,
+    /// The jobs of these leases, the first hundred.
+    #[serde(default)]
+    pub buffered_jobs: Vec<JobId>,
     /// Attempts ended since it started.
     pub finished: u64,
+    /// The same per second, since it told of itself before; none if it has not.
+    #[serde(default)]
+    pub finished_per_second: Option<f64>,
     /// When it started.
     pub started_at: Timestamp,
     /// When it last told of itself.
     pub seen_at: Timestamp,
     /// Whether it claims no more because it is about to stop.
     pub stopping: bool,
+    /// After so long without a word from it, it counts as gone.
+    #[serde(default = "usual_ttl")]
+    pub ttl: DurationText,
+}
+
+fn usual_ttl() -> DurationText {
+    DurationText(WORKER_TTL)
+}
+
+/// How a worker is, by when it last told of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// It told of itself in time.
+    Healthy,
+    /// Two thirds of its time have passed without a word.
+    Aging,
+    /// It counts as gone.
+    Stale,
+    /// It claims no more.
+    Stopping,
+}
+
+impl Health {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Aging => "aging",
+            Self::Stale => "stale",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+impl WorkerInfo {
+    /// How it is at `now`.
+    pub fn health(&self, now: Timestamp) -> Health {
+        let (silent, ttl): (Duration, Duration) = (now.since(self.seen_at), self.ttl.0);
+        match () {
+            () if silent >= ttl => Health::Stale,
+            () if self.stopping => Health::Stopping,
+            () if silent > ttl * 2 / 3 => Health::Aging,
+            () => Health::Healthy,
+        }
+    }
+
+    /// Whether it has not gone.
+    pub fn is_alive(&self, now: Timestamp) -> bool {
+        self.health(now) != Health::Stale
+    }
+
+    /// Whether it claims jobs of a queue.
+    pub fn serves(&self, queue: &QueueName) -> bool {
+        !self.stopping && (self.queues.is_empty() || self.queues.contains(queue))
+    }
 }

@@ -8,12 +8,12 @@ mod statistics;
 pub use statistics::{Spread, median};
 
 use longshore_core::limits::ENDED_JOBS_MAX;
-use longshore_core::{QueueChange, QueueName, Retention, StoreResult};
+use longshore_core::{QueueChange, QueueName, RetentionChange, StoreResult};
 use longshore_runtime::Engine;
 
 /// Lets a queue keep all that ends in it, because the records are counted.
 async fn keep_all(engine: &Engine, queue: &QueueName) -> StoreResult<()> {
-    let retention = Some(Retention { most: ENDED_JOBS_MAX, ..Retention::default() });
+    let retention = RetentionChange { most: Some(ENDED_JOBS_MAX), ..RetentionChange::default() };
     let change = QueueChange { retention, ..QueueChange::default() };
     engine.control().set_queue(queue, change).await.map(drop)
 }

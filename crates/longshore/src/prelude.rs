@@ -7,5 +7,5 @@ pub use longshore_macros::Job;
 pub use longshore_runtime::{
     Args, Attempt, Cancel, Client, Control, Engine, Flow, HookContext, HookError, IntoSeconds, Job, Keeper,
     KeeperConfig, Next, Outcome, Parents, Progress, Queue, RateScope, Receipt, Rule, Schedule, State, Stop,
-    Worker, WorkerConfig,
+    Worker, WorkerConfig, blocking,
 };

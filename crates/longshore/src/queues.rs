@@ -1,6 +1,6 @@
 //! What is configured of single queues, for all nodes: rate, scan interval, retention.
 
-use longshore_core::{DurationText, Expect, QueueChange, QueueName, Rate, Retention, Store};
+use longshore_core::{DurationText, Expect, QueueChange, QueueName, Rate, Retention, RetentionChange, Store};
 use longshore_runtime::Engine;
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +34,10 @@ impl Applied {
         QueueChange {
             rate: (self.rate != before.rate).then_some(self.rate.map(rate)),
             scan_interval: (self.scan_interval != before.scan_interval).then_some(self.scan_interval),
-            retention: (self.retention != before.retention).then_some(self.retention.unwrap_or(usual)),
+            retention: match self.retention {
+                _ if self.retention == before.retention => RetentionChange::default(),
+                own => own.unwrap_or(usual).into(),
+            },
             ..QueueChange::default()
         }
     }

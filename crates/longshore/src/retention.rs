@@ -40,7 +40,7 @@ async fn round(store: &dyn Store, clock: &Clock, retention: Retention) -> StoreR
     for queue in store.queues().await? {
         let is_own = queue.retention != Retention::default() && queue.retention != before;
         if !is_own && queue.retention != retention {
-            let change = QueueChange { retention: Some(retention), ..QueueChange::default() };
+            let change = QueueChange { retention: retention.into(), ..QueueChange::default() };
             store.set_queue(queue.name, change, now).await?;
         }
     }

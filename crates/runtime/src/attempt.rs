@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use longshore_clock::{Deadline, Door, Timestamp};
-use longshore_core::limits::RESULT_BYTES_MAX;
 use longshore_core::{
     Backoff, Claimed, DurationText, End, Event, EventName, JobError, JobSpec, Json, Lease, LeaseToken,
     Outcome as Fate, Progress, Reason, State,
@@ -94,7 +93,7 @@ impl Running {
     /// Asks the handler to come to an end, because its job was cancelled.
     pub(crate) fn cancel(&self, handlers: &Handlers) {
         self.signal.raise(Interrupt::Cancel);
-        let grace = handlers.get(&self.spec.kind).map_or(Duration::ZERO, |kind| kind.options.cancel_grace);
+        let grace = handlers.grace(&self.spec.kind);
         self.defies_at.get_or_init(|| self.door.clock.after(grace + STUBBORN));
     }
 
@@ -215,7 +214,9 @@ async fn guarded(running: &Arc<Running>, handlers: &Handlers) -> Option<Fate> {
         );
     }
     match supervise(running, handlers, registered).await {
-        Verdict::Called(Called::Returned(Ok(result))) => Some(done(running, result)),
+        Verdict::Called(Called::Returned(Ok(result))) => {
+            Some(done(running, result, handlers.result_bytes_max()))
+        }
         Verdict::Called(Called::Returned(Err(outcome))) => Some(decided(running, outcome)),
         Verdict::Called(Called::NotCalled(error @ ExtractError::BadArgs(_))) => {
             Some(Fate::Fail { error: JobError::new(&error.to_string()), reason: Reason::BadArgs })
@@ -242,11 +243,11 @@ fn interrupted(interrupt: Interrupt) -> Option<Fate> {
     }
 }
 
-fn done(running: &Running, result: Option<Json>) -> Fate {
+fn done(running: &Running, result: Option<Json>, most: usize) -> Fate {
     let bytes = result.as_ref().map_or(0, |json| json.as_str().len());
-    if bytes > RESULT_BYTES_MAX {
+    if bytes > most {
         let text = format!(
-            "the result has {bytes} bytes, at most {RESULT_BYTES_MAX} are kept (max_result_bytes); store a file instead"
+            "the result has {bytes} bytes, at most {most} are kept (max_result_bytes); store a file instead"
         );
         return Fate::Fail { error: JobError::new(&text), reason: Reason::ResultTooLarge };
     }
@@ -302,7 +303,7 @@ async fn supervise(running: &Arc<Running>, handlers: &Handlers, registered: &Arc
                 told = interrupt;
                 match interrupt {
                     Interrupt::Cut | Interrupt::Lost => return Verdict::Interrupted(interrupt),
-                    _ => patience = patience.sooner(clock.after(registered.options.cancel_grace)),
+                    _ => patience = patience.sooner(clock.after(handlers.grace(&running.spec.kind))),
                 }
             }
             () = patience.wait() => {

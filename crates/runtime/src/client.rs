@@ -75,13 +75,13 @@ impl Client {
         Ok(inserted.into_iter().map(Receipt::from).collect())
     }
 
-    fn tell(&self, spec: &JobSpec, inserted: &Inserted, now: Timestamp) {
+    fn tell(&self, spec: &Arc<JobSpec>, inserted: &Inserted, now: Timestamp) {
         let of = |name| {
             let mut event = Event::of_job(name, now, spec, inserted.state, 0, now);
             event.id = Some(inserted.id.clone());
             if inserted.duplicate {
                 // Of the job that was there nothing more is known here.
-                (event.attempt, event.timestamps) = (None, Some(Times::default()));
+                (event.attempt, event.timestamps, event.job) = (None, Some(Times::default()), None);
             }
             event
         };

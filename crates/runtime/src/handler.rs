@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use longshore_core::limits::{CANCEL_GRACE, RESULT_BYTES_USUAL};
 use longshore_core::{Backoff, Invalid, Json, KindName};
 
 use crate::attempt::Running;
@@ -78,18 +79,12 @@ impl<H: Handler<P>, P: 'static> Callable for Typed<H, P> {
 }
 
 /// How the jobs of one kind are run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct KindOptions {
-    /// How long a cancelled handler may take to clean up before it is dropped.
-    pub cancel_grace: Duration,
+    /// How long a handler that was told to stop may take to clean up before it is dropped; none is what its worker says.
+    pub cancel_grace: Option<Duration>,
     /// The wait before each further try of jobs that ask for no wait of their own; none is the usual one.
     pub backoff: Option<Backoff>,
-}
-
-impl Default for KindOptions {
-    fn default() -> Self {
-        Self { cancel_grace: Duration::from_secs(2), backoff: None }
-    }
 }
 
 pub(crate) struct Registered {
@@ -98,10 +93,23 @@ pub(crate) struct Registered {
 }
 
 /// Handlers by the kind of job they do, and what is around all of them.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Handlers {
     by_kind: HashMap<KindName, Arc<Registered>>,
     layers: Vec<Layer>,
+    cancel_grace: Duration,
+    result_bytes_max: usize,
+}
+
+impl Default for Handlers {
+    fn default() -> Self {
+        Self {
+            by_kind: HashMap::new(),
+            layers: Vec::new(),
+            cancel_grace: CANCEL_GRACE,
+            result_bytes_max: RESULT_BYTES_USUAL,
+        }
+    }
 }
 
 impl Handlers {
@@ -157,9 +165,24 @@ impl Handlers {
         self.layers.extend(other.layers);
     }
 
+    /// What the worker says where their kinds say nothing.
+    pub(crate) fn are_limited_to(&mut self, cancel_grace: Duration, result_bytes_max: usize) {
+        (self.cancel_grace, self.result_bytes_max) = (cancel_grace, result_bytes_max);
+    }
+
+    /// Largest result, in bytes.
+    pub(crate) fn result_bytes_max(&self) -> usize {
+        self.result_bytes_max
+    }
+
+    /// How long a handler of a kind may take to clean up.
+    pub(crate) fn grace(&self, kind: &KindName) -> Duration {
+        self.get(kind).map_or(Duration::ZERO, |kind| kind.options.cancel_grace.unwrap_or(self.cancel_grace))
+    }
+
     /// The longest grace that any kind has.
     pub(crate) fn grace_max(&self) -> Duration {
-        self.by_kind.values().map(|registered| registered.options.cancel_grace).max().unwrap_or_default()
+        self.by_kind.keys().map(|kind| self.grace(kind)).max().unwrap_or_default()
     }
 
     pub(crate) fn get(&self, kind: &KindName) -> Option<&Arc<Registered>> {

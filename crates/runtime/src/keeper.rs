@@ -230,7 +230,12 @@ fn event(duty: Duty, moved: &Moved, now: Timestamp) -> Event {
     let finished_at = moved.state.is_end().then_some(now);
     let event = Event::of_job(name, now, &moved.spec, moved.state, moved.attempt, moved.created_at);
     let queue_name = (name == EventName::Stalled).then(|| moved.spec.queue.clone());
-    Event { reason: moved.reason, from: Some(moved.from), queue_name, ..event.times(None, finished_at) }
+    Event {
+        reason: moved.reason,
+        from: Some(moved.from),
+        queue_name,
+        ..event.times(moved.started_at, finished_at)
+    }
 }
 
 /// One round of every duty, for tests on a manual clock.

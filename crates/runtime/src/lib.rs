@@ -6,6 +6,7 @@
 
 mod attempt;
 mod audit;
+mod blocking;
 mod client;
 mod control;
 mod engine;
@@ -30,10 +31,11 @@ mod why;
 mod worker;
 
 pub use audit::{AUDIT_KEPT, AUDIT_PAGE_MAX, AuditEntry, AuditFilter, Source};
+pub use blocking::{Blocking, blocking, overdue_threads};
 pub use client::{Client, Enqueue, Receipt};
-pub use control::{Batch, Control, ControlError, Overview};
+pub use control::{Batch, Control, ControlError, Overview, QueueView, Refused, WorkerView};
 pub use engine::Engine;
-pub use events::{Hub, Numbered, Replay, Subscription};
+pub use events::{Hub, Listener, Numbered, Replay, Subscription};
 pub use extract::{Args, Attempt, Extract, ExtractError, Progress, State};
 pub use flow::Flow;
 pub use handler::{Handler, Handlers, KindOptions, Kinded};

@@ -8,10 +8,6 @@ use longshore_core::{Expect, Store, StoreResult, Timestamp, WorkerId, WorkerInfo
 const PREFIX: &str = "worker/";
 /// A silent worker stays listed so long.
 const LISTED: Duration = Duration::from_secs(3_600);
-/// A worker that has not told of itself for so long is not alive.
-pub(crate) const ALIVE: Duration = Duration::from_secs(30);
-/// How often a worker tells of itself.
-pub(crate) const BEAT: Duration = Duration::from_secs(10);
 /// Workers listed at most.
 const WORKERS_MAX: usize = 1_000;
 

@@ -1,14 +1,16 @@
 //! Why a job is not running: the reasons, out of the store's own state.
 
+use std::borrow::Cow;
+
 use longshore_core::{
     Hold, Job, JobId, Limit, Options, ParentPolicy, Reason, State, Timestamp, WorkerInfo, format_duration,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::control::{Control, ControlError};
 
 /// Why a job is not running.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Why {
     /// The job.
     pub id: JobId,
@@ -21,22 +23,22 @@ pub struct Why {
 }
 
 /// One reason.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WhyReason {
     /// A stable word for programs.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// The same for people, in one line.
     pub message: String,
     /// Jobs it is about: parents, or those that fill a limit.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jobs: Vec<JobId>,
     /// When it will be over, if that is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
 }
 
 fn reason(code: &'static str, message: impl Into<String>) -> WhyReason {
-    WhyReason { code, message: message.into(), jobs: Vec::new(), until: None }
+    WhyReason { code: code.into(), message: message.into(), jobs: Vec::new(), until: None }
 }
 
 /// Parents that are looked at one by one.
@@ -48,7 +50,7 @@ impl Control {
         let job = self.job(id).await?;
         let mut reasons = Vec::new();
         match job.state {
-            State::Running => reasons.push(running(&job)),
+            State::Running => reasons.push(self.running(&job).await?),
             State::Completed | State::Failed | State::Cancelled => reasons.push(ended(&job)),
             State::Scheduled => reasons.push(scheduled(&job)),
             State::Blocked => reasons = self.parents(&job).await?,
@@ -60,6 +62,25 @@ impl Control {
         }
         let not_before = reasons.iter().filter_map(|reason| reason.until).max().filter(|_| waits(&job));
         Ok(Why { id: id.clone(), state: job.state, reasons, not_before })
+    }
+
+    /// A job that is claimed may still wait for a slot of the worker that has read it ahead; the worker tells.
+    async fn running(&self, job: &Job) -> Result<WhyReason, ControlError> {
+        let name = job.worker.as_ref().map_or("a worker", longshore_core::WorkerId::as_str);
+        let since = job.started_at.map(|since| format!(" since {since}")).unwrap_or_default();
+        let stops = if job.cancel_requested { ", and was asked to stop" } else { "" };
+        let worker = match &job.worker {
+            Some(id) => self.worker(id).await?.map(|worker| worker.info),
+            None => None,
+        };
+        if let Some(worker) = worker.filter(|worker| worker.buffered_jobs.contains(job.id())) {
+            let message = format!(
+                "it is buffered on worker {name}, read ahead for a slot that is about to be free, as of {}{stops}",
+                worker.seen_at
+            );
+            return Ok(reason("buffered", message));
+        }
+        Ok(reason("running", format!("it is running on {name}{since}{stops}")))
     }
 
     async fn parents(&self, job: &Job) -> Result<Vec<WhyReason>, ControlError> {
@@ -93,7 +114,8 @@ impl Control {
             reasons.push(held_up(&hold, self.now()));
         }
         let workers = self.workers().await?;
-        let alive: Vec<&WorkerInfo> = workers.iter().filter(|worker| self.is_alive(worker)).collect();
+        let alive: Vec<&WorkerInfo> =
+            workers.iter().filter(|worker| worker.alive).map(|worker| &worker.info).collect();
         reasons.extend(nobody(job, &alive));
         Ok(reasons)
     }
@@ -101,13 +123,6 @@ impl Control {
 
 fn waits(job: &Job) -> bool {
     matches!(job.state, State::Blocked | State::Scheduled | State::Ready)
-}
-
-fn running(job: &Job) -> WhyReason {
-    let worker = job.worker.as_ref().map_or("a worker", longshore_core::WorkerId::as_str);
-    let since = job.started_at.map(|since| format!(" since {since}")).unwrap_or_default();
-    let stops = if job.cancel_requested { ", and was asked to stop" } else { "" };
-    reason("running", format!("it is running on {worker}{since}{stops}"))
 }
 
 fn ended(job: &Job) -> WhyReason {
@@ -185,10 +200,7 @@ fn held_up(hold: &Hold, now: Timestamp) -> WhyReason {
 /// Why no worker takes it, as far as the workers themselves are concerned.
 fn nobody(job: &Job, alive: &[&WorkerInfo]) -> Option<WhyReason> {
     let (queue, kind) = (&job.spec.queue, &job.spec.kind);
-    let serving: Vec<&&WorkerInfo> = alive
-        .iter()
-        .filter(|worker| !worker.stopping && (worker.queues.is_empty() || worker.queues.contains(queue)))
-        .collect();
+    let serving: Vec<&&WorkerInfo> = alive.iter().filter(|worker| worker.serves(queue)).collect();
     if serving.is_empty() {
         return Some(reason("no_worker", format!("no live worker serves queue {queue}")));
     }

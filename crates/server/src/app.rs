@@ -30,7 +30,7 @@ pub struct ApiConfig {
     /// Largest body of a request, in bytes.
     pub max_body_bytes: usize,
     /// Largest args of one job, in bytes of JSON; documents of reports have limits of their own.
-    pub max_args_bytes: usize,
+    pub max_job_payload_bytes: usize,
     /// Event streams open at the same time.
     pub sse_streams_max: usize,
     /// Connections open at the same time; further ones wait until one ends.
@@ -46,7 +46,7 @@ impl Default for ApiConfig {
     fn default() -> Self {
         Self {
             max_body_bytes: 16 << 20,
-            max_args_bytes: longshore_core::limits::ARGS_BYTES_USUAL,
+            max_job_payload_bytes: longshore_core::limits::JOB_PAYLOAD_BYTES_USUAL,
             sse_streams_max: 1_000,
             connections_max: 10_000,
             identity: Identity::default(),

@@ -14,7 +14,7 @@ fn retention(completed: u64, failed: u64, cancelled: u64) -> QueueChange {
     let [completed, failed, cancelled] =
         [completed, failed, cancelled].map(|millis| DurationText(ms(millis)));
     QueueChange {
-        retention: Some(Retention { completed, failed, cancelled, ..Retention::default() }),
+        retention: Retention { completed, failed, cancelled, ..Retention::default() }.into(),
         ..QueueChange::default()
     }
 }
@@ -66,7 +66,7 @@ pub(crate) async fn retention_counts_from_the_end_and_is_the_queues_unless_the_j
 pub(crate) async fn of_more_ended_jobs_than_a_queue_keeps_those_go_that_would_go_first(desk: &Desk) {
     for name in ["default", "other"] {
         let retention = Retention { most: 2, ..Retention::default() };
-        let change = QueueChange { retention: Some(retention), ..QueueChange::default() };
+        let change = QueueChange { retention: retention.into(), ..QueueChange::default() };
         desk.store.set_queue(queue(name), change, START).await.unwrap();
     }
     // The first to be inserted is the last to end.
@@ -96,7 +96,7 @@ pub(crate) async fn of_more_ended_jobs_than_a_queue_keeps_those_go_that_would_go
     assert_eq!(prune(desk, at(30)).await.removed, 0);
     // So does what holds a unique key.
     let retention = Retention { most: 0, ..Retention::default() };
-    let change = QueueChange { retention: Some(retention), ..QueueChange::default() };
+    let change = QueueChange { retention: retention.into(), ..QueueChange::default() };
     desk.store.set_queue(queue("keys"), change, START).await.unwrap();
     completed(
         desk,

@@ -35,7 +35,7 @@ pub(crate) async fn a_change_sets_what_it_names_and_leaves_the_rest(desk: &Desk)
         (first.paused, first.retention, first.counts.get(State::Ready)),
         (true, Retention::default(), 1)
     );
-    let change = QueueChange { retention: Some(retention), ..QueueChange::default() };
+    let change = QueueChange { retention: retention.into(), ..QueueChange::default() };
     let second = desk.store.set_queue(queue("default"), change, at(2)).await.unwrap();
     assert_eq!((second.paused, second.retention), (true, retention));
     let third = desk.store.set_queue(queue("default"), QueueChange::default(), at(3)).await.unwrap();
@@ -99,7 +99,8 @@ pub(crate) async fn a_change_that_breaks_a_limit_is_refused(desk: &Desk) {
     let before = desk.whole().await;
     let retention = Retention { failed: DurationText(std::time::Duration::MAX), ..Retention::default() };
     for name in ["default", "unheard"] {
-        let change = QueueChange { paused: Some(true), retention: Some(retention), ..QueueChange::default() };
+        let change =
+            QueueChange { paused: Some(true), retention: retention.into(), ..QueueChange::default() };
         desk.assert_refused(&before, desk.store.set_queue(queue(name), change, at(1)).await).await;
     }
 }

@@ -29,6 +29,9 @@ use crate::exit::Usage;
 /// The file that is read if there is one.
 const FILE: &str = "longshore.toml";
 
+/// Most threads for what blocks, where no setting says otherwise.
+const BLOCKING_THREADS: usize = 512;
+
 /// Durable background work.
 ///
 /// Jobs are kept in a store, run by workers, tried again when they fail, and never lost.
@@ -127,8 +130,8 @@ impl Cli {
         }
         let context = global.context(command.flags())?;
         match command {
-            Command::Serve(command) => wait_for(command.run(&context)),
-            Command::Worker(command) => wait_for(command.run(&context)),
+            Command::Serve(command) => run(command.run(&context), context.settings.blocking_threads),
+            Command::Worker(command) => run(command.run(&context), context.settings.blocking_threads),
             Command::Queue(command) => wait_for(command.run(&context)),
             Command::Job(command) => wait_for(command.run(&context)),
             Command::Schedule(command) => wait_for(command.run(&context)),
@@ -191,8 +194,14 @@ fn read_file(named: Option<&Path>) -> anyhow::Result<Option<(String, String)>> {
 
 /// Runs a command on all cores.
 fn wait_for(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    run(command, BLOCKING_THREADS)
+}
+
+/// The same with so many threads at most for what blocks.
+fn run(command: impl Future<Output = anyhow::Result<()>>, blocking_threads: usize) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .max_blocking_threads(blocking_threads)
         .build()
         .context("cannot start the runtime")?;
     let ended = runtime.block_on(command);

@@ -23,6 +23,8 @@ pub(super) enum Kind {
     Count { min: u64, max: u64 },
     /// A size in a range.
     Bytes { min: u64, max: u64 },
+    /// A size up to the one that cannot be passed; "none" is that one.
+    BytesOrNone { max: u64 },
     /// A time that is at least that long.
     Duration { min: Duration },
     /// A priority.
@@ -62,6 +64,9 @@ pub(super) const KEYS: &[Key] = &[
     key("scan_interval", Kind::Duration { min: longshore_core::limits::SCAN_INTERVAL_MIN }),
     key("max_stalls", Kind::Count { min: 1, max: 1_000 }),
     key("stop_deadline", duration(0)),
+    key("cancel_grace", duration(0)),
+    key("worker_ttl", Kind::Duration { min: longshore_core::limits::WORKER_TTL_MIN }),
+    key("blocking_threads", Kind::Count { min: 1, max: 100_000 }),
     key("templates", Kind::Path { optional: false }),
     key("files", Kind::Path { optional: false }),
     key("asset_root", Kind::Path { optional: true }),
@@ -72,7 +77,8 @@ pub(super) const KEYS: &[Key] = &[
     key("pdf_output_max", Kind::Bytes { min: 1_024, max: 1 << 30 }),
     key("pdf_result_retention", duration(0)),
     key("max_body_bytes", Kind::Bytes { min: 1_024, max: 1 << 30 }),
-    key("max_args_bytes", Kind::Bytes { min: 2, max: longshore_core::limits::ARGS_BYTES_MAX as u64 }),
+    key("max_job_payload_bytes", Kind::BytesOrNone { max: longshore_core::limits::ARGS_BYTES_MAX as u64 }),
+    key("max_result_bytes", Kind::BytesOrNone { max: longshore_core::limits::RESULT_BYTES_MAX as u64 }),
     key("sse_streams_max", Kind::Count { min: 0, max: 1_000_000 }),
     key("connections_max", Kind::Count { min: 1, max: 1_000_000 }),
     key("metrics_listen", Kind::Address { optional: true }),
@@ -143,6 +149,8 @@ impl Kind {
             Self::Bytes { min, max } => {
                 bytes::parse(text).filter(|size| (min..=max).contains(size)).map(Value::Bytes)
             }
+            Self::BytesOrNone { max } if text == "none" => Some(Value::Bytes(max)),
+            Self::BytesOrNone { max } => Self::Bytes { min: 2, max }.text(text),
             Self::Duration { min } => {
                 parse_duration(text).ok().filter(|duration| *duration >= min).map(Value::Duration)
             }
@@ -169,6 +177,9 @@ impl Kind {
             Self::Count { min, max } => format!("a whole number from {min} to {max}"),
             Self::Bytes { min, max } => {
                 format!("a size such as 16MiB, from {} to {}", bytes::format(min), bytes::format(max))
+            }
+            Self::BytesOrNone { max } => {
+                format!("a size such as 1MiB, from 2B to {}, or none", bytes::format(max))
             }
             Self::Duration { min } if min.is_zero() => "a duration such as 300ms, 30s or 5m".to_owned(),
             Self::Duration { min } => {

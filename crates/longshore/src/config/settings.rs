@@ -23,6 +23,9 @@ pub(crate) struct Settings {
     pub(crate) scan_interval: Duration,
     pub(crate) max_stalls: u32,
     pub(crate) stop_deadline: Duration,
+    pub(crate) cancel_grace: Duration,
+    pub(crate) worker_ttl: Duration,
+    pub(crate) blocking_threads: usize,
     pub(crate) templates: PathBuf,
     pub(crate) files: PathBuf,
     pub(crate) asset_root: Option<PathBuf>,
@@ -33,7 +36,8 @@ pub(crate) struct Settings {
     pub(crate) pdf_output_max: usize,
     pub(crate) pdf_result_retention: Duration,
     pub(crate) max_body_bytes: usize,
-    pub(crate) max_args_bytes: usize,
+    pub(crate) max_job_payload_bytes: usize,
+    pub(crate) max_result_bytes: usize,
     pub(crate) sse_streams_max: usize,
     pub(crate) connections_max: usize,
     pub(crate) metrics_listen: Option<SocketAddr>,
@@ -75,6 +79,9 @@ impl Settings {
             scan_interval: duration("scan_interval"),
             max_stalls: count("max_stalls") as u32,
             stop_deadline: duration("stop_deadline"),
+            cancel_grace: duration("cancel_grace"),
+            worker_ttl: duration("worker_ttl"),
+            blocking_threads: count("blocking_threads"),
             templates: text("templates").into(),
             files: text("files").into(),
             asset_root: Some(text("asset_root")).filter(|path| !path.is_empty()).map(PathBuf::from),
@@ -85,7 +92,8 @@ impl Settings {
             pdf_output_max: count("pdf_output_max"),
             pdf_result_retention: duration("pdf_result_retention"),
             max_body_bytes: count("max_body_bytes"),
-            max_args_bytes: count("max_args_bytes"),
+            max_job_payload_bytes: count("max_job_payload_bytes"),
+            max_result_bytes: count("max_result_bytes"),
             sse_streams_max: count("sse_streams_max"),
             connections_max: count("connections_max"),
             metrics_listen: text("metrics_listen").parse().ok(),
@@ -119,7 +127,7 @@ impl Settings {
         };
         ApiConfig {
             max_body_bytes: self.max_body_bytes,
-            max_args_bytes: self.max_args_bytes,
+            max_job_payload_bytes: self.max_job_payload_bytes,
             sse_streams_max: self.sse_streams_max,
             connections_max: self.connections_max,
             identity,
@@ -142,6 +150,9 @@ impl Settings {
             scan_interval: self.scan_interval,
             keeps: true,
             stalls_max: self.max_stalls,
+            ttl: self.worker_ttl,
+            cancel_grace: self.cancel_grace,
+            result_bytes_max: self.max_result_bytes,
         }
     }
 

@@ -125,9 +125,9 @@ fn wrong_usage_ends_with_two() {
 
 #[test]
 fn args_have_a_limit() {
-    let site = Site::new().with("LONGSHORE_MAX_ARGS_BYTES", "10B");
+    let site = Site::new().with("LONGSHORE_MAX_JOB_PAYLOAD_BYTES", "10B");
     let told = site.run(&["job", "enqueue", "x", "--args", "\"0123456789\""]).ends(2).err;
-    assert!(told.contains("expected at most 10 bytes (max_args_bytes), got 12 bytes"), "{told}");
+    assert!(told.contains("expected at most 10 bytes (max_job_payload_bytes), got 12 bytes"), "{told}");
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn a_queue_is_drained_with_and_without_what_is_scheduled() {
     let site = Site::new();
     let ready = site.enqueue(&["test.noop", "--queue", "q"]);
     site.enqueue(&["test.noop", "--queue", "q", "--delay", "1h"]);
-    assert_eq!(site.json(&["queue", "drain", "q"]), json!({ "changed": 1, "ids": [ready] }));
+    assert_eq!(site.json(&["queue", "drain", "q"]), json!({ "changed": 1, "ids": [ready], "refused": [] }));
     assert_eq!((count(&site, "q", "ready"), count(&site, "q", "scheduled")), (0, 1));
     assert!(site.ok(&["queue", "drain", "q", "--include-scheduled"]).starts_with("removed 1 job\n"));
     assert_eq!(count(&site, "q", "scheduled"), 0);

@@ -4,13 +4,79 @@ use std::time::Duration;
 
 use longshore_core::limits::STEP_RECORDS_MAX;
 use longshore_core::{
-    Amended, Change, Event, EventName, JobFilter, JobId, Page, QueueName, State, StoreResult,
+    Amended, Change, Event, EventName, Invalid, JobFilter, JobId, Page, QueueName, State, StoreResult,
 };
 use serde_json::json;
 
-use super::{Batch, Control, ControlError};
+use super::{Batch, Control, ControlError, Refused, amended};
+
+impl Batch {
+    fn enter(&mut self, ids: Vec<JobId>, change: Change, answers: Vec<Amended>) {
+        for (id, answer) in ids.into_iter().zip(answers) {
+            match amended(&id, change, answer) {
+                Ok(_) => {
+                    self.changed += 1;
+                    if self.ids.len() < STEP_RECORDS_MAX {
+                        self.ids.push(id);
+                    }
+                }
+                Err(error) if self.refused.len() < STEP_RECORDS_MAX => {
+                    let (code, message) = (error.code().into(), error.to_string());
+                    self.refused.push(Refused { id, code, message });
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}
 
 impl Control {
+    /// Applies a change to these jobs of a queue, at most a thousand, in one step. A job of another queue is unknown here.
+    pub async fn amend_these(
+        &self,
+        queue: &QueueName,
+        ids: Vec<JobId>,
+        change: Change,
+    ) -> StoreResult<Batch> {
+        if ids.len() > STEP_RECORDS_MAX {
+            let expected = format!("at most {STEP_RECORDS_MAX} ids");
+            return Err(Invalid::new("ids", expected, ids.len()).code("too_many").into());
+        }
+        let amend = async {
+            let (mut own, mut batch) = (Vec::new(), Batch::default());
+            for id in ids {
+                match self.engine.look(&id).await? {
+                    Some(job) if job.spec.queue == *queue => own.push(id),
+                    _ => batch.enter(vec![id], change, vec![Amended::Unknown]),
+                }
+            }
+            let answers = if own.is_empty() { Vec::new() } else { self.amend(own.clone(), change).await? };
+            batch.enter(own, change, answers);
+            Ok(batch)
+        };
+        let tell =
+            |batch: &Batch| json!({ "queue": queue, "ids": batch.ids, "refused": batch.refused.len() });
+        self.engine.audited(of_many(change), queue, amend, tell).await
+    }
+
+    /// Applies a change to the jobs of a queue that match, at most `most` of them.
+    pub async fn amend_matching(
+        &self,
+        queue: &QueueName,
+        filter: JobFilter,
+        change: Change,
+        most: usize,
+    ) -> StoreResult<Batch> {
+        let words = filter.to_string();
+        let mut filter = JobFilter { queue: Some(queue.clone()), ..filter };
+        if filter.states.is_empty() {
+            filter.states = State::ALL.into_iter().filter(|state| is_for(change, *state)).collect();
+        }
+        let tell = |batch: &Batch| json!({ "queue": queue, "filter": words, "changed": batch.changed });
+        let amend = self.amend_all(filter, change, most);
+        self.engine.audited(of_many(change), queue, amend, tell).await
+    }
+
     /// Applies a change to the jobs that match, at most `most` of them, in bounded steps.
     pub async fn amend_all(&self, filter: JobFilter, change: Change, most: usize) -> StoreResult<Batch> {
         let mut batch = Batch::default();
@@ -24,14 +90,7 @@ impl Control {
             let page = self.engine.store().list(filter.clone(), Page { after, limit }).await?;
             let ids: Vec<JobId> = page.jobs.iter().map(|job| job.id().clone()).collect();
             let answers = if ids.is_empty() { Vec::new() } else { self.amend(ids.clone(), change).await? };
-            for (id, answer) in ids.into_iter().zip(answers) {
-                if matches!(answer, Amended::Moved { .. } | Amended::Asked(_)) {
-                    batch.changed += 1;
-                    if batch.ids.len() < STEP_RECORDS_MAX {
-                        batch.ids.push(id);
-                    }
-                }
-            }
+            batch.enter(ids, change, answers);
             after = page.next;
             if after.is_none() {
                 return Ok(batch);
@@ -114,5 +173,23 @@ impl Control {
         let batch = self.amend_all(filter, Change::Remove { force }, usize::MAX).await?;
         self.engine.store().remove_queue(queue.clone(), self.now()).await?;
         Ok(batch)
+    }
+}
+
+/// Whether a change is meant for jobs in a state, if nobody says otherwise.
+fn is_for(change: Change, state: State) -> bool {
+    match change {
+        Change::Cancel => !state.is_end(),
+        Change::Revive => matches!(state, State::Failed | State::Cancelled),
+        Change::Remove { force } => force || state != State::Running,
+    }
+}
+
+/// The action under which an operation on many jobs is entered.
+fn of_many(change: Change) -> &'static str {
+    match change {
+        Change::Cancel => "job.cancel",
+        Change::Revive => "job.retry",
+        Change::Remove { .. } => "job.remove",
     }
 }

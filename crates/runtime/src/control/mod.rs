@@ -1,19 +1,20 @@
 mod many;
+mod view;
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
 use std::time::Duration;
 
 use longshore_core::limits::STEP_RECORDS_MAX;
 use longshore_core::{
-    Amended, Can, Change, Event, EventName, FailureGroup, Hold, Job, JobFilter, JobId, JobPage, KindInfo,
-    KindName, Limit, Page, QueueChange, QueueInfo, QueueName, State, StoreError, StoreResult, Timestamp,
-    WorkerInfo,
+    Amended, Can, Change, Event, EventName, FailureGroup, Hold, Job, JobFilter, JobId, JobPage, Json,
+    KindInfo, KindName, Limit, Page, QueueChange, QueueInfo, QueueName, State, StoreError, StoreResult,
+    Timestamp,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+pub use self::view::{QueueView, WorkerView};
 use crate::engine::Engine;
-use crate::roster;
 
 /// The way in for operators, and for everybody who looks. Cheap to clone.
 #[derive(Clone)]
@@ -71,12 +72,42 @@ pub enum ControlError {
 }
 
 /// What an operation on many jobs did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batch {
     /// Jobs that were changed.
+    #[serde(alias = "removed", alias = "retried")]
     pub changed: usize,
     /// Their ids, the first thousand of them.
     pub ids: Vec<JobId>,
+    /// Jobs that were meant as well and were not changed, the first thousand of them.
+    #[serde(default)]
+    pub refused: Vec<Refused>,
+}
+
+/// A job that an operation on many jobs did not change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// The job.
+    pub id: JobId,
+    /// A stable word for programs: `not_found`, `wrong_state`, `job_running` or `unique_conflict`.
+    pub code: Cow<'static, str>,
+    /// Why, in one line.
+    pub message: String,
+}
+
+impl ControlError {
+    /// A stable word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown(_) => "not_found",
+            Self::Running(_) => "job_running",
+            Self::WrongState { .. } => "wrong_state",
+            Self::QueueBusy { .. } => "queue_busy",
+            Self::UniqueConflict { .. } => "unique_conflict",
+            Self::NoResult { .. } => "no_result",
+            Self::Store(_) => "store",
+        }
+    }
 }
 
 /// The whole system at a glance.
@@ -84,8 +115,8 @@ pub struct Batch {
 pub struct Overview {
     /// Every queue with its counts.
     pub queues: Vec<QueueInfo>,
-    /// Workers seen lately.
-    pub workers: Vec<WorkerInfo>,
+    /// Workers seen in the last hour.
+    pub workers: Vec<WorkerView>,
 }
 
 impl Control {
@@ -163,42 +194,25 @@ impl Control {
 
     /// Cancels a job: at once while it waits; a running one is asked to stop. Asking again is fine.
     pub async fn cancel(&self, id: &JobId) -> Result<Job, ControlError> {
-        let cancel = self.amend_one(id, Change::Cancel, "only a job that has not ended can be cancelled");
+        let cancel = self.amend_one(id, Change::Cancel);
         self.engine.audited("job.cancel", id, cancel, of_job).await
     }
 
     /// Makes a failed or cancelled job ready again, with all its attempts; or blocked, if a parent has not completed.
     pub async fn retry(&self, id: &JobId) -> Result<Job, ControlError> {
-        let retry = self.amend_one(id, Change::Revive, "only a failed or cancelled job can be retried");
+        let retry = self.amend_one(id, Change::Revive);
         self.engine.audited("job.retry", id, retry, of_job).await
     }
 
     /// Removes the record of a job that does not run, or of any with `force`.
     pub async fn remove(&self, id: &JobId, force: bool) -> Result<Job, ControlError> {
-        let remove = self.amend_one(id, Change::Remove { force }, "a running job is only removed with force");
+        let remove = self.amend_one(id, Change::Remove { force });
         self.engine.audited("job.remove", id, remove, of_job).await
     }
 
-    async fn amend_one(
-        &self,
-        id: &JobId,
-        change: Change,
-        expected: &'static str,
-    ) -> Result<Job, ControlError> {
-        let mut answers = self.amend(vec![id.clone()], change).await?;
-        match answers.pop() {
-            Some(Amended::Moved { job, .. } | Amended::Asked(job)) => Ok(*job),
-            Some(Amended::WrongState(State::Running)) if matches!(change, Change::Remove { .. }) => {
-                Err(ControlError::Running(id.clone()))
-            }
-            Some(Amended::WrongState(state)) => {
-                Err(ControlError::WrongState { id: id.clone(), state, expected })
-            }
-            Some(Amended::UniqueConflict(owner)) => {
-                Err(ControlError::UniqueConflict { id: id.clone(), owner })
-            }
-            Some(Amended::Unknown) | None => Err(ControlError::Unknown(id.clone())),
-        }
+    async fn amend_one(&self, id: &JobId, change: Change) -> Result<Job, ControlError> {
+        let answer = self.amend(vec![id.clone()], change).await?.pop();
+        amended(id, change, answer.unwrap_or(Amended::Unknown))
     }
 
     async fn amend(&self, ids: Vec<JobId>, change: Change) -> StoreResult<Vec<Amended>> {
@@ -265,12 +279,10 @@ impl Control {
             None => (EventName::QueueChanged, "queue.change"),
         };
         let set = self.engine.store().set_queue(queue.clone(), change, now);
-        let tell = |info: &QueueInfo| match paused {
-            Some(_) => Value::Null,
-            None => json!({ "limits": info.limits, "retention": info.retention, "ageing": info.ageing }),
-        };
+        let tell = |info: &QueueInfo| if paused.is_some() { Value::Null } else { settings(info) };
         let info = self.engine.audited(action, queue, set, tell).await?;
-        self.tell_of(queue, Event::new(name, now));
+        let data = if paused.is_some() { None } else { Json::from_value(&settings(&info)).ok() };
+        self.tell_of(queue, Event { data, ..Event::new(name, now) });
         Ok(info)
     }
 
@@ -348,26 +360,6 @@ impl Control {
         self.engine.store().queue(name.clone()).await
     }
 
-    /// Workers seen in the last hour.
-    pub async fn workers(&self) -> StoreResult<Vec<WorkerInfo>> {
-        roster::list(&**self.engine.store(), self.engine.now()).await
-    }
-
-    /// Whether a worker has told of itself lately.
-    pub fn is_alive(&self, worker: &WorkerInfo) -> bool {
-        self.engine.now().since(worker.seen_at) < roster::ALIVE
-    }
-
-    /// The kinds that live workers know. While there are none, nobody can tell which kinds there are.
-    pub async fn live_kinds(&self) -> StoreResult<BTreeSet<KindName>> {
-        let workers = self.workers().await?;
-        Ok(workers
-            .into_iter()
-            .filter(|worker| self.is_alive(worker))
-            .flat_map(|worker| worker.kinds)
-            .collect())
-    }
-
     /// The whole system at a glance.
     pub async fn overview(&self) -> StoreResult<Overview> {
         Ok(Overview { queues: self.queues().await?, workers: self.workers().await? })
@@ -401,6 +393,33 @@ impl Control {
         self.engine.store().doc_put(key, value, longshore_core::Expect::Anything, ttl, now).await?;
         Ok(())
     }
+}
+
+/// The job that a change was made to, or why it was not.
+fn amended(id: &JobId, change: Change, answer: Amended) -> Result<Job, ControlError> {
+    let id = id.clone();
+    let expected = match change {
+        Change::Cancel => "only a job that has not ended can be cancelled",
+        Change::Revive => "only a failed or cancelled job can be retried",
+        Change::Remove { .. } => "a running job is only removed with force",
+    };
+    match answer {
+        Amended::Moved { job, .. } | Amended::Asked(job) => Ok(*job),
+        Amended::WrongState(State::Running) if matches!(change, Change::Remove { .. }) => {
+            Err(ControlError::Running(id))
+        }
+        Amended::WrongState(state) => Err(ControlError::WrongState { id, state, expected }),
+        Amended::UniqueConflict(owner) => Err(ControlError::UniqueConflict { id, owner }),
+        Amended::Unknown => Err(ControlError::Unknown(id)),
+    }
+}
+
+/// What an operator sets on a queue, as it is now.
+fn settings(info: &QueueInfo) -> Value {
+    json!({
+        "limits": info.limits, "retention": info.retention, "ageing": info.ageing,
+        "scan_interval": info.scan_interval,
+    })
 }
 
 /// What is entered of a job.

@@ -70,7 +70,7 @@ pub struct NewKey {
 }
 
 /// A key as it is kept: everything but its secret, of which only a hash is known.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiKey {
     /// Names it; not secret.
     pub id: String,

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use longshore_core::{Invalid, QueueName, StoreResult, Timestamp};
 use longshore_telemetry::Snapshot;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::sample::{ENTRIES_KEPT, EVERY, Entry, LOG, Waiting, Work};
 use crate::control::Control;
@@ -13,7 +13,7 @@ pub const SAMPLES_MAX: usize = 500;
 const PAGE: usize = 500;
 
 /// What all processes with a worker or a keeper did, ten seconds at a time, the oldest first.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct History {
     /// Ten seconds each, and only those in which something happened.
     pub samples: Vec<Span>,
@@ -22,7 +22,7 @@ pub struct History {
 }
 
 /// A stretch of time.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Span {
     /// Its beginning.
     pub from: Timestamp,
@@ -33,7 +33,7 @@ pub struct Span {
 }
 
 /// What happened in one queue.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// Jobs inserted by these processes.
     pub inserted: u64,
@@ -60,7 +60,7 @@ pub struct Figures {
 }
 
 /// Percentiles in milliseconds, to about one part in sixteen.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Percentiles {
     /// Half of them took at most so long.
     pub p50: f64,
@@ -71,7 +71,7 @@ pub struct Percentiles {
 }
 
 /// Jobs of a queue that have not ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Depth {
     /// Waiting for jobs.
     pub blocked: u64,

@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use longshore_core::{
-    Doc, Event, EventName, Expect, Invalid, JobId, Put, ScheduleName, State, StoreError, StoreResult,
-    Timestamp,
+    Doc, Event, EventName, Expect, Invalid, JobId, JobSpec, Put, ScheduleName, State, StoreError,
+    StoreResult, Timestamp,
 };
 
 use serde_json::{Value, json};
@@ -246,19 +246,14 @@ fn busy(name: &ScheduleName) -> StoreError {
     StoreError::Unavailable(format!("schedule {name} is changed by too many at once"))
 }
 
-/// Tells that a schedule made jobs.
-pub(super) fn tell(engine: &Engine, record: &ScheduleRecord, made: &[(JobId, State)], now: Timestamp) {
+/// Tells that a schedule made a job.
+pub(super) fn tell(engine: &Engine, spec: &Arc<JobSpec>, state: State, now: Timestamp) {
     if !engine.hub().is_heard() {
         return;
     }
-    let schedule = &record.schedule;
-    for (id, state) in made {
-        let fired = Event::new(EventName::ScheduleFired, now);
-        let (queue, kind) = (Some(schedule.queue.clone()), Some(schedule.kind.clone()));
-        let name = Some(schedule.name.as_str().into());
-        engine.hub().tell(Event { queue, kind, id: Some(id.clone()), schedule: name, ..fired });
-        let added = if *state == State::Scheduled { EventName::Delayed } else { EventName::Added };
-        let spec = schedule.job(id.clone(), None);
-        engine.hub().tell(Event::of_job(added, now, &spec, *state, 0, now));
-    }
+    let schedule = spec.options.schedule.as_ref().map(|name| name.as_str().into());
+    let (queue, kind, id) = (Some(spec.queue.clone()), Some(spec.kind.clone()), Some(spec.id.clone()));
+    engine.hub().tell(Event { queue, kind, id, schedule, ..Event::new(EventName::ScheduleFired, now) });
+    let added = if state == State::Scheduled { EventName::Delayed } else { EventName::Added };
+    engine.hub().tell(Event::of_job(added, now, spec, state, 0, now));
 }

@@ -151,15 +151,11 @@ impl Scheduler {
             record.standing.last_job_id = Some(last.id.clone());
         }
         let key = book::key(name);
-        let fire = Fire { key, expect: version, value: book::write(&record)?, jobs };
+        let fire = Fire { key, expect: version, value: book::write(&record)?, jobs: jobs.clone() };
         match self.engine.store().fire(fire, now).await {
             Ok(Fired::Done { version, inserted }) => {
-                let made: Vec<(JobId, State)> = inserted
-                    .into_iter()
-                    .filter(|inserted| !inserted.duplicate)
-                    .map(|inserted| (inserted.id, inserted.state))
-                    .collect();
-                book::tell(&self.engine, &record, &made, now);
+                let made = jobs.iter().zip(&inserted).filter(|(_, inserted)| !inserted.duplicate);
+                made.for_each(|(spec, inserted)| book::tell(&self.engine, spec, inserted.state, now));
                 self.known.insert(name.clone(), (version, record));
             }
             // Somebody else fired it, or changed it.

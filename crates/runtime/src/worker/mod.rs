@@ -20,10 +20,13 @@ use std::time::Duration;
 
 use longshore_clock::Timestamp;
 use longshore_core::{
-    Event, EventName, Invalid, LeaseToken, Outcome as Fate, QueueName, Rate, StoreError, WorkerId,
-    WorkerInfo, format_duration,
+    DurationText, Event, EventName, Invalid, LeaseToken, Outcome as Fate, QueueName, Rate, StoreError,
+    WorkerId, WorkerInfo, format_duration,
     limit::Pace,
-    limits::{LEASE, LEASE_MIN, SCAN_INTERVAL_MIN, STALLS_MAX},
+    limits::{
+        CANCEL_GRACE, LEASE, LEASE_MIN, RESULT_BYTES_MAX, RESULT_BYTES_USUAL, SCAN_INTERVAL_MIN, STALLS_MAX,
+        WORKER_JOBS_NAMED, WORKER_TTL, WORKER_TTL_MIN,
+    },
 };
 use tokio::sync::Notify;
 
@@ -59,6 +62,12 @@ pub struct WorkerConfig {
     pub keeps: bool,
     /// Lost leases after which a job fails instead of being tried again, if it keeps.
     pub stalls_max: u32,
+    /// After so long without a word from it, it counts as gone; it tells of itself three times as often. At least 1 s.
+    pub ttl: Duration,
+    /// How long a handler that was told to stop may take to clean up before it is dropped, unless its kind says otherwise.
+    pub cancel_grace: Duration,
+    /// Largest result of a job, in bytes of JSON; not more than 8 MiB.
+    pub result_bytes_max: usize,
 }
 
 impl Default for WorkerConfig {
@@ -71,6 +80,9 @@ impl Default for WorkerConfig {
             scan_interval: Duration::from_secs(1),
             keeps: true,
             stalls_max: STALLS_MAX,
+            ttl: WORKER_TTL,
+            cancel_grace: CANCEL_GRACE,
+            result_bytes_max: RESULT_BYTES_USUAL,
         }
     }
 }
@@ -273,7 +285,7 @@ impl Worker {
         ended
     }
 
-    fn open(self) -> Result<Desk, StoreError> {
+    fn open(mut self) -> Result<Desk, StoreError> {
         if let Some(mistake) = self.mistakes.into_iter().next() {
             return Err(mistake.into());
         }
@@ -302,12 +314,17 @@ impl Worker {
         let least = [
             ("lease", self.config.lease, LEASE_MIN),
             ("scan_interval", self.config.scan_interval, SCAN_INTERVAL_MIN),
+            ("worker_ttl", self.config.ttl, WORKER_TTL_MIN),
         ];
         for (field, got, least) in least {
             if got < least {
                 let expected = format!("at least {}", format_duration(least));
                 return Err(Invalid::new(field, expected, format_duration(got)).into());
             }
+        }
+        if self.config.result_bytes_max > RESULT_BYTES_MAX {
+            let expected = format!("at most {RESULT_BYTES_MAX} bytes");
+            return Err(Invalid::new("max_result_bytes", expected, self.config.result_bytes_max).into());
         }
         let id = match self.config.id.clone() {
             Some(id) => id,
@@ -321,7 +338,10 @@ impl Worker {
         Ok(Desk {
             id,
             started_at: self.engine.now(),
-            handlers: self.handlers,
+            handlers: {
+                self.handlers.are_limited_to(self.config.cancel_grace, self.config.result_bytes_max);
+                self.handlers
+            },
             states: Arc::new(self.states),
             served: if self.all { Served::All } else { Served::Named(named.clone()) },
             named,
@@ -337,6 +357,7 @@ impl Worker {
             cancels: AtomicU64::new(0),
             recheck: AtomicBool::new(false),
             finished: AtomicU64::new(0),
+            told: Mutex::default(),
             active: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
         })
@@ -370,6 +391,8 @@ struct Desk {
     /// A cancellation may have come between a claim and its answer: every lease has to be looked at.
     recheck: AtomicBool,
     finished: AtomicU64,
+    /// What it had finished when it last told of itself, and when that was.
+    told: Mutex<Option<(u64, Timestamp)>>,
     active: AtomicU64,
     stopping: AtomicBool,
 }
@@ -386,6 +409,21 @@ impl Desk {
 
     fn info(&self) -> WorkerInfo {
         let running = self.active.load(Ordering::Relaxed) as u32;
+        let seen_at = self.engine.now();
+        let (mut running_jobs, mut buffered_jobs, mut leases) = (Vec::new(), Vec::new(), 0);
+        for held in lock(&self.held).values() {
+            leases += 1;
+            let jobs = if held.started_at().is_some() { &mut running_jobs } else { &mut buffered_jobs };
+            if jobs.len() < WORKER_JOBS_NAMED {
+                jobs.push(held.spec.id.clone());
+            }
+        }
+        let finished = self.finished.load(Ordering::Relaxed);
+        let before = lock(&self.told).replace((finished, seen_at));
+        let finished_per_second = before.and_then(|(before, at)| {
+            let seconds = seen_at.since(at).as_secs_f64();
+            (seconds > 0.0).then(|| (finished - before) as f64 / seconds)
+        });
         WorkerInfo {
             id: self.id.clone(),
             host: host(),
@@ -395,11 +433,15 @@ impl Desk {
             kinds: self.handlers.kinds(),
             concurrency: self.config.concurrency as u32,
             running,
-            buffered: (lock(&self.held).len() as u32).saturating_sub(running),
-            finished: self.finished.load(Ordering::Relaxed),
+            buffered: u32::saturating_sub(leases, running),
+            running_jobs,
+            buffered_jobs,
+            finished,
+            finished_per_second,
             started_at: self.started_at,
-            seen_at: self.engine.now(),
+            seen_at,
             stopping: self.stopping.load(Ordering::Relaxed),
+            ttl: DurationText(self.config.ttl),
         }
     }
 

@@ -13,7 +13,7 @@ use longshore_core::{Renewal, Renewed, StoreError, Wake, WakeStream, limits::STE
 
 use super::{Desk, lock};
 use crate::attempt::Running;
-use crate::roster::{self, BEAT};
+use crate::roster;
 use crate::signal::Interrupt;
 use crate::stop::Stop;
 
@@ -67,8 +67,10 @@ pub(super) fn start(desk: Arc<Desk>) -> Result<Pulse, StoreError> {
 
 async fn run(desk: &Desk, mut wakes: WakeStream) {
     let clock = &desk.engine.door().clock;
-    let tick = (desk.config.lease / 6).min(BEAT);
-    let mut tell_at = clock.after(BEAT);
+    // A worker that misses one beat is not taken for gone yet.
+    let beat = desk.config.ttl / 3;
+    let tick = (desk.config.lease / 6).min(beat);
+    let mut tell_at = clock.after(beat);
     let mut save_at = clock.after(Duration::ZERO);
     let (mut unsaved, mut failed) = (false, false);
     loop {
@@ -94,7 +96,7 @@ async fn run(desk: &Desk, mut wakes: WakeStream) {
         failed = !renew(desk, asked || failed, saves, now).await;
         unsaved |= failed;
         if tell_at.is_over() {
-            tell_at = clock.after(BEAT);
+            tell_at = clock.after(beat);
             if let Err(error) = roster::tell(&**desk.engine.store(), &desk.info(), now).await {
                 tracing::debug!(%error, "could not tell of this worker");
             }

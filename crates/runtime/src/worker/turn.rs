@@ -369,11 +369,12 @@ impl Turns<'_> {
                 }
                 Fate::Cancel { reason } => event.reason = Some(*reason),
                 Fate::Snooze { reason, .. } => event.reason = *reason,
-                _ => {}
+                Fate::Done { result } => event.result.clone_from(result),
+                Fate::HandBack => {}
             }
             // An operator can cancel a job whose handler knows nothing of it.
             if state == State::Cancelled && !matches!(fate, Fate::Cancel { .. }) {
-                (event.reason, event.error) = (Some(Reason::ByOperator), None);
+                (event.reason, event.error, event.result) = (Some(Reason::ByOperator), None, None);
             }
             event.progress = (state == State::Completed).then_some(100);
             desk.engine.hub().tell(event);

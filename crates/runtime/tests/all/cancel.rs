@@ -15,7 +15,7 @@ use crate::support::{Dropped, Endless, HOUR, Room, Shift, calm, hear, millis, so
 async fn a_handler_that_asks_for_cancel_is_told() {
     let room = Room::new();
     let (begin, mut begun) = mpsc::unbounded_channel();
-    let options = KindOptions { cancel_grace: HOUR, ..KindOptions::default() };
+    let options = KindOptions { cancel_grace: Some(HOUR), ..KindOptions::default() };
     let shift = Shift::start(room.worker().handle_with("polite", options, move |cancel: Cancel| {
         let begin = begin.clone();
         async move {
@@ -43,7 +43,7 @@ async fn a_handler_that_ignores_cancel_is_dropped_after_its_grace_and_does_no_mo
     let (drop, mut dropped) = mpsc::unbounded_channel();
     let (begin, mut begun) = mpsc::unbounded_channel();
     let effects = done.clone();
-    let options = KindOptions { cancel_grace: millis(20), ..KindOptions::default() };
+    let options = KindOptions { cancel_grace: Some(millis(20)), ..KindOptions::default() };
     let shift = Shift::start(room.worker().handle_with("rude", options, move || {
         let (effects, guard, begin) = (effects.clone(), Dropped(drop.clone()), begin.clone());
         async move {

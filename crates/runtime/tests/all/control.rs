@@ -175,9 +175,9 @@ async fn the_overview_shows_queues_and_workers() {
     endless.begun().await;
     let overview = room.control.overview().await.unwrap();
     assert_eq!(overview.queues[0].counts.get(State::Running), 1);
-    assert_eq!(overview.workers[0].queues, [queue("default")]);
-    assert_eq!(overview.workers[0].kinds[0].as_str(), "endless");
-    assert!(room.control.is_alive(&overview.workers[0]));
+    assert_eq!(overview.workers[0].info.queues, [queue("default")]);
+    assert_eq!(overview.workers[0].info.kinds[0].as_str(), "endless");
+    assert!(overview.workers[0].alive);
     room.control.check_writable().await.unwrap();
     shift.stop.cut();
     shift.end().await.unwrap();

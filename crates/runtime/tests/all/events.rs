@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use longshore_core::{EventName, State};
-use longshore_runtime::{Caller, Outcome, Replay, Subscription};
+use longshore_core::{Event, EventName, JobSpec, Json, State};
+use longshore_runtime::{Caller, Outcome, Progress, Replay, Subscription};
 
 use crate::support::{Endless, Room, Shift, hear, settle, soon};
 
@@ -73,7 +73,7 @@ async fn a_watcher_that_is_slow_gets_a_gap() {
     let id = room.client.new_id();
     let (mut slow, mut quick) = (room.engine.hub().watch(&id), room.engine.hub().watch(&id));
     for _ in 0..1_000 {
-        room.insert(longshore_core::JobSpec { id: id.clone(), ..room.spec("calm") }).await;
+        room.insert(JobSpec { id: id.clone(), ..room.spec("calm") }).await;
         soon(quick.next()).await.unwrap();
     }
     assert_eq!(soon(slow.next()).await.unwrap().event.event, EventName::Gap);
@@ -205,5 +205,104 @@ async fn an_operator_hears_what_operators_do() {
     let told = hear(&mut events, EventName::Removed).await.event;
     assert_eq!((told.id, told.state), (Some(id), Some(State::Running)));
     endless.dropped().await;
+    shift.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_computes_how_long_jobs_took_and_sees_all_of_them() {
+    let room = Room::new();
+    let shift = Shift::start(room.worker().handle("calm", async || Ok::<_, Outcome>(42)));
+    let (sender, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let _listener = room.engine.hub().listen(EventName::is_end, move |event: Event| {
+        let sender = sender.clone();
+        async move {
+            let times = event.timestamps.unwrap();
+            let took = times.finished_at.unwrap() - times.created_at.unwrap();
+            let job = event.job.unwrap();
+            sender.send((took, job.args.as_str().to_owned(), event.result.unwrap())).unwrap();
+        }
+    });
+    let spec = JobSpec { args: Json::parse(r#"{"page":7}"#).unwrap(), ..room.spec("calm") };
+    room.insert(spec).await;
+    let (took, args, result) = soon(heard.recv()).await.unwrap();
+    assert!((0.0..10.0).contains(&took), "{took}");
+    assert_eq!((args.as_str(), result.as_str()), (r#"{"page":7}"#, "42"));
+    shift.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_that_panics_is_counted_and_hears_the_next_event() {
+    let room = Room::new();
+    let (sender, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let mut calls = 0;
+    let _listener = room.engine.hub().listen(
+        |_| true,
+        move |_| {
+            calls += 1;
+            assert!(calls % 2 == 0, "every other call fails");
+            let told = sender.send(calls);
+            async move { told.unwrap() }
+        },
+    );
+    for _ in 0..4 {
+        room.add("calm").await;
+    }
+    assert_eq!((soon(heard.recv()).await, soon(heard.recv()).await), (Some(2), Some(4)));
+    assert_eq!(room.engine.hub().listener_panics(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_slow_listener_misses_is_counted() {
+    let room = Room::new();
+    let mut quick = room.engine.hub().subscribe();
+    let (let_go, wait) = tokio::sync::watch::channel(false);
+    let (sender, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let listener = room.engine.hub().listen(
+        |_| true,
+        move |_| {
+            let (mut wait, told) = (wait.clone(), sender.send(()));
+            async move {
+                told.unwrap();
+                wait.wait_for(|go| *go).await.unwrap();
+            }
+        },
+    );
+    for _ in 0..120 {
+        add_many(&room, 100, &mut quick).await;
+    }
+    // One is being told, and ten thousand wait.
+    soon(async {
+        while room.engine.hub().lost() < 1_999 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(room.engine.hub().lost(), 1_999);
+    let_go.send(true).unwrap();
+    for _ in 0..10_001 {
+        soon(heard.recv()).await.unwrap();
+    }
+    drop(listener);
+    assert_eq!(soon(heard.recv()).await, None);
+}
+
+#[tokio::test]
+async fn the_data_of_progress_is_told_with_it() {
+    let room = Room::new();
+    let shift = Shift::start(room.worker().handle("calm", async |progress: Progress| {
+        progress.with_data(30, "reading", &serde_json::json!({ "file": "a.csv" })).await;
+        Ok::<_, Outcome>(())
+    }));
+    let spec = room.spec("calm");
+    let mut events = room.engine.hub().watch(&spec.id);
+    room.insert(spec).await;
+    let told = loop {
+        let told = soon(events.next()).await.unwrap().event;
+        if told.event == EventName::Progress {
+            break told;
+        }
+    };
+    assert_eq!((told.progress, told.progress_message.as_deref()), (Some(30), Some("reading")));
+    assert_eq!(told.data.unwrap().as_str(), r#"{"file":"a.csv"}"#);
     shift.drain().await;
 }

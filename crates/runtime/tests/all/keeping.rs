@@ -59,6 +59,7 @@ async fn the_job_of_a_worker_that_died_is_run_by_another() {
     let shift = Shift::start(room.worker().handle("work", async || Ok::<_, Outcome>(())));
     let told = hear(&mut events, EventName::Stalled).await.event;
     assert_eq!((told.id, told.state), (Some(id.clone()), Some(State::Ready)));
+    assert!(told.timestamps.unwrap().started_at.is_some(), "the attempt that was lost had started");
     let job = room.ended(&id).await;
     assert_eq!((job.state, job.attempt, job.stalls), (State::Completed, 1, 1));
     shift.drain().await;

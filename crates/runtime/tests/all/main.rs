@@ -4,6 +4,7 @@
 
 mod audit;
 mod blocked;
+mod blocking;
 mod cancel;
 mod client;
 mod control;

@@ -70,7 +70,7 @@ impl Drop for Bomb {
 async fn a_handler_that_panics_while_it_is_dropped_holds_nobody_up() {
     let room = Room::new();
     let (begin, mut begun) = mpsc::unbounded_channel();
-    let options = KindOptions { cancel_grace: millis(1), ..KindOptions::default() };
+    let options = KindOptions { cancel_grace: Some(millis(1)), ..KindOptions::default() };
     let worker = narrow(&room).handle_with("bomb", options, move || {
         let begin = begin.clone();
         async move {

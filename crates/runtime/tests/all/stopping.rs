@@ -91,7 +91,7 @@ async fn jobs_that_were_read_ahead_go_back_without_spending_an_attempt() {
 async fn after_the_deadline_handlers_are_told_and_handed_back() {
     let room = Room::new();
     let (begin, mut begun) = mpsc::unbounded_channel();
-    let options = KindOptions { cancel_grace: HOUR, ..KindOptions::default() };
+    let options = KindOptions { cancel_grace: Some(HOUR), ..KindOptions::default() };
     let worker = room.worker().config(deadline(millis(20)));
     let shift = Shift::start(worker.handle_with("polite", options, move |cancel: Cancel| {
         let begin = begin.clone();
@@ -132,7 +132,7 @@ async fn a_handler_that_was_told_and_is_done_all_the_same_completes_its_job() {
 async fn a_handler_that_ignores_the_stop_is_dropped_and_handed_back() {
     let room = Room::new();
     let mut endless = Endless::new();
-    let options = KindOptions { cancel_grace: millis(20), ..KindOptions::default() };
+    let options = KindOptions { cancel_grace: Some(millis(20)), ..KindOptions::default() };
     let worker = room.worker().config(deadline(Duration::ZERO));
     let shift = Shift::start(worker.handle_with("endless", options, endless.handler()));
     let id = room.add("endless").await;
@@ -147,7 +147,7 @@ async fn a_handler_that_ignores_the_stop_is_dropped_and_handed_back() {
 async fn a_cut_ends_at_once() {
     let room = Room::new();
     let mut endless = Endless::new();
-    let options = KindOptions { cancel_grace: HOUR, ..KindOptions::default() };
+    let options = KindOptions { cancel_grace: Some(HOUR), ..KindOptions::default() };
     let worker = room.worker().config(deadline(HOUR));
     let shift = Shift::start(worker.handle_with("endless", options, endless.handler()));
     let id = room.add("endless").await;
@@ -169,7 +169,7 @@ async fn nothing_runs_after_a_worker_has_stopped_in_the_middle_of_its_work_and_i
     let shift = Shift::start(room.worker().handle("quick", async || Ok::<_, Outcome>(())));
     let up = hear(&mut events, EventName::WorkerUp).await.event.worker.unwrap();
     let roster = room.control.workers().await.unwrap();
-    assert_eq!(roster.iter().map(|worker| worker.id.as_str()).collect::<Vec<_>>(), [&*up]);
+    assert_eq!(roster.iter().map(|worker| worker.info.id.as_str()).collect::<Vec<_>>(), [&*up]);
     hear(&mut events, EventName::Completed).await;
     shift.drain().await;
     assert_eq!(room.count("default", State::Running).await, 0);

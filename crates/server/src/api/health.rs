@@ -46,8 +46,7 @@ pub(crate) async fn health(Shared(api): Shared<Face>) -> Response {
     let control = api.system.control();
     let workers = control.workers().await;
     let message = workers.as_ref().err().map(|_| "the store does not answer".to_owned());
-    let workers =
-        workers.ok().map(|workers| workers.iter().filter(|worker| control.is_alive(worker)).count());
+    let workers = workers.ok().map(|workers| workers.iter().filter(|worker| worker.alive).count());
     answer(&api, message, workers)
 }
 
@@ -96,11 +95,7 @@ pub(crate) async fn ready(Shared(api): Shared<Face>) -> Response {
         return answer(&api, Some(text.to_owned()), None);
     }
     let workers = control.workers().await.ok();
-    answer(
-        &api,
-        None,
-        workers.map(|workers| workers.iter().filter(|worker| control.is_alive(worker)).count()),
-    )
+    answer(&api, None, workers.map(|workers| workers.iter().filter(|worker| worker.alive).count()))
 }
 
 /// Everything that is measured, as Prometheus reads it.

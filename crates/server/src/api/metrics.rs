@@ -73,14 +73,32 @@ pub(crate) async fn text(api: &Api) -> String {
                 );
             }
         }
-        let alive = overview.workers.iter().filter(|worker| control.is_alive(worker)).count();
+        let alive = overview.workers.iter().filter(|worker| worker.alive).count();
         out.gauge(
             "longshore_workers",
-            "Workers that told of themselves in the last 30 s.",
+            "Workers that told of themselves lately (worker_ttl).",
             &[],
             alive as f64,
         );
     }
+    out.counter(
+        "longshore_event_lost_total",
+        "Events that listeners of this process missed, because they were too slow or there were too many.",
+        &[],
+        api.system.hub().lost(),
+    );
+    out.counter(
+        "longshore_event_listener_panics_total",
+        "Calls of listeners that panicked.",
+        &[],
+        api.system.hub().listener_panics(),
+    );
+    out.gauge(
+        "longshore_handler_threads_overdue",
+        "Calls of blocking handlers whose attempts are over.",
+        &[],
+        longshore_runtime::overdue_threads() as f64,
+    );
     out.gauge(
         "longshore_event_listeners",
         "Open subscriptions to events.",

@@ -181,14 +181,14 @@ impl JobRequest {
     pub(crate) fn spec(&self, id: JobId, api: &Asked, now: Timestamp) -> Result<JobSpec, Invalid> {
         let args = self.args.clone().unwrap_or_default();
         let report = api.pdf.as_ref().filter(|_| self.kind.as_str() == PdfService::KIND);
-        let (bytes, limit) = (args.as_str().len(), api.config.max_args_bytes);
+        let (bytes, limit) = (args.as_str().len(), api.config.max_job_payload_bytes);
         // Reports have limits of their own, which a whole document fits.
         if let Some(pdf) = report {
             let request = args.to().map_err(|error| Invalid::new("", "plain JSON", error));
             let checked = request.and_then(PdfRequest::from_value).and_then(|request| pdf.check(&request));
             checked.map_err(|error| error.below("args"))?;
         } else if bytes > limit {
-            let expected = format!("at most {limit} bytes of JSON (max_args_bytes)");
+            let expected = format!("at most {limit} bytes of JSON (max_job_payload_bytes)");
             return Err(Invalid::new("args", expected, format!("{bytes} bytes")).code("payload_too_large"));
         }
         if self.delay.is_some() && self.run_at.is_some() {

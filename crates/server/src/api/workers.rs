@@ -1,5 +1,5 @@
 use axum::Json;
-use longshore_core::WorkerInfo;
+use longshore_runtime::WorkerView;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -11,30 +11,50 @@ use crate::identity::Operates;
 /// Workers seen in the last hour.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct WorkerList {
-    workers: Vec<WorkerRecord>,
+    #[schema(value_type = Vec<WorkerRecord>)]
+    workers: Vec<WorkerView>,
 }
 
 /// A worker as it last told of itself.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = Worker)]
+#[expect(dead_code, reason = "the shape of `WorkerView`, for the OpenAPI document")]
 pub(crate) struct WorkerRecord {
-    /// id, host, pid, version, queues (empty is all), kinds, concurrency, running, buffered, finished, started_at,
-    /// seen_at, stopping.
-    #[serde(flatten)]
-    #[schema(value_type = Object)]
-    info: WorkerInfo,
-    /// It told of itself in the last 30 s.
+    id: String,
+    host: String,
+    pid: u32,
+    version: String,
+    /// The queues it serves; empty is all.
+    queues: Vec<String>,
+    /// The kinds it has handlers for.
+    kinds: Vec<String>,
+    /// Slots per queue.
+    concurrency: u32,
+    /// Attempts running now, and leases whose handlers have not started.
+    running: u32,
+    buffered: u32,
+    /// Their jobs, the first hundred of each.
+    running_jobs: Vec<String>,
+    buffered_jobs: Vec<String>,
+    /// Attempts ended since it started, and per second since it told of itself before.
+    finished: u64,
+    finished_per_second: Option<f64>,
+    started_at: String,
+    /// When it told of all this.
+    seen_at: String,
+    /// It claims no more.
+    stopping: bool,
+    /// After so many seconds without a word it counts as gone.
+    ttl: f64,
     alive: bool,
+    /// healthy, aging (two thirds of `ttl` are over), stale (gone) or stopping.
+    health: String,
 }
 
 /// Lists the workers.
 #[utoipa::path(get, operation_id = "list_workers", path = "/workers", tag = "queues", responses((status = 200, body = WorkerList)))]
 pub(crate) async fn list(Operates(api): Operates, _: Query<Nothing>) -> Result<Json<WorkerList>, ApiError> {
-    let control = api.engine.control();
-    let workers = control.workers().await?;
-    let workers =
-        workers.into_iter().map(|info| WorkerRecord { alive: control.is_alive(&info), info }).collect();
-    Ok(Json(WorkerList { workers }))
+    Ok(Json(WorkerList { workers: api.engine.control().workers().await? }))
 }
 
 /// Shows a worker.
@@ -46,9 +66,7 @@ pub(crate) async fn show(
     Operates(api): Operates,
     PathWorker(id): PathWorker,
     _: Query<Nothing>,
-) -> Result<Json<WorkerRecord>, ApiError> {
-    let control = api.engine.control();
-    let found = control.workers().await?.into_iter().find(|info| info.id == id);
-    let info = found.ok_or_else(|| ApiError::not_found(&format!("worker {id}")))?;
-    Ok(Json(WorkerRecord { alive: control.is_alive(&info), info }))
+) -> Result<Json<WorkerView>, ApiError> {
+    let found = api.engine.control().worker(&id).await?;
+    Ok(Json(found.ok_or_else(|| ApiError::not_found(&format!("worker {id}")))?))
 }

@@ -80,7 +80,7 @@ async fn every_documented_route_answers() {
         let path = path.replace("{kind}", "test.echo").replace("{key}", "k");
         let new = NewKey { owner: "ann".to_owned(), scopes: vec![Scope::Read], expires_in: None };
         let (api_key, _) = house.engine.keys().create(&new).await.unwrap();
-        let worker = house.engine.control().workers().await.unwrap()[0].id.to_string();
+        let worker = house.engine.control().workers().await.unwrap()[0].info.id.to_string();
         let path = path.replace("{api_key}", &api_key.id).replace("{worker}", &worker);
         let body = match path.as_str() {
             "/api/v1/jobs" => r#"{"kind":"test.echo"}"#,

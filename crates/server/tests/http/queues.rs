@@ -2,7 +2,7 @@
 
 use hyper::StatusCode;
 use longshore_core::EventName;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::client::soon;
 use crate::house::{House, Plan};
@@ -23,7 +23,11 @@ async fn queues_are_listed_with_their_counts() {
     let names: Vec<_> = all["queues"].as_array().unwrap().iter().map(|queue| &queue["name"]).collect();
     assert_eq!(names, ["a/b c", "mail"]);
     let mail = house.client.get("/api/v1/queues/mail").await.json(StatusCode::OK);
-    assert_eq!(mail, all["queues"][1]);
+    for (key, value) in all["queues"][1].as_object().unwrap() {
+        assert_eq!(mail[key], *value, "{key}");
+    }
+    assert!(mail["oldest_ready_age"].as_f64().is_some_and(|age| age >= 0.0));
+    assert_eq!((&mail["workers"], &mail["kinds_without_worker"]), (&json!([]), &json!(["test.echo"])));
     let counts = json!({
         "blocked": 0, "scheduled": 1, "ready": 1, "running": 0, "completed": 0, "failed": 0, "cancelled": 0
     });
@@ -199,4 +203,85 @@ async fn failed_jobs_are_shown_in_groups() {
     assert_eq!(client.post(&retry, "").await.json(StatusCode::OK)["retried"], 2);
     let bad = client.post("/api/v1/queues/mail/retry?q=fingerprint:xyz", "").await;
     assert!(bad.json(StatusCode::BAD_REQUEST).to_string().contains("16 hexadecimal digits"));
+}
+
+#[tokio::test]
+async fn a_queue_shows_who_serves_it() {
+    let house = House::open().await;
+    let id = house.client.submit(json!({ "kind": "test.echo", "queue": "mail" })).await;
+    house.client.ended(&id).await;
+    let mail = house.client.get("/api/v1/queues/mail").await.json(StatusCode::OK);
+    assert_eq!(mail["kinds_without_worker"], json!([]));
+    let worker = &mail["workers"][0];
+    assert_eq!(
+        (&worker["alive"], &worker["health"], &worker["ttl"]),
+        (&json!(true), &json!("healthy"), &json!(30))
+    );
+    assert!(worker["running_jobs"].is_array() && worker["buffered_jobs"].is_array());
+}
+
+#[tokio::test]
+async fn jobs_are_chosen_by_their_ids_or_by_a_filter() {
+    let house = House::asleep().await;
+    let client = house.client;
+    for id in ["a", "b", "c", "d"] {
+        client.submit(json!({ "kind": "test.echo", "queue": "mail", "id": id, "tags": [id] })).await;
+    }
+    client.submit(json!({ "kind": "test.echo", "queue": "post", "id": "other" })).await;
+    let ask = async |what: &str, body: Value| {
+        let path = format!("/api/v1/queues/mail/jobs/{what}");
+        client.post(&path, body.to_string()).await.json(StatusCode::OK)
+    };
+    let done = ask("cancel", json!({ "ids": ["a", "nobody", "other", "b"] })).await;
+    assert_eq!((&done["changed"], &done["ids"]), (&json!(2), &json!(["a", "b"])));
+    let codes: Vec<_> =
+        done["refused"].as_array().unwrap().iter().map(|one| (&one["id"], &one["code"])).collect();
+    assert_eq!(codes, [(&json!("nobody"), &json!("not_found")), (&json!("other"), &json!("not_found"))]);
+    assert_eq!(client.job("other").await["state"], "ready");
+    let done = ask("retry", json!({ "ids": ["a", "c"] })).await;
+    assert_eq!((&done["ids"], &done["refused"][0]["code"]), (&json!(["a"]), &json!("wrong_state")));
+    let done = ask("cancel", json!({ "q": "tag:c", "limit": 1 })).await;
+    assert_eq!((&done["ids"], &done["refused"]), (&json!(["c"]), &json!([])));
+    let done = ask("remove", json!({ "q": "" })).await;
+    assert_eq!(done["changed"], 4);
+    assert_eq!(client.get("/api/v1/queues/mail").await.json(StatusCode::OK)["counts"]["ready"], 0);
+    for (what, body, field) in [
+        ("retry", json!({}), "ids"),
+        ("retry", json!({ "ids": [], "q": "x" }), "ids"),
+        ("retry", json!({ "ids": ["a"], "limit": 1 }), "limit"),
+        ("cancel", json!({ "ids": ["a"], "force": true }), "force"),
+        ("remove", json!({ "ids": vec!["a"; 1_001] }), "ids"),
+        ("remove", json!({ "q": "state:gone" }), "q"),
+        ("remove", json!({ "ids": ["12"] }), "ids[0]"),
+    ] {
+        let path = format!("/api/v1/queues/mail/jobs/{what}");
+        let error = client.post(&path, body.to_string()).await.json(StatusCode::BAD_REQUEST);
+        assert!(error["error"]["details"]["field"].as_str().unwrap().starts_with(field), "{body}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_retry_of_all_tells_which_job_another_one_stands_in_the_way_of() {
+    let house = House::open().await;
+    let client = &house.client;
+    let broken = json!({ "kind": "test.fail", "queue": "mail", "id": "first", "unique": { "key": "k" }, "max_attempts": 1 });
+    client.submit(broken).await;
+    assert_eq!(client.ended("first").await["state"], "failed");
+    client.submit(json!({ "kind": "test.echo", "queue": "mail", "id": "second", "unique": { "key": "k" }, "delay": "1h" })).await;
+    let done = client.post("/api/v1/queues/mail/retry", "").await.json(StatusCode::OK);
+    assert_eq!((&done["retried"], &done["refused"][0]["id"]), (&json!(0), &json!("first")));
+    assert_eq!(done["refused"][0]["code"], "unique_conflict");
+    assert!(done["refused"][0]["message"].as_str().unwrap().contains("second"));
+}
+
+#[tokio::test]
+async fn a_part_of_the_retention_is_changed_alone() {
+    let house = House::asleep().await;
+    let put = async |body: Value| {
+        house.client.put("/api/v1/queues/mail", &body).await.json(StatusCode::OK)["retention"].clone()
+    };
+    let usual = put(json!({})).await;
+    let changed = put(json!({ "retention": { "failed": "1h", "most": 7 } })).await;
+    assert_eq!((&changed["failed"], &changed["most"]), (&json!(3_600), &json!(7)));
+    assert_eq!((&changed["completed"], &changed["cancelled"]), (&usual["completed"], &usual["cancelled"]));
 }

@@ -49,7 +49,7 @@ fn bad_jobs() -> Vec<(String, u16, &'static str, &'static str, &'static str, &'s
             413,
             "payload_too_large",
             "args",
-            "at most 1024 bytes of JSON (max_args_bytes)",
+            "at most 1024 bytes of JSON (max_job_payload_bytes)",
             "2002 bytes",
         ),
         (job(r#""delay":-1"#), 400, "invalid", "delay", duration, "-1"),
@@ -272,7 +272,7 @@ const BAD_REQUESTS: &[(&str, &str, u16, &str, &[&str])] = &[
 ];
 
 fn small() -> Plan {
-    let config = ApiConfig { max_args_bytes: 1_024, max_body_bytes: 100_000, ..ApiConfig::default() };
+    let config = ApiConfig { max_job_payload_bytes: 1_024, max_body_bytes: 100_000, ..ApiConfig::default() };
     Plan { config, worker: false, pdf: true, ..Plan::default() }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use longshore_core::{Change, JobFilter, Page, QueueChange, Retention, Store, StoreResult};
+use longshore_core::{Change, JobFilter, Page, QueueChange, RetentionChange, Store, StoreResult};
 
 use super::{draft, may_repeat};
 use crate::gate::Gate;
@@ -78,7 +78,8 @@ async fn once(scene: &Scene, store: &dyn Store) -> StoreResult<()> {
         9 => drop(store.free_unique(queue, draft::key(scene), now).await?),
         10 => drop(store.remove_queue(queue, now).await?),
         11 if scene.odds(scene.plan.mix.retention) => {
-            let retention = Some(Retention { most: scene.between(0, 20), ..Retention::default() });
+            let retention =
+                RetentionChange { most: Some(scene.between(0, 20)), ..RetentionChange::default() };
             store.set_queue(queue, QueueChange { retention, ..QueueChange::default() }, now).await?;
         }
         _ => drop(store.list(JobFilter::default(), Page { after: None, limit: 10 }).await?),

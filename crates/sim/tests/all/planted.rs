@@ -222,11 +222,11 @@ impl Store for Planted {
         now: Timestamp,
     ) -> StoreResult<QueueInfo> {
         let told = change.retention;
-        if let Some(retention) = change.retention.as_mut().filter(|_| self.is(Defect::KeepsTooFew)) {
-            retention.most = retention.most.saturating_sub(1);
+        if let Some(most) = change.retention.most.as_mut().filter(|_| self.is(Defect::KeepsTooFew)) {
+            *most = most.saturating_sub(1);
         }
         let info = self.inner.set_queue(queue, change, now).await?;
-        Ok(QueueInfo { retention: told.unwrap_or(info.retention), ..info })
+        Ok(QueueInfo { retention: told.over(info.retention), ..info })
     }
 
     async fn set_kind(&self, kind: KindName, limits: Vec<Limit>, now: Timestamp) -> StoreResult<()> {

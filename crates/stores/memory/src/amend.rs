@@ -89,7 +89,7 @@ impl Table {
     pub(crate) fn set_queue(&mut self, name: QueueName, change: &QueueChange) -> QueueInfo {
         let queue = self.orders.queues.entry(name.clone()).or_default();
         queue.paused = change.paused.unwrap_or(queue.paused);
-        queue.retention = change.retention.unwrap_or(queue.retention);
+        queue.retention = change.retention.over(queue.retention);
         queue.scan_interval = change.scan_interval.unwrap_or(queue.scan_interval);
         let limits = change.limits_after(&queue.limits);
         let anew = limits.is_some() || change.ageing.is_some();

@@ -255,6 +255,7 @@ impl Table {
             reason: job.reason,
             attempt: job.attempt,
             created_at: job.created_at,
+            started_at: job.started_at,
         })
     }
 

@@ -196,7 +196,7 @@ impl Tx<'_> {
         let number = self.queue_number(name)?;
         let mut queue = (*self.queue(number)?).clone();
         queue.paused = change.paused.unwrap_or(queue.paused);
-        queue.retention = change.retention.unwrap_or(queue.retention);
+        queue.retention = change.retention.over(queue.retention);
         let settings = &mut queue.settings;
         settings.scan_interval = change.scan_interval.unwrap_or(settings.scan_interval);
         settings.ageing = change.ageing.unwrap_or(settings.ageing);

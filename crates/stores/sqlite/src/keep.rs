@@ -152,7 +152,12 @@ impl Tx<'_> {
         attempt: Option<i64>,
     ) -> rusqlite::Result<Moved> {
         let spec = self.spec_at(place)?;
-        let mut find = self.conn.prepare_cached("SELECT attempt, created_at FROM job WHERE place = ?1")?;
+        let mut find = self.conn.prepare_cached(
+            "SELECT job.attempt, created_at, coalesce(ended.started_at, job.started_at)
+             FROM job
+             LEFT JOIN ended ON ended.queue = job.queue AND ended.state IN (5, 6) AND ended.place = job.place
+             WHERE job.place = ?1",
+        )?;
         find.query_row([place], |row| {
             let counted: i64 = row.get(0)?;
             Ok(Moved {
@@ -162,6 +167,7 @@ impl Tx<'_> {
                 reason,
                 attempt: attempt.unwrap_or(counted) as u32,
                 created_at: Timestamp::from_millis(row.get(1)?),
+                started_at: row.get::<_, Option<i64>>(2)?.map(Timestamp::from_millis),
             })
         })
     }

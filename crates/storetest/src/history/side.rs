@@ -47,8 +47,14 @@ fn line<T: Debug>(answer: StoreResult<T>) -> Lines {
 
 fn moved(moved: &Moved) -> String {
     format!(
-        "{} {:?} to {:?} {:?} attempt {} of {}",
-        moved.spec.id, moved.from, moved.state, moved.reason, moved.attempt, moved.created_at
+        "{} {:?} to {:?} {:?} attempt {} of {} started {:?}",
+        moved.spec.id,
+        moved.from,
+        moved.state,
+        moved.reason,
+        moved.attempt,
+        moved.created_at,
+        moved.started_at
     )
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use longshore_core::{
     Change, DurationText, JobFilter, JobSpec, Limit, Outcome, ParentPolicy, Progress, QueueChange, Reason,
-    Retention, State, Timestamp, Unique,
+    RetentionChange, State, Timestamp, Unique,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -256,14 +256,16 @@ fn change() -> impl Strategy<Value = Change> {
 
 fn queue_change() -> impl Strategy<Value = QueueChange> {
     let retention = [0, 20, 100, 300].map(|millis| DurationText(ms(millis)));
-    let retention = vec(proptest::sample::select(retention.to_vec()), 3);
-    let retention = (retention, proptest::sample::select(vec![0, 1, 3, 100]))
-        .prop_map(|(each, most)| Retention { completed: each[0], failed: each[1], cancelled: each[2], most });
+    let retention = vec(option::of(proptest::sample::select(retention.to_vec())), 3);
+    let retention =
+        (retention, option::of(proptest::sample::select(vec![0, 1, 3, 100]))).prop_map(|(each, most)| {
+            RetentionChange { completed: each[0], failed: each[1], cancelled: each[2], most }
+        });
     let paused = prop_oneof![2 => Just(None), 1 => Just(Some(true)), 2 => Just(Some(false))];
     let ageing =
         option::weighted(0.2, option::of((100..300_u64).prop_map(|millis| DurationText(ms(millis)))));
     let concurrency = option::weighted(0.2, option::of(1..3_u32));
-    (paused, option::of(retention), option::weighted(0.4, limits()), ageing, concurrency).prop_map(
+    (paused, retention, option::weighted(0.4, limits()), ageing, concurrency).prop_map(
         |(paused, retention, limits, ageing, concurrency)| QueueChange {
             concurrency: concurrency.filter(|_| limits.is_none()),
             paused,

@@ -68,10 +68,10 @@ pub(crate) struct Enqueue {
 impl Enqueue {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
         let args = read_args(&self.args)?;
-        let (bytes, most) = (args.as_str().len(), context.settings.max_args_bytes);
+        let (bytes, most) = (args.as_str().len(), context.settings.max_job_payload_bytes);
         if bytes > most {
             return Err(Usage(format!(
-                "--args: expected at most {most} bytes (max_args_bytes), got {bytes} bytes"
+                "--args: expected at most {most} bytes (max_job_payload_bytes), got {bytes} bytes"
             ))
             .into());
         }

@@ -11,7 +11,7 @@ mod resume;
 mod retry;
 pub(crate) mod set;
 
-use anyhow::bail;
+use anyhow::anyhow;
 use clap::Subcommand;
 use longshore_core::{QueueInfo, QueueName};
 use longshore_runtime::{Batch, Control};
@@ -63,10 +63,11 @@ impl Queue {
 
 /// The queue, or a failure that names it.
 async fn known(control: &Control, name: &QueueName) -> anyhow::Result<QueueInfo> {
-    let Some(info) = control.queue(name).await? else {
-        bail!("there is no queue {name}; `longshore queue list` shows all")
-    };
-    Ok(info)
+    control.queue(name).await?.ok_or_else(|| unknown(name))
+}
+
+fn unknown(name: &QueueName) -> anyhow::Error {
+    anyhow!("there is no queue {name}; `longshore queue list` shows all")
 }
 
 /// What an operation on many jobs did.

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use longshore_core::{DurationText, Limit, QueueChange, QueueName, Rate, Retention, parse_duration};
+use longshore_core::{DurationText, Limit, QueueChange, QueueName, Rate, RetentionChange, parse_duration};
 use longshore_runtime::describe_limit;
 
 use crate::context::Context;
@@ -70,13 +70,8 @@ fn parse_wait(text: &str) -> Result<Wish<Duration>, String> {
 
 impl Set {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let mut change = self.change()?;
+        let change = self.change()?;
         let opened = context.open()?;
-        if self.sets_retention() {
-            let info = opened.control().queue(&self.queue).await?;
-            change.retention = Some(self.retention(info.map(|info| info.retention).unwrap_or_default()));
-            change.check()?;
-        }
         let info = opened.tell(opened.control().set_queue(&self.queue, change)).await?;
         if self.json {
             return out::json(&info);
@@ -97,31 +92,19 @@ impl Set {
             rate: self.rate_limit.map(|wish| wish.0.map(|rate| Rate { rate, interval, burst })),
             ageing: self.ageing.map(text),
             scan_interval: self.scan_interval.map(text),
+            retention: RetentionChange {
+                completed: self.retention_completed.map(DurationText),
+                failed: self.retention_failed.map(DurationText),
+                cancelled: self.retention_cancelled.map(DurationText),
+                most: self.retention_most,
+            },
             ..QueueChange::default()
         };
         change.check()?;
-        if change == QueueChange::default() && !self.sets_retention() {
+        if change == QueueChange::default() {
             return Err(Usage("expected something to set, such as --concurrency 5".to_owned()).into());
         }
         Ok(change)
-    }
-
-    fn sets_retention(&self) -> bool {
-        [self.retention_completed, self.retention_failed, self.retention_cancelled]
-            .iter()
-            .any(Option::is_some)
-            || self.retention_most.is_some()
-    }
-
-    /// What was there, with what is given in its place.
-    fn retention(&self, before: Retention) -> Retention {
-        let or = |wish: Option<Duration>, before| wish.map_or(before, DurationText);
-        Retention {
-            completed: or(self.retention_completed, before.completed),
-            failed: or(self.retention_failed, before.failed),
-            cancelled: or(self.retention_cancelled, before.cancelled),
-            most: self.retention_most.unwrap_or(before.most),
-        }
     }
 }
 

@@ -1,8 +1,8 @@
 use anyhow::bail;
 use clap::Args;
-use longshore_core::WorkerId;
+use longshore_core::{JobId, WorkerId};
 
-use super::Shown;
+use super::queues;
 use crate::context::Context;
 use crate::out;
 use crate::time::ago;
@@ -20,10 +20,9 @@ impl Inspect {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
         let opened = context.open_existing()?;
         let control = opened.control();
-        let Some(info) = control.workers().await?.into_iter().find(|worker| worker.id == self.id) else {
+        let Some(worker) = control.worker(&self.id).await? else {
             bail!("there is no worker {}; `longshore worker list` shows those of the last hour", self.id);
         };
-        let worker = Shown::of(&control, info);
         if self.json {
             return out::json(&worker);
         }
@@ -33,18 +32,24 @@ impl Inspect {
         say("host", &info.host);
         say("process", &info.pid.to_string());
         say("version", &info.version);
-        say("health", worker.health);
-        say("queues", &worker.queues());
+        say("health", worker.health.as_str());
+        say("queues", &queues(info));
         say("slots", &format!("{} for each queue", info.concurrency));
         say("running", &info.running.to_string());
         say("buffered", &info.buffered.to_string());
-        say("finished", &info.finished.to_string());
+        let rate = info.finished_per_second.map(|rate| format!(" ({rate:.1}/s)")).unwrap_or_default();
+        say("finished", &format!("{}{rate}", info.finished));
         say("started", &info.started_at.to_string());
         say("seen", &ago(info.seen_at, opened.now()));
-        info.kinds
-            .iter()
-            .enumerate()
-            .for_each(|(index, kind)| say(if index == 0 { "kinds" } else { "" }, kind.as_str()));
+        let kinds = info.kinds.iter().map(ToString::to_string).collect();
+        let ids = |ids: &[JobId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let lists =
+            [("kinds", kinds), ("runs", ids(&info.running_jobs)), ("read ahead", ids(&info.buffered_jobs))];
+        for (name, list) in lists {
+            for (index, one) in list.iter().enumerate() {
+                say(if index == 0 { name } else { "" }, one);
+            }
+        }
         Ok(())
     }
 }

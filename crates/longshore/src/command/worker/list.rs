@@ -1,6 +1,6 @@
 use clap::Args;
 
-use super::Shown;
+use super::queues;
 use crate::context::Context;
 use crate::out;
 use crate::table::Table;
@@ -16,9 +16,7 @@ pub(crate) struct List {
 impl List {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
         let opened = context.open_existing()?;
-        let control = opened.control();
-        let workers: Vec<Shown> =
-            control.workers().await?.into_iter().map(|info| Shown::of(&control, info)).collect();
+        let workers = opened.control().workers().await?;
         if self.json {
             return out::json(&serde_json::json!({ "workers": workers }));
         }
@@ -30,12 +28,12 @@ impl List {
                 info.id.to_string(),
                 info.host.clone(),
                 info.pid.to_string(),
-                worker.queues(),
+                queues(info),
                 info.concurrency.to_string(),
                 info.running.to_string(),
                 info.finished.to_string(),
                 ago(info.seen_at, opened.now()),
-                worker.health.to_owned(),
+                worker.health.as_str().to_owned(),
             ]);
         }
         out::line(table);

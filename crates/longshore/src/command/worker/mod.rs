@@ -6,8 +6,6 @@ mod start;
 
 use clap::Subcommand;
 use longshore_core::WorkerInfo;
-use longshore_runtime::Control;
-use serde::Serialize;
 
 use crate::config::Flag;
 use crate::context::Context;
@@ -39,28 +37,8 @@ impl Worker {
     }
 }
 
-/// A worker, and how it is.
-#[derive(Serialize)]
-struct Shown {
-    #[serde(flatten)]
-    info: WorkerInfo,
-    alive: bool,
-    health: &'static str,
-}
-
-impl Shown {
-    fn of(control: &Control, info: WorkerInfo) -> Self {
-        let alive = control.is_alive(&info);
-        let health = match (alive, info.stopping) {
-            (false, _) => "stale",
-            (true, true) => "stopping",
-            (true, false) => "healthy",
-        };
-        Self { info, alive, health }
-    }
-
-    fn queues(&self) -> String {
-        let names: Vec<&str> = self.info.queues.iter().map(longshore_core::QueueName::as_str).collect();
-        if names.is_empty() { "all".to_owned() } else { names.join(",") }
-    }
+/// The queues that a worker serves, in one word.
+fn queues(info: &WorkerInfo) -> String {
+    let names: Vec<&str> = info.queues.iter().map(longshore_core::QueueName::as_str).collect();
+    if names.is_empty() { "all".to_owned() } else { names.join(",") }
 }

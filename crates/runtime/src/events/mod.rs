@@ -3,18 +3,19 @@
 //! Telling never holds up a worker. What comes faster than it can be handed out is dropped and counted, and listeners
 //! get one [`EventName::Gap`] in its place, so that they can look at the record instead.
 
+mod letters;
+mod listen;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::StreamExt;
 use longshore_clock::{Clock, Door};
-use longshore_core::{Event, EventName, JobId, Store, Wake};
-use serde::{Deserialize, Serialize};
+use longshore_core::{Event, EventName, JobId, Store};
 use tokio::sync::{Notify, broadcast};
 
+pub use self::listen::Listener;
 use crate::stop::Stop;
 
 /// Events that may wait to be numbered.
@@ -28,14 +29,6 @@ const UNREAD_MAX: usize = 2_048;
 const WATCHED_MAX: usize = 64;
 /// An event is handed out at once, and those that follow it closely together.
 const GATHERED_WITHIN: Duration = Duration::from_millis(1);
-/// How often events are sent to other nodes at most, and how many at once.
-const FLUSH_EVERY: Duration = Duration::from_millis(20);
-const FLUSH_MAX: usize = 256;
-/// Letters of other nodes are looked for so often without a ring.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// Letters between nodes that the store keeps.
-const LETTERS_KEPT: usize = 1_000;
-
 /// An event with its number in this process.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Numbered {
@@ -69,6 +62,10 @@ struct Inner {
     pending: Mutex<Vec<Event>>,
     full: AtomicBool,
     dropped: AtomicU64,
+    /// Events that listeners missed since the start, because they were too slow or there were too many.
+    lost: AtomicU64,
+    /// Calls of listeners that panicked.
+    panics: AtomicU64,
     rung: Notify,
     /// Rung when there is something to send to the other nodes.
     posted: Notify,
@@ -91,14 +88,6 @@ struct Out {
     jobs: HashMap<JobId, broadcast::Sender<Arc<Numbered>>>,
     letter: Vec<Event>,
     letter_dropped: u64,
-}
-
-/// Events of one node on their way to the others.
-#[derive(Serialize, Deserialize)]
-struct Letter {
-    node: u64,
-    dropped: u64,
-    events: Vec<Event>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -129,6 +118,8 @@ impl Hub {
             pending: Mutex::default(),
             full: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
             rung: Notify::new(),
             posted: Notify::new(),
             out: Mutex::new(out),
@@ -215,7 +206,7 @@ impl Hub {
         } else {
             Replay::Complete(out.kept.iter().filter(|numbered| numbered.number > number).cloned().collect())
         };
-        let source = Source::All { receiver: out.all.subscribe(), batch: VecDeque::new() };
+        let source = Source::All { receiver: out.all.subscribe(), batch: VecDeque::new(), next: out.next };
         (missed, Subscription { hub: self.clone(), source })
     }
 
@@ -232,6 +223,16 @@ impl Hub {
     pub fn listeners(&self) -> usize {
         self.0.listeners.load(Ordering::Relaxed)
     }
+
+    /// Events of this process that listeners missed so far, because they were too slow or there were too many at once.
+    pub fn lost(&self) -> u64 {
+        self.0.lost.load(Ordering::Relaxed)
+    }
+
+    /// Calls of [`Hub::listen`]ers that panicked so far.
+    pub fn listener_panics(&self) -> u64 {
+        self.0.panics.load(Ordering::Relaxed)
+    }
 }
 
 /// A way to hear events.
@@ -241,8 +242,16 @@ pub struct Subscription {
 }
 
 enum Source {
-    All { receiver: broadcast::Receiver<Arc<Vec<Numbered>>>, batch: VecDeque<Numbered> },
-    Job { receiver: Option<broadcast::Receiver<Arc<Numbered>>>, job: JobId },
+    All {
+        receiver: broadcast::Receiver<Arc<Vec<Numbered>>>,
+        batch: VecDeque<Numbered>,
+        /// The number of the event after those received.
+        next: u64,
+    },
+    Job {
+        receiver: Option<broadcast::Receiver<Arc<Numbered>>>,
+        job: JobId,
+    },
 }
 
 impl Subscription {
@@ -251,18 +260,27 @@ impl Subscription {
         use broadcast::error::RecvError::{Closed, Lagged};
         let gap =
             |hub: &Hub| Numbered { number: 0, event: Event::new(EventName::Gap, hub.0.door.clock.now()) };
+        let lose = |hub: &Hub, missed: u64| hub.0.lost.fetch_add(missed, Ordering::Relaxed);
         match &mut self.source {
             Source::Job { receiver, .. } => match receiver.as_mut()?.recv().await {
                 Ok(numbered) => Some(Numbered::clone(&numbered)),
-                Err(Lagged(_)) => Some(gap(&self.hub)),
+                Err(Lagged(missed)) => {
+                    lose(&self.hub, missed);
+                    Some(gap(&self.hub))
+                }
                 Err(Closed) => None,
             },
-            Source::All { receiver, batch } => loop {
+            Source::All { receiver, batch, next } => loop {
                 if let Some(numbered) = batch.pop_front() {
                     return Some(numbered);
                 }
                 match receiver.recv().await {
-                    Ok(more) => batch.extend(more.iter().cloned()),
+                    Ok(more) => {
+                        let first = more.first().map_or(*next, |one| one.number);
+                        lose(&self.hub, first.saturating_sub(*next));
+                        *next = first + more.len() as u64;
+                        batch.extend(more.iter().cloned());
+                    }
                     Err(Lagged(_)) => return Some(gap(&self.hub)),
                     Err(Closed) => return None,
                 }
@@ -303,6 +321,7 @@ impl Inner {
     /// Counts an event that finds no room, and sees to it that listeners are told of a gap.
     fn lose(&self) {
         self.dropped.fetch_add(1, Ordering::Relaxed);
+        self.lost.fetch_add(1, Ordering::Relaxed);
         self.rung.notify_one();
     }
 
@@ -323,7 +342,7 @@ impl Inner {
         if outgoing && self.shared {
             out.letter.extend(numbered.iter().map(|one| one.event.clone()));
             // A letter that is full carries the newest.
-            let surplus = out.letter.len().saturating_sub(FLUSH_MAX);
+            let surplus = out.letter.len().saturating_sub(letters::FLUSH_MAX);
             out.letter.drain(..surplus);
             out.letter_dropped += dropped + surplus as u64;
             self.posted.notify_one();
@@ -349,7 +368,7 @@ async fn travel(inner: Weak<Inner>, store: Arc<dyn Store>, stop: &Stop) {
     let shared = store.can().shared;
     let letters = async {
         if shared {
-            tokio::join!(send_letters(inner.clone(), store.clone()), read_letters(inner.clone(), store));
+            tokio::join!(letters::send(inner.clone(), store.clone()), letters::read(inner.clone(), store));
         }
         std::future::pending::<()>().await;
     };
@@ -380,71 +399,6 @@ async fn number_events(inner: Weak<Inner>) {
         } else {
             // Under load nobody has to wake this thread for a single event.
             real.sleep(GATHERED_WITHIN).await;
-        }
-    }
-}
-
-async fn send_letters(inner: Weak<Inner>, store: Arc<dyn Store>) {
-    loop {
-        let Some(hub) = inner.upgrade() else { return };
-        hub.posted.notified().await;
-        // What gathers meanwhile goes into one letter.
-        hub.door.clock.sleep(FLUSH_EVERY).await;
-        let letter = {
-            let mut out = lock(&hub.out);
-            Letter {
-                node: hub.node,
-                dropped: std::mem::take(&mut out.letter_dropped),
-                events: std::mem::take(&mut out.letter),
-            }
-        };
-        // A node that comes later begins with the record, not with what was told before.
-        if letter.events.is_empty() && letter.dropped == 0 || store.is_alone() {
-            continue;
-        }
-        let Ok(bytes) = serde_json::to_vec(&letter) else { continue };
-        if let Err(error) = store.log_append(Hub::LOG, vec![Bytes::from(bytes)], LETTERS_KEPT).await {
-            tracing::debug!(%error, "events did not reach the other nodes");
-            // The next letter tells of the gap.
-            lock(&hub.out).letter_dropped += letter.dropped + letter.events.len() as u64;
-        }
-    }
-}
-
-async fn read_letters(inner: Weak<Inner>, store: Arc<dyn Store>) {
-    let mut wakes = store.wakeups();
-    let Some(clock) = inner.upgrade().map(|hub| hub.door.clock.clone()) else { return };
-    let mut position = loop {
-        match store.log_end(Hub::LOG).await {
-            Ok(position) => break position,
-            Err(_) => clock.sleep(LOOK_EVERY).await,
-        }
-    };
-    loop {
-        tokio::select! {
-            wake = wakes.next() => match wake {
-                None => return,
-                Some(Wake::Missed) => {}
-                Some(Wake::Log(log)) if log == Hub::LOG => {}
-                Some(_) => continue,
-            },
-            // A ring may be lost on its way between processes.
-            () = clock.sleep(LOOK_EVERY) => {}
-        }
-        let Some(hub) = inner.upgrade() else { return };
-        while let Ok(entries) = store.log_read(Hub::LOG, position, 100).await {
-            let (Some(first), Some(last)) = (entries.first(), entries.last()) else { break };
-            if first.position > position + 1 {
-                hub.hand_out(Vec::new(), first.position - position - 1, false);
-            }
-            position = last.position;
-            for letter in
-                entries.iter().filter_map(|entry| serde_json::from_slice::<Letter>(&entry.value).ok())
-            {
-                if letter.node != hub.node {
-                    hub.hand_out(letter.events, letter.dropped, false);
-                }
-            }
         }
     }
 }

@@ -1,8 +1,9 @@
+mod record;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::limits::{
     ARGS_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX, ERROR_TRACE_BYTES_MAX, INSERT_JOBS_MAX, PROGRESS_DATA_BYTES_MAX,
@@ -287,58 +288,6 @@ impl Job {
     /// From insert to end.
     pub fn duration(&self) -> Option<Duration> {
         self.finished_at.map(|end| end.since(self.created_at))
-    }
-}
-
-impl Serialize for Job {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let spec = &*self.spec;
-        let options = &*spec.options;
-        let last = self.errors.last().filter(|_| self.state != State::Completed);
-        let error = last.map(|error| JobError { message: error.message.clone(), trace: error.trace.clone() });
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("id", &spec.id)?;
-        map.serialize_entry("queue", &spec.queue)?;
-        map.serialize_entry("kind", &spec.kind)?;
-        map.serialize_entry("args", &spec.args)?;
-        map.serialize_entry("priority", &spec.priority)?;
-        map.serialize_entry("state", &self.state)?;
-        map.serialize_entry("reason", &self.reason)?;
-        map.serialize_entry("owner", &spec.owner)?;
-        map.serialize_entry("correlation_id", &spec.correlation_id)?;
-        map.serialize_entry("attempt", &self.attempt)?;
-        map.serialize_entry("max_attempts", &options.max_attempts)?;
-        map.serialize_entry("stalls", &self.stalls)?;
-        map.serialize_entry("progress", &self.progress.percent)?;
-        map.serialize_entry("progress_message", &self.progress.message)?;
-        map.serialize_entry("progress_data", &self.progress.data)?;
-        map.serialize_entry("result", &self.result)?;
-        map.serialize_entry("error", &error)?;
-        map.serialize_entry("errors", &self.errors)?;
-        map.serialize_entry("tags", &options.tags)?;
-        map.serialize_entry("timeout", &options.timeout)?;
-        map.serialize_entry("backoff", &options.backoff)?;
-        map.serialize_entry("retention", &options.retention)?;
-        map.serialize_entry("result_retention", &options.result_retention)?;
-        map.serialize_entry("ttl", &options.ttl)?;
-        map.serialize_entry("unique_key", &options.unique.as_ref().map(|unique| &unique.key))?;
-        map.serialize_entry("unique", &options.unique)?;
-        map.serialize_entry("limit_key", &options.limit_key)?;
-        map.serialize_entry("depends_on", &options.depends_on)?;
-        map.serialize_entry("on_parent_failure", &options.on_parent_failure)?;
-        map.serialize_entry("parents_left", &self.parents_left)?;
-        map.serialize_entry("schedule", &options.schedule)?;
-        map.serialize_entry("nominal_at", &options.nominal_at)?;
-        map.serialize_entry("worker", &self.worker)?;
-        map.serialize_entry("cancel_requested", &self.cancel_requested)?;
-        map.serialize_entry("run_at", &self.run_at)?;
-        map.serialize_entry("deadline_at", &self.deadline_at)?;
-        map.serialize_entry("created_at", &self.created_at)?;
-        map.serialize_entry("started_at", &self.started_at)?;
-        map.serialize_entry("finished_at", &self.finished_at)?;
-        map.serialize_entry("result_expired_at", &self.result_expired_at)?;
-        map.serialize_entry("expires_at", &self.expires_at)?;
-        map.end()
     }
 }
 

@@ -1,119 +1,12 @@
+mod asked;
+mod name;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{JobId, JobSpec, KindName, Progress, QueueName, Reason, State, Timestamp};
-
-/// What happened, as subscribers are told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum EventName {
-    /// A job was inserted ready to run.
-    #[serde(rename = "job:added")]
-    Added,
-    /// A job was inserted or put back with a later time.
-    #[serde(rename = "job:delayed")]
-    Delayed,
-    /// A waiting job became ready.
-    #[serde(rename = "job:ready")]
-    Ready,
-    /// A handler started.
-    #[serde(rename = "job:started")]
-    Started,
-    /// A handler told how far it is.
-    #[serde(rename = "job:progress")]
-    Progress,
-    /// An attempt failed; another follows.
-    #[serde(rename = "job:retrying")]
-    Retrying,
-    /// A lease was lost; the job is ready again.
-    #[serde(rename = "job:stalled")]
-    Stalled,
-    /// A job ended well.
-    #[serde(rename = "job:completed")]
-    Completed,
-    /// A job ended badly.
-    #[serde(rename = "job:failed")]
-    Failed,
-    /// A job failed because it waited longer than it may.
-    #[serde(rename = "job:expired")]
-    Expired,
-    /// A job was cancelled.
-    #[serde(rename = "job:cancelled")]
-    Cancelled,
-    /// A record was removed by an operator.
-    #[serde(rename = "job:removed")]
-    Removed,
-    /// A second insert of a known id created nothing.
-    #[serde(rename = "job:duplicated")]
-    Duplicated,
-    /// An insert met the holder of its unique key: one of the two was dropped.
-    #[serde(rename = "job:deduplicated")]
-    Deduplicated,
-    /// The same, told together with it.
-    #[serde(rename = "job:debounced")]
-    Debounced,
-    /// A schedule made jobs.
-    #[serde(rename = "schedule:fired")]
-    ScheduleFired,
-    /// A queue stopped handing out jobs.
-    #[serde(rename = "queue:paused")]
-    QueuePaused,
-    /// A queue hands out jobs again.
-    #[serde(rename = "queue:resumed")]
-    QueueResumed,
-    /// The waiting jobs of a queue were removed.
-    #[serde(rename = "queue:drained")]
-    QueueDrained,
-    /// The settings of a queue were changed.
-    #[serde(rename = "queue:changed")]
-    QueueChanged,
-    /// A worker started.
-    #[serde(rename = "worker:up")]
-    WorkerUp,
-    /// A worker stopped.
-    #[serde(rename = "worker:down")]
-    WorkerDown,
-    /// More happened than the log between processes carries; look again at what matters to you.
-    #[serde(rename = "gap")]
-    Gap,
-}
-
-impl EventName {
-    /// The name on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Added => "job:added",
-            Self::Delayed => "job:delayed",
-            Self::Ready => "job:ready",
-            Self::Started => "job:started",
-            Self::Progress => "job:progress",
-            Self::Retrying => "job:retrying",
-            Self::Stalled => "job:stalled",
-            Self::Completed => "job:completed",
-            Self::Failed => "job:failed",
-            Self::Expired => "job:expired",
-            Self::Cancelled => "job:cancelled",
-            Self::Removed => "job:removed",
-            Self::Duplicated => "job:duplicated",
-            Self::Deduplicated => "job:deduplicated",
-            Self::Debounced => "job:debounced",
-            Self::ScheduleFired => "schedule:fired",
-            Self::QueuePaused => "queue:paused",
-            Self::QueueResumed => "queue:resumed",
-            Self::QueueDrained => "queue:drained",
-            Self::QueueChanged => "queue:changed",
-            Self::WorkerUp => "worker:up",
-            Self::WorkerDown => "worker:down",
-            Self::Gap => "gap",
-        }
-    }
-
-    /// Whether a job has ended with this event.
-    pub const fn is_end(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed | Self::Expired | Self::Cancelled)
-    }
-}
+pub use self::name::EventName;
+use crate::{JobId, JobSpec, Json, KindName, Progress, QueueName, Reason, State, Timestamp};
 
 /// When a job was created, started and finished, in seconds since the epoch; null for what has not happened yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -151,6 +44,13 @@ pub struct Event {
     /// That job's times.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamps: Option<Times>,
+    /// What was asked for when that job was inserted. Its args are only in events of this process, and null in those
+    /// that came from another one.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "asked")]
+    pub job: Option<Arc<JobSpec>>,
+    /// What the handler returned, in events of this process.
+    #[serde(skip)]
+    pub result: Option<Json>,
     /// Why the job is in its state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
@@ -163,6 +63,9 @@ pub struct Event {
     /// The handler's words beside the percent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress_message: Option<Arc<str>>,
+    /// `job:progress`: the handler's free data. `queue:changed`: the settings of the queue as they are now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Json>,
     /// The worker it happened to, or that did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<Arc<str>>,
@@ -207,10 +110,13 @@ impl Event {
             state: None,
             attempt: None,
             timestamps: None,
+            job: None,
+            result: None,
             reason: None,
             error: None,
             progress: None,
             progress_message: None,
+            data: None,
             worker: None,
             from: None,
             job_id: None,
@@ -228,7 +134,7 @@ impl Event {
     pub fn of_job(
         event: EventName,
         at: Timestamp,
-        spec: &JobSpec,
+        spec: &Arc<JobSpec>,
         state: State,
         attempt: u32,
         created_at: Timestamp,
@@ -244,6 +150,7 @@ impl Event {
                 started_at: None,
                 finished_at: None,
             }),
+            job: Some(spec.clone()),
             ..Self::new(event, at)
         }
     }
@@ -262,6 +169,7 @@ impl Event {
     pub fn progress(mut self, progress: &Progress) -> Self {
         self.progress = Some(progress.percent);
         self.progress_message.clone_from(&progress.message);
+        self.data.clone_from(&progress.data);
         self
     }
 }
