@@ -243,7 +243,7 @@ impl Worker {
         let desk = Arc::new(self.open()?);
         let context = desk.hook_context();
         hooks.start(&context).await?;
-        let ended = Self::work(desk, stop).await;
+        let ended = Box::pin(Self::work(desk, stop)).await;
         hooks.stop(&context).await;
         ended
     }
