@@ -11,6 +11,8 @@ use longshore_core::{Store, Timestamp, Wake};
 use longshore_runtime::{Caller, Client, Control, Engine, Hub, Source};
 
 use crate::config::{Effective, Settings};
+use crate::exit::Usage;
+use crate::operator::{Operator, Remote};
 
 /// Longest wait for the events of an operation to be on their way to other processes.
 const SENT_WITHIN: Duration = Duration::from_millis(200);
@@ -22,6 +24,38 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// What operators ask: the server, if one is configured, or the store, which has to be there.
+    pub(crate) fn operator(&self) -> anyhow::Result<Operator> {
+        if let Some(api) = self.server() {
+            return Ok(Operator::Api(api));
+        }
+        self.refuse_forgetful()?;
+        Ok(Operator::Store(self.open_existing()?))
+    }
+
+    /// The same where a new store is as good.
+    pub(crate) fn operator_of_any(&self) -> anyhow::Result<Operator> {
+        if let Some(api) = self.server() {
+            return Ok(Operator::Api(api));
+        }
+        self.refuse_forgetful()?;
+        Ok(Operator::Store(self.open()?))
+    }
+
+    fn server(&self) -> Option<Remote> {
+        let url = self.settings.api.as_deref()?;
+        Some(Remote::new(url, self.settings.api_token.as_deref()))
+    }
+
+    /// A store that is forgotten at the end of this command is not what anybody means.
+    fn refuse_forgetful(&self) -> anyhow::Result<()> {
+        if self.settings.store == "memory:" {
+            let wrong = "--store: expected a store that outlives this command, got memory:";
+            return Err(Usage(wrong.to_owned()).into());
+        }
+        Ok(())
+    }
+
     /// Opens the configured store, which has to be there: whoever only looks makes none.
     pub(crate) fn open_existing(&self) -> anyhow::Result<Opened> {
         let url = &self.settings.store;

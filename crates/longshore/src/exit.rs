@@ -7,6 +7,7 @@ use longshore_core::{Invalid, StoreError};
 use longshore_services::PdfServiceError;
 
 use crate::config::Mistakes;
+use crate::operator::RemoteError;
 use crate::out;
 
 const FAILED: u8 = 1;
@@ -50,6 +51,7 @@ fn is_wrong_usage(error: &anyhow::Error) -> bool {
         cause.is::<Usage>()
             || cause.is::<Mistakes>()
             || cause.is::<Invalid>()
+            || cause.downcast_ref().is_some_and(RemoteError::is_wrong_usage)
             || matches!(cause.downcast_ref(), Some(StoreError::Invalid(_)))
             || matches!(cause.downcast_ref(), Some(PdfServiceError::Invalid(_)))
     })

@@ -7,6 +7,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use longshore_core::{EventName, Job, JobId, State};
 use longshore_runtime::{ControlError, Engine};
 
+use crate::operator::Operator;
 use crate::out;
 
 /// Events of another process may be lost, so the record is looked at as well.
@@ -25,6 +26,11 @@ impl Line {
     pub(crate) fn alone(name: &str) -> Self {
         let bar = out::is_watched().then(|| ProgressBar::new(100));
         Self::new(name, bar, |text| out::line(text))
+    }
+
+    /// Shown to nobody.
+    pub(crate) fn silent() -> Self {
+        Self { name: String::new(), bar: None, told: Mutex::default(), say: |_| {} }
     }
 
     /// One below the other; plain lines go where `say` takes them.
@@ -67,6 +73,23 @@ impl Line {
     }
 }
 
+/// Shows a job of another process until it has ended, as it stands every second, and gives its record.
+pub(crate) async fn follow_from_afar(operator: &Operator, id: &JobId, line: &Line) -> anyhow::Result<Job> {
+    let mut job = operator.job(id).await?;
+    loop {
+        show(line, &job);
+        if job.state.is_end() {
+            return Ok(job);
+        }
+        job = operator.wait(id, LOOK_EVERY).await?;
+    }
+}
+
+fn show(line: &Line, job: &Job) {
+    let words = job.progress.message.as_deref().filter(|_| !job.state.is_end());
+    line.show(job.state, job.progress.percent, words.unwrap_or_default());
+}
+
 /// Shows a job until it has ended, and gives its record.
 pub(crate) async fn follow(engine: &Engine, id: &JobId, line: &Line) -> Result<Job, ControlError> {
     let (control, clock) = (engine.control(), &engine.door().clock);
@@ -74,8 +97,7 @@ pub(crate) async fn follow(engine: &Engine, id: &JobId, line: &Line) -> Result<J
     let mut events = engine.hub().watch(id);
     loop {
         let job = control.job(id).await?;
-        let words = job.progress.message.clone().unwrap_or_default();
-        line.show(job.state, job.progress.percent, if job.state.is_end() { "" } else { &words });
+        show(line, &job);
         if job.state.is_end() {
             return Ok(job);
         }

@@ -6,6 +6,7 @@ mod context;
 mod descriptors;
 mod exit;
 mod follow;
+mod operator;
 mod out;
 mod queues;
 mod retention;

@@ -32,7 +32,7 @@ impl Audit {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
         let Self { action, outcome, queue, text, limit, json } = self;
         let filter = AuditFilter { action, outcome, queue, text };
-        let entries = context.open_existing()?.control().audit(&filter, limit).await?;
+        let entries = context.operator()?.audit(filter, limit).await?;
         if json {
             return out::json(&serde_json::json!({ "entries": entries }));
         }

@@ -21,8 +21,7 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let control = context.open_existing()?.control();
-        let history = control.history(self.queue.as_ref(), self.limit).await?;
+        let history = context.operator()?.history(self.queue.as_ref(), self.limit).await?;
         if self.json {
             return out::json(&history);
         }

@@ -49,6 +49,9 @@ struct Global {
     /// The store to use: memory: or sqlite:PATH
     #[arg(long, global = true, value_name = "URL", display_order = 100)]
     store: Vec<String>,
+    /// A server to ask over HTTP instead, such as http://127.0.0.1:7070; its API key is LONGSHORE_API_TOKEN
+    #[arg(long, global = true, value_name = "URL", conflicts_with = "store", display_order = 101)]
+    api: Option<String>,
     /// The configuration file, instead of longshore.toml in this folder
     #[arg(
         long,
@@ -56,7 +59,7 @@ struct Global {
         value_name = "FILE",
         env = "LONGSHORE_CONFIG",
         hide_env = true,
-        display_order = 101
+        display_order = 102
     )]
     config: Option<PathBuf>,
 }
@@ -110,6 +113,10 @@ enum Command {
 impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let Self { global, command } = self;
+        if global.api.is_some() && !command.is_for_operators() {
+            let wrong = "--api: expected nothing, because this command works without a server elsewhere";
+            return Err(Usage(wrong.to_owned()).into());
+        }
         match command {
             Command::Completions(command) => {
                 command.run();
@@ -148,6 +155,22 @@ impl Cli {
 }
 
 impl Command {
+    /// Whether a server can be asked for it.
+    fn is_for_operators(&self) -> bool {
+        match self {
+            Self::Queue(_)
+            | Self::Job(_)
+            | Self::Schedule(_)
+            | Self::Kind(_)
+            | Self::Metrics(_)
+            | Self::Audit(_)
+            | Self::Key(_)
+            | Self::Config(_) => true,
+            Self::Worker(command) => !matches!(command, worker::Worker::Start(_)),
+            _ => false,
+        }
+    }
+
     /// The settings that the flags of this command make.
     fn flags(&self) -> Vec<Flag> {
         match self {
@@ -166,7 +189,11 @@ impl Global {
             )
             .into());
         }
-        flags.extend(self.store.first().map(|url| Flag::new("store", "--store", url)));
+        flags.extend(self.api.as_ref().map(|url| Flag::new("api", "--api", url)));
+        if let Some(url) = self.store.first() {
+            // Who names a store means it, whatever server is configured.
+            flags.extend([Flag::new("store", "--store", url), Flag::new("api", "--store", "")]);
+        }
         let sources = Sources { file: read_file(self.config.as_deref())?, environment: environment(), flags };
         let effective = Effective::read(&sources)?;
         Ok(Context { settings: Settings::of(&effective), effective })

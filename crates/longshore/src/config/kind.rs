@@ -15,6 +15,10 @@ use super::value::{Raw, Value};
 pub(super) enum Kind {
     /// The URL of a store.
     Store,
+    /// The URL of a server, or none.
+    Url,
+    /// Something that is not shown.
+    Secret,
     /// An address and a port; `optional` allows none.
     Address { optional: bool },
     /// A path; `optional` allows an empty one.
@@ -57,6 +61,8 @@ const fn duration(min_ms: u64) -> Kind {
 /// All keys, in the order of the manual.
 pub(super) const KEYS: &[Key] = &[
     key("store", Kind::Store),
+    key("api", Kind::Url),
+    key("api_token", Kind::Secret),
     key("listen", Kind::Address { optional: false }),
     key("worker_concurrency", Kind::Count { min: 1, max: 10_000 }),
     key("worker_queues", Kind::Queues),
@@ -138,6 +144,11 @@ impl Kind {
             Self::Store => (text == "memory:"
                 || text.strip_prefix("sqlite:").is_some_and(|path| !path.is_empty()))
             .then(plain),
+            Self::Url => {
+                let rest = text.strip_prefix("http://").or(text.strip_prefix("https://"));
+                (text.is_empty() || rest.is_some_and(|rest| !rest.is_empty())).then(plain)
+            }
+            Self::Secret => Some(Value::Secret(text.to_owned())),
             Self::Address { optional: true } if text.is_empty() => Some(plain()),
             Self::Address { .. } => {
                 text.parse::<SocketAddr>().ok().map(|address| Value::Text(address.to_string()))
@@ -172,6 +183,8 @@ impl Kind {
     fn expected(self) -> String {
         match self {
             Self::Store => "memory: or sqlite:PATH".to_owned(),
+            Self::Url => "a URL such as http://127.0.0.1:7070, or an empty text".to_owned(),
+            Self::Secret => "a text".to_owned(),
             Self::Address { .. } => "an address and a port such as 127.0.0.1:7070".to_owned(),
             Self::Path { .. } => "a path".to_owned(),
             Self::Count { min, max } => format!("a whole number from {min} to {max}"),

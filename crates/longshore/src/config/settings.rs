@@ -16,6 +16,8 @@ use super::{Effective, QueueSettings};
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) store: String,
+    pub(crate) api: Option<String>,
+    pub(crate) api_token: Option<String>,
     pub(crate) listen: SocketAddr,
     pub(crate) worker_concurrency: usize,
     pub(crate) worker_queues: Vec<QueueName>,
@@ -69,6 +71,11 @@ impl Settings {
         let threads = count("pdf_threads");
         Self {
             store: text("store"),
+            api: Some(text("api")).filter(|url| !url.is_empty()),
+            api_token: match effective.value("api_token") {
+                Value::Secret(token) if !token.is_empty() => Some(token.clone()),
+                _ => None,
+            },
             listen: text("listen").parse().unwrap_or(SocketAddr::from(([127, 0, 0, 1], 7070))),
             worker_concurrency: count("worker_concurrency"),
             worker_queues: names("worker_queues")

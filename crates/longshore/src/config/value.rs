@@ -57,6 +57,8 @@ impl Raw {
 pub(crate) enum Value {
     /// A text.
     Text(String),
+    /// A text that is not shown.
+    Secret(String),
     /// A time.
     Duration(Duration),
     /// A whole number.
@@ -71,6 +73,7 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => f.pad(text),
+            Self::Secret(text) => f.pad(if text.is_empty() { "" } else { "(not shown)" }),
             Self::Duration(duration) => f.pad(&format_duration(*duration)),
             Self::Count(count) => f.pad(&count.to_string()),
             Self::Bytes(size) => f.pad(&bytes::format(*size)),
@@ -84,7 +87,7 @@ impl Serialize for Value {
         match self {
             Self::Count(count) | Self::Bytes(count) => serializer.serialize_u64(*count),
             Self::Names(names) => names.serialize(serializer),
-            Self::Text(_) | Self::Duration(_) => serializer.collect_str(self),
+            Self::Text(_) | Self::Secret(_) | Self::Duration(_) => serializer.collect_str(self),
         }
     }
 }

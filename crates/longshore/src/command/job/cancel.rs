@@ -15,10 +15,7 @@ pub(crate) struct Cancel {
 
 impl Cancel {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let opened = context.open_existing()?;
-        let control = opened.control();
-        opened.tell(control.cancel(&self.id)).await?;
-        let job = control.job(&self.id).await?;
+        let job = context.operator()?.cancel(&self.id).await?;
         let words = if job.state == State::Cancelled { "is cancelled" } else { "is asked to stop" };
         show_changed(&job, self.json, words)
     }

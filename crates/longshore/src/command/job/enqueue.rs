@@ -6,13 +6,14 @@ use anyhow::Context as _;
 use clap::Args;
 use longshore_core::{
     DurationText, Invalid, JobDefaults, JobId, JobSpec, Json, KindName, Parent, ParentPolicy, Priority,
-    QueueName, Timestamp, Unique, parse_duration,
+    QueueName, Timestamp, parse_duration,
 };
-use longshore_runtime::{Caller, Control};
+use serde::Serialize;
 
-use super::options::OptionFlags;
+use super::options::{GivenOptions, OptionFlags};
 use crate::context::Context;
 use crate::exit::Usage;
+use crate::operator::Operator;
 use crate::out;
 
 #[derive(Args, Debug)]
@@ -29,7 +30,7 @@ pub(crate) struct Enqueue {
     #[arg(long, allow_negative_numbers = true)]
     priority: Option<Priority>,
     /// Not before this much time has passed, such as 30s
-    #[arg(long, value_parser = parse_duration, conflicts_with = "run_at")]
+    #[arg(long, value_parser = parse_duration, conflicts_with = "run_at", allow_hyphen_values = true)]
     delay: Option<Duration>,
     /// Not before this time, such as 2026-03-01T12:00:00Z
     #[arg(long, value_name = "TIME")]
@@ -37,23 +38,8 @@ pub(crate) struct Enqueue {
     /// An id of your own; a second job with the same id is not created
     #[arg(long)]
     id: Option<JobId>,
-    /// Whose job it is
-    #[arg(long)]
-    owner: Option<String>,
     #[command(flatten)]
     options: OptionFlags,
-    /// Be the only job of the queue with this key, until it has ended
-    #[arg(long, value_name = "KEY")]
-    unique: Option<String>,
-    /// Be it for so long instead, whatever becomes of the job
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, requires = "unique")]
-    unique_ttl: Option<Duration>,
-    /// Take the place of the job that holds the key, while that one is scheduled
-    #[arg(long, requires = "unique")]
-    replace: bool,
-    /// Make the time of the key begin anew if another job holds it
-    #[arg(long, requires = "unique_ttl")]
-    extend: bool,
     /// Wait until this job has completed; may be given several times. NAME:ID names its result for the handler
     #[arg(long = "depends-on", value_name = "ID", value_parser = read_parent)]
     depends_on: Vec<Parent>,
@@ -75,18 +61,13 @@ impl Enqueue {
             ))
             .into());
         }
-        let opened = context.open()?;
-        refuse_unknown(&opened.control(), &self.kind).await?;
-        let caller = self.owner.as_deref().map(Caller::operator).transpose()?.unwrap_or_default();
-        let client = opened.client(caller);
-        let id = self.id.clone().unwrap_or_else(|| client.new_id());
-        let spec = JobSpec::new(id, self.queue.clone(), self.kind.clone(), args);
-        let spec = self.spec(spec, &context.settings.jobs(&self.queue), opened.now())?;
-        let receipt = opened
-            .tell(client.insert(vec![Arc::new(spec)]))
-            .await?
-            .pop()
-            .context("the store gave no receipt")?;
+        let operator = context.operator_of_any()?;
+        refuse_unknown(&operator, &self.kind).await?;
+        let id =
+            self.id.clone().unwrap_or_else(|| JobId::from_u128(longshore_clock::Door::system().new_id()));
+        let spec = JobSpec::new(id, self.queue.clone(), self.kind.clone(), args.clone());
+        let spec = self.spec(spec, &context.settings.jobs(&self.queue), operator.now())?;
+        let receipt = operator.insert(spec, self.options.owner.as_deref(), &self.given(&args)).await?;
         if self.json {
             return out::json(&receipt);
         }
@@ -103,23 +84,58 @@ impl Enqueue {
         spec.priority = self.priority.or(usual.priority).unwrap_or(spec.priority);
         spec.run_at = self.delay.map(|delay| now + delay).or(self.run_at);
         let mut options = self.options.options(usual.options());
-        options.unique = self.unique.clone().map(|key| Unique {
-            ttl: self.unique_ttl.map(DurationText),
-            extend: self.extend,
-            replace: self.replace,
-            ..Unique::new(key)
-        });
         options.depends_on.clone_from(&self.depends_on);
-        options.on_parent_failure = match self.on_parent_failure.as_str() {
-            "fail" => ParentPolicy::Fail,
-            "cancel" => ParentPolicy::Cancel,
-            "run" => ParentPolicy::Run,
-            _ => ParentPolicy::Wait,
-        };
+        options.on_parent_failure = self.policy();
         spec.options = Arc::new(options);
         spec.check()?;
         Ok(spec)
     }
+
+    fn policy(&self) -> ParentPolicy {
+        match self.on_parent_failure.as_str() {
+            "fail" => ParentPolicy::Fail,
+            "cancel" => ParentPolicy::Cancel,
+            "run" => ParentPolicy::Run,
+            _ => ParentPolicy::Wait,
+        }
+    }
+
+    fn given<'a>(&'a self, args: &'a Json) -> Given<'a> {
+        let Self { kind, queue, priority, delay, run_at, id, options, depends_on, .. } = self;
+        Given {
+            kind,
+            queue,
+            args,
+            priority: *priority,
+            delay: delay.map(DurationText),
+            run_at: *run_at,
+            id: id.as_ref(),
+            options: options.given(),
+            depends_on,
+            on_parent_failure: self.policy(),
+        }
+    }
+}
+
+/// What was really given, as HTTP takes it.
+#[derive(Serialize)]
+struct Given<'a> {
+    kind: &'a KindName,
+    queue: &'a QueueName,
+    args: &'a Json,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<Priority>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delay: Option<DurationText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a JobId>,
+    #[serde(flatten)]
+    options: GivenOptions<'a>,
+    #[serde(skip_serializing_if = "<[Parent]>::is_empty")]
+    depends_on: &'a [Parent],
+    on_parent_failure: ParentPolicy,
 }
 
 /// Reads a parent with or without a name; ids have no colons.
@@ -144,8 +160,10 @@ pub(crate) fn read_args(given: &str) -> anyhow::Result<Json> {
 }
 
 /// A kind that no live worker knows is most often a typing mistake. If no worker is alive, nobody can tell.
-async fn refuse_unknown(control: &Control, kind: &KindName) -> anyhow::Result<()> {
-    let kinds = control.live_kinds().await?;
+async fn refuse_unknown(operator: &Operator, kind: &KindName) -> anyhow::Result<()> {
+    // A server checks by itself, and lets in whoever may insert and not look at workers.
+    let Operator::Store(opened) = operator else { return Ok(()) };
+    let kinds = opened.control().live_kinds().await?;
     if kinds.is_empty() || kinds.contains(kind) {
         return Ok(());
     }

@@ -1,9 +1,9 @@
 use clap::Args;
 use longshore_core::limits::PAGE_JOBS_MAX;
-use longshore_core::{Cursor, Invalid, Job, JobFilter, Page, QueueName, State};
-use serde::Serialize;
+use longshore_core::{Cursor, Job, JobFilter, Page, QueueName, State};
 
 use crate::context::Context;
+use crate::operator::read_cursor;
 use crate::out;
 use crate::table::Table;
 
@@ -27,35 +27,25 @@ pub(crate) struct List {
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=PAGE_JOBS_MAX as u64))]
     limit: u64,
     /// Where the page before ended
-    #[arg(long, value_parser = parse_place)]
-    cursor: Option<Place>,
+    #[arg(long, value_parser = read_cursor)]
+    cursor: Option<Cursor>,
     /// Print one JSON object: {jobs: […], next_cursor}
     #[arg(long)]
     json: bool,
 }
 
-/// Written as HTTP writes it, so that one may go on with the other.
-#[derive(Clone, Copy, Debug)]
-struct Place(Cursor);
-
-fn parse_place(text: &str) -> Result<Place, Invalid> {
-    let place = u64::from_str_radix(text, 16).map(|place| Place(Cursor(place)));
-    place.map_err(|_| Invalid::new("cursor", "what the page before gave", text))
-}
-
 impl List {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let page = Page { after: self.cursor.map(|place| place.0), limit: self.limit as usize };
+        let page = Page { after: self.cursor, limit: self.limit as usize };
         let json = self.json;
-        let found = context.open_existing()?.control().list(self.filter(), page).await?;
-        let next = found.next.map(|cursor| format!("{:x}", cursor.0));
+        let found = context.operator()?.list(self.filter(), page).await?;
         if json {
-            return out::json(&Listing { jobs: &found.jobs, next_cursor: next });
+            return out::json(&found);
         }
         let mut table = Table::new(["ID", "QUEUE", "KIND", "STATE", "ATTEMPT", "PROGRESS", "CREATED"]);
         found.jobs.iter().for_each(|job| table.row(cells(job)));
         out::line(table);
-        if let Some(next) = next {
+        if let Some(next) = found.next_cursor {
             out::line(format_args!("more with --cursor {next}"));
         }
         Ok(())
@@ -69,13 +59,6 @@ impl List {
         filter.tags.extend(self.tags);
         filter
     }
-}
-
-/// The listing for programs. Args and results are passed on byte for byte, whatever they hold.
-#[derive(Serialize)]
-struct Listing<'a> {
-    jobs: &'a [Job],
-    next_cursor: Option<String>,
 }
 
 fn cells(job: &Job) -> [String; 7] {

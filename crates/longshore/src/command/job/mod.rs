@@ -14,7 +14,7 @@ use clap::Subcommand;
 use longshore_core::Job as Record;
 
 pub(crate) use enqueue::read_args;
-pub(crate) use options::OptionFlags;
+pub(crate) use options::{GivenOptions, OptionFlags};
 
 use crate::context::Context;
 use crate::out;

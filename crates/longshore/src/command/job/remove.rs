@@ -18,8 +18,7 @@ pub(crate) struct Remove {
 
 impl Remove {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let opened = context.open_existing()?;
-        let job = opened.tell(opened.control().remove(&self.id, self.force)).await?;
+        let job = context.operator()?.remove(&self.id, self.force).await?;
         show_changed(&job, self.json, "is removed")
     }
 }

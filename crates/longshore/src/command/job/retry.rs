@@ -1,5 +1,5 @@
 use clap::Args;
-use longshore_core::JobId;
+use longshore_core::{JobId, State};
 
 use super::show_changed;
 use crate::context::Context;
@@ -15,9 +15,9 @@ pub(crate) struct Retry {
 
 impl Retry {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let opened = context.open_existing()?;
-        let control = opened.control();
-        opened.tell(control.retry(&self.id)).await?;
-        show_changed(&control.job(&self.id).await?, self.json, "is ready again")
+        let job = context.operator()?.retry(&self.id).await?;
+        let words =
+            if job.state == State::Blocked { "waits for its parents again" } else { "is ready again" };
+        show_changed(&job, self.json, words)
     }
 }

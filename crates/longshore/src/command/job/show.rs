@@ -16,7 +16,7 @@ pub(crate) struct Show {
 
 impl Show {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let job = context.open_existing()?.control().job(&self.id).await?;
+        let job = context.operator()?.job(&self.id).await?;
         if self.json {
             return out::json(&job);
         }

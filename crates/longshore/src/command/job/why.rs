@@ -15,7 +15,7 @@ pub(crate) struct Why {
 
 impl Why {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let why = context.open_existing()?.control().why(&self.id).await?;
+        let why = context.operator()?.why(&self.id).await?;
         if self.json {
             return out::json(&why);
         }

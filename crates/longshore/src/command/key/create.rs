@@ -26,9 +26,8 @@ pub(crate) struct Create {
 
 impl Create {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let opened = context.open()?;
         let new = NewKey { owner: self.owner, scopes: self.scope, expires_in: self.expires_in };
-        let (kept, text) = opened.engine.keys().create(&new).await?;
+        let (kept, text) = context.operator_of_any()?.create_key(&new).await?;
         if self.json {
             let mut shown = serde_json::to_value(&kept)?;
             shown["key"] = text.into();

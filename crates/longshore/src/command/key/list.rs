@@ -15,7 +15,7 @@ pub(crate) struct List {
 
 impl List {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let keys = context.open_existing()?.engine.keys().list().await?;
+        let keys = context.operator()?.keys().await?;
         if self.json {
             return out::json(&serde_json::json!({ "keys": keys }));
         }

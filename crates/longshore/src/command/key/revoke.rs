@@ -14,8 +14,7 @@ pub(crate) struct Revoke {
 
 impl Revoke {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let keys = context.open_existing()?.engine.keys();
-        anyhow::ensure!(keys.revoke(&self.id).await?, "there is no API key {}", self.id);
+        context.operator()?.revoke_key(&self.id).await?;
         if self.json {
             return out::json(&serde_json::json!({ "id": self.id, "revoked": true }));
         }

@@ -14,7 +14,7 @@ pub(crate) struct List {
 
 impl List {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let kinds = context.open_existing()?.control().kinds().await?;
+        let kinds = context.operator()?.kinds().await?;
         if self.json {
             return out::json(&serde_json::json!({ "kinds": kinds }));
         }

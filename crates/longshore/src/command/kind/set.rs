@@ -26,8 +26,7 @@ impl Set {
             Some(text) => read_limits(text)?,
             None => vec![Limit { concurrency: self.concurrency, ..Limit::default() }],
         };
-        let opened = context.open()?;
-        opened.control().set_kind(&self.kind, limits.clone()).await?;
+        context.operator_of_any()?.set_kind(&self.kind, &limits).await?;
         if self.json {
             return out::json(&serde_json::json!({ "name": self.kind, "limits": limits }));
         }

@@ -1,7 +1,7 @@
 use clap::Args;
 use longshore_core::QueueName;
 
-use super::{known, show_batch};
+use super::show_batch;
 use crate::context::Context;
 
 #[derive(Args, Debug)]
@@ -11,17 +11,14 @@ pub(crate) struct Drain {
     /// Remove jobs that wait for a time as well
     #[arg(long, alias = "include-delayed")]
     include_scheduled: bool,
-    /// Print one JSON object: {changed, ids}
+    /// Print one JSON object: {changed, ids, refused}
     #[arg(long)]
     json: bool,
 }
 
 impl Drain {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let opened = context.open_existing()?;
-        let control = opened.control();
-        known(&control, &self.queue).await?;
-        let batch = opened.tell(control.drain(&self.queue, self.include_scheduled)).await?;
+        let batch = context.operator()?.drain(&self.queue, self.include_scheduled).await?;
         show_batch(&batch, self.json)
     }
 }

@@ -1,7 +1,6 @@
 use clap::Args;
 use longshore_core::QueueName;
 
-use super::known;
 use crate::context::Context;
 use crate::out;
 use crate::table::Table;
@@ -17,9 +16,7 @@ pub(crate) struct Failures {
 
 impl Failures {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let control = context.open_existing()?.control();
-        known(&control, &self.queue).await?;
-        let failures = control.failures(&self.queue).await?;
+        let failures = context.operator()?.failures(&self.queue).await?;
         if self.json {
             return out::json(&serde_json::json!({ "failures": failures }));
         }

@@ -1,10 +1,9 @@
 use std::time::Duration;
 
 use clap::Args;
-use longshore_core::{KindName, QueueName, State, format_duration};
+use longshore_core::{KindName, QueueInfo, QueueName, State, format_duration};
 use longshore_runtime::QueueView;
 
-use super::unknown;
 use crate::context::Context;
 use crate::out;
 use crate::time::rough;
@@ -20,8 +19,7 @@ pub(crate) struct Info {
 
 impl Info {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let view = context.open_existing()?.control().queue_view(&self.queue).await?;
-        let view = view.ok_or_else(|| unknown(&self.queue))?;
+        let view = context.operator()?.queue(&self.queue).await?;
         if self.json {
             return out::json(&view);
         }
@@ -33,13 +31,29 @@ impl Info {
 fn print(view: &QueueView) {
     let QueueView { info, workers, .. } = view;
     let age = view.oldest_ready_age.map(|age| rough(Duration::from_secs_f64(age)));
-    let say = |name: &str, text: &str| out::line(format_args!("{name:<22}{text}"));
     say("queue", info.name.as_str());
     say("paused", if info.paused { "yes" } else { "no" });
     for state in State::ALL {
         say(state.as_str(), &info.counts.get(state).to_string());
     }
     say("oldest ready", age.as_deref().unwrap_or("-"));
+    print_settings(info);
+    let workers = workers.iter().map(|worker| worker.info.id.as_str()).collect::<Vec<_>>();
+    let orphans = view.kinds_without_worker.iter().map(KindName::as_str).collect::<Vec<_>>();
+    for (name, list) in [("workers", workers), ("kinds without worker", orphans)] {
+        say(name, list.first().unwrap_or(&"none"));
+        for more in list.iter().skip(1) {
+            say("", more);
+        }
+    }
+}
+
+fn say(name: &str, text: &str) {
+    out::line(format_args!("{name:<22}{text}"));
+}
+
+/// What operators set.
+pub(super) fn print_settings(info: &QueueInfo) {
     let kept = |state| format_duration(info.retention.of(state));
     let [completed, failed, cancelled] = [State::Completed, State::Failed, State::Cancelled].map(kept);
     let most = info.retention.most;
@@ -57,12 +71,4 @@ fn print(view: &QueueView) {
             .scan_interval
             .map_or_else(|| "as each worker has it".to_owned(), |scan| format_duration(scan.0)),
     );
-    let workers = workers.iter().map(|worker| worker.info.id.as_str()).collect::<Vec<_>>();
-    let orphans = view.kinds_without_worker.iter().map(KindName::as_str).collect::<Vec<_>>();
-    for (name, list) in [("workers", workers), ("kinds without worker", orphans)] {
-        say(name, list.first().unwrap_or(&"none"));
-        for more in list.iter().skip(1) {
-            say("", more);
-        }
-    }
 }

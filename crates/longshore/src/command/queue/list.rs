@@ -14,7 +14,7 @@ pub(crate) struct List {
 
 impl List {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let queues = context.open_existing()?.control().queues().await?;
+        let queues = context.operator()?.queues().await?;
         if self.json {
             return out::json(&serde_json::json!({ "queues": queues }));
         }

@@ -11,10 +11,8 @@ mod resume;
 mod retry;
 pub(crate) mod set;
 
-use anyhow::anyhow;
 use clap::Subcommand;
-use longshore_core::{QueueInfo, QueueName};
-use longshore_runtime::{Batch, Control};
+use longshore_runtime::Batch;
 
 use crate::context::Context;
 use crate::out;
@@ -61,15 +59,6 @@ impl Queue {
     }
 }
 
-/// The queue, or a failure that names it.
-async fn known(control: &Control, name: &QueueName) -> anyhow::Result<QueueInfo> {
-    control.queue(name).await?.ok_or_else(|| unknown(name))
-}
-
-fn unknown(name: &QueueName) -> anyhow::Error {
-    anyhow!("there is no queue {name}; `longshore queue list` shows all")
-}
-
 /// What an operation on many jobs did.
 fn show_batch(batch: &Batch, json: bool) -> anyhow::Result<()> {
     if json {
@@ -80,5 +69,13 @@ fn show_batch(batch: &Batch, json: bool) -> anyhow::Result<()> {
     if batch.changed > batch.ids.len() {
         out::line(format_args!("and {} more", batch.changed - batch.ids.len()));
     }
+    show_refused(batch);
     Ok(())
+}
+
+/// What was meant as well and was not changed.
+fn show_refused(batch: &Batch) {
+    for refused in &batch.refused {
+        out::line(format_args!("not {}: {}", refused.id, refused.message));
+    }
 }

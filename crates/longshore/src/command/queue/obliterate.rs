@@ -1,7 +1,7 @@
 use clap::Args;
 use longshore_core::QueueName;
 
-use super::{known, show_batch};
+use super::show_batch;
 use crate::context::Context;
 use crate::exit::Usage;
 
@@ -15,7 +15,7 @@ pub(crate) struct Obliterate {
     /// Remove running jobs as well, without being asked; their workers lose the leases
     #[arg(long)]
     force: bool,
-    /// Print one JSON object: {changed, ids}
+    /// Print one JSON object: {changed, ids, refused}
     #[arg(long)]
     json: bool,
 }
@@ -25,10 +25,7 @@ impl Obliterate {
         if let Some(other) = self.confirm.as_ref().filter(|confirm| **confirm != self.queue) {
             return Err(Usage(format!("--confirm: expected {}, got {other}", self.queue)).into());
         }
-        let opened = context.open_existing()?;
-        let control = opened.control();
-        known(&control, &self.queue).await?;
-        let batch = opened.tell(control.obliterate(&self.queue, self.force)).await?;
+        let batch = context.operator()?.obliterate(&self.queue, self.force).await?;
         show_batch(&batch, self.json)
     }
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use clap::Args;
 use longshore_core::{JobFilter, QueueName, State, parse_duration};
 
-use super::{known, show_batch};
+use super::show_batch;
 use crate::context::Context;
 use crate::exit::Usage;
 
@@ -23,7 +23,7 @@ pub(crate) struct Purge {
     /// Remove at most so many, the newest first; 0 is all
     #[arg(long, value_name = "N", default_value_t = 0)]
     limit: usize,
-    /// Print one JSON object: {changed, ids}
+    /// Print one JSON object: {changed, ids, refused}
     #[arg(long)]
     json: bool,
 }
@@ -37,12 +37,8 @@ impl Purge {
             )
             .into());
         }
-        let limit = if self.limit == 0 { usize::MAX } else { self.limit };
-        let opened = context.open_existing()?;
-        let control = opened.control();
-        known(&control, &self.queue).await?;
-        let purge = control.purge_those(&self.queue, self.state, self.q, self.grace, limit);
-        let batch = opened.tell(purge).await?;
+        let limit = Some(self.limit).filter(|limit| *limit > 0);
+        let batch = context.operator()?.purge(&self.queue, self.state, self.q, self.grace, limit).await?;
         show_batch(&batch, self.json)
     }
 }

@@ -1,7 +1,6 @@
 use clap::Args;
 use longshore_core::QueueName;
 
-use super::known;
 use crate::context::Context;
 use crate::out;
 
@@ -16,10 +15,7 @@ pub(crate) struct Resume {
 
 impl Resume {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let opened = context.open_existing()?;
-        let control = opened.control();
-        known(&control, &self.queue).await?;
-        let info = opened.tell(control.resume(&self.queue)).await?;
+        let info = context.operator()?.set_paused(&self.queue, false).await?;
         if self.json {
             return out::json(&info);
         }

@@ -1,7 +1,7 @@
 use clap::Args;
 use longshore_core::{JobFilter, QueueName};
 
-use super::known;
+use super::show_refused;
 use crate::context::Context;
 use crate::out;
 
@@ -15,24 +15,21 @@ pub(crate) struct Retry {
     /// At most so many, the newest first; 0 is all
     #[arg(long, value_name = "N", default_value_t = 0)]
     limit: usize,
-    /// Print one JSON object: {changed, ids}
+    /// Print one JSON object: {changed, ids, refused}
     #[arg(long)]
     json: bool,
 }
 
 impl Retry {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let opened = context.open_existing()?;
-        let control = opened.control();
-        known(&control, &self.queue).await?;
-        let filter = JobFilter { queue: Some(self.queue.clone()), ..self.q };
-        let most = if self.limit == 0 { usize::MAX } else { self.limit };
-        let batch = opened.tell(control.retry_all(filter, most)).await?;
+        let limit = Some(self.limit).filter(|limit| *limit > 0);
+        let batch = context.operator()?.retry_all(&self.queue, self.q, limit).await?;
         if self.json {
             return out::json(&batch);
         }
         let jobs = if batch.changed == 1 { "job is" } else { "jobs are" };
         out::line(format_args!("{} {jobs} ready again", batch.changed));
+        show_refused(&batch);
         Ok(())
     }
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use clap::Args;
 use longshore_core::{DurationText, Limit, QueueChange, QueueName, Rate, RetentionChange, parse_duration};
-use longshore_runtime::describe_limit;
+use serde_json::Value;
 
 use crate::context::Context;
 use crate::exit::Usage;
@@ -71,15 +71,39 @@ fn parse_wait(text: &str) -> Result<Wish<Duration>, String> {
 impl Set {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
         let change = self.change()?;
-        let opened = context.open()?;
-        let info = opened.tell(opened.control().set_queue(&self.queue, change)).await?;
+        let info = context.operator_of_any()?.set_queue(&self.queue, change, &self.body()?).await?;
         if self.json {
             return out::json(&info);
         }
-        let limits: Vec<String> = info.limits.iter().map(describe_limit).collect();
-        let limits = if limits.is_empty() { "none".to_owned() } else { limits.join("; ") };
-        out::line(format_args!("{}: limits {limits}", info.name));
+        out::line(info.name.to_string());
+        super::info::print_settings(&info);
         Ok(())
+    }
+
+    /// What is given, as HTTP takes it.
+    fn body(&self) -> anyhow::Result<Value> {
+        let mut body = serde_json::Map::new();
+        let mut give = |name: &str, value: Option<Value>| {
+            body.extend(value.map(|value| (name.to_owned(), value)));
+        };
+        let time = |time: Duration| serde_json::to_value(DurationText(time)).unwrap_or_default();
+        give("concurrency", self.concurrency.map(|wish| wish.0.into()));
+        give("rate_limit", self.rate_limit.map(|wish| wish.0.into()));
+        give("rate_interval", self.rate_interval.map(time));
+        give("rate_burst", self.rate_burst.map(Into::into));
+        give("limits", self.limits.as_deref().map(serde_json::from_str).transpose()?);
+        give("ageing", self.ageing.map(|wish| wish.0.map(time).into()));
+        give("scan_interval", self.scan_interval.map(|wish| wish.0.map(time).into()));
+        let retention = [
+            ("completed", self.retention_completed.map(time)),
+            ("failed", self.retention_failed.map(time)),
+            ("cancelled", self.retention_cancelled.map(time)),
+            ("most", self.retention_most.map(Into::into)),
+        ];
+        let retention: serde_json::Map<_, _> =
+            retention.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+        give("retention", (!retention.is_empty()).then_some(retention.into()));
+        Ok(body.into())
     }
 
     fn change(&self) -> anyhow::Result<QueueChange> {

@@ -2,13 +2,14 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use longshore_core::{
-    DurationText, JobDefaults, KindName, Priority, QueueName, ScheduleName, Timestamp, parse_duration,
+    DurationText, JobDefaults, Json, KindName, Priority, QueueName, ScheduleName, Timestamp, parse_duration,
 };
 use longshore_cron::{Cron, Zone};
 use longshore_runtime::{Misfire, Overlap, Rule, Schedule, TimeRange};
+use serde::Serialize;
 
 use super::show;
-use crate::command::job::{OptionFlags, read_args};
+use crate::command::job::{GivenOptions, OptionFlags, read_args};
 use crate::context::Context;
 
 #[derive(Args, Debug)]
@@ -22,7 +23,7 @@ pub(crate) struct Add {
     #[arg(long, value_name = "EXPR", required_unless_present = "every", conflicts_with = "every")]
     cron: Option<Cron>,
     /// Again and again after this time, such as 5m
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, allow_hyphen_values = true)]
     every: Option<Duration>,
     /// With --every: at once as well
     #[arg(long, requires = "every")]
@@ -87,15 +88,84 @@ enum OverlapArg {
     Parallel,
 }
 
+impl From<MisfireArg> for Misfire {
+    fn from(given: MisfireArg) -> Self {
+        match given {
+            MisfireArg::Once => Self::Once,
+            MisfireArg::Skip => Self::Skip,
+            MisfireArg::All => Self::All,
+        }
+    }
+}
+
+impl From<OverlapArg> for Overlap {
+    fn from(given: OverlapArg) -> Self {
+        match given {
+            OverlapArg::Skip => Self::Skip,
+            OverlapArg::Queue => Self::Queue,
+            OverlapArg::Parallel => Self::Parallel,
+        }
+    }
+}
+
+/// What was really given, as HTTP takes it.
+#[derive(Serialize)]
+struct Given<'a> {
+    name: &'a ScheduleName,
+    kind: &'a KindName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cron: Option<&'a Cron>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    every: Option<DurationText>,
+    start_now: bool,
+    timezone: &'a Zone,
+    start_at: Option<Timestamp>,
+    end_at: Option<Timestamp>,
+    time_ranges: &'a [TimeRange],
+    max_fires: Option<u64>,
+    misfire: Misfire,
+    overlap: Overlap,
+    jitter: Option<DurationText>,
+    queue: &'a QueueName,
+    args: &'a Json,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<Priority>,
+    #[serde(flatten)]
+    options: GivenOptions<'a>,
+}
+
 impl Add {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let schedule = self.schedule(&context.settings.jobs(&self.queue))?;
+        let args = read_args(&self.args)?;
+        let schedule = self.schedule(&context.settings.jobs(&self.queue), args.clone());
         schedule.check()?;
-        let opened = context.open()?;
-        show(opened.tell(opened.engine.schedules().put(schedule)).await?, self.json)
+        let scheduled = context.operator_of_any()?.put_schedule(schedule, &self.given(&args)).await?;
+        show(&scheduled, self.json)
     }
 
-    fn schedule(&self, usual: &JobDefaults) -> anyhow::Result<Schedule> {
+    fn given<'a>(&'a self, args: &'a Json) -> Given<'a> {
+        Given {
+            name: &self.name,
+            kind: &self.kind,
+            cron: self.cron.as_ref(),
+            every: self.every.map(DurationText),
+            start_now: self.start_now,
+            timezone: &self.timezone,
+            start_at: self.start_at,
+            end_at: self.end_at,
+            time_ranges: &self.time_ranges,
+            max_fires: self.max_fires,
+            misfire: self.misfire.into(),
+            overlap: self.overlap.into(),
+            jitter: self.jitter.map(DurationText),
+            queue: &self.queue,
+            args,
+            priority: self.priority,
+            options: self.options.given(),
+        }
+    }
+
+    fn schedule(&self, usual: &JobDefaults, args: Json) -> Schedule {
         let rule = match (&self.cron, self.every) {
             (Some(cron), _) => Rule::Cron { cron: cron.clone() },
             (None, every) => {
@@ -103,28 +173,21 @@ impl Add {
                 Rule::Every { every, start_now: self.start_now }
             }
         };
-        Ok(Schedule {
+        Schedule {
             timezone: self.timezone.clone(),
             start_at: self.start_at,
             end_at: self.end_at,
             time_ranges: self.time_ranges.clone(),
             max_fires: self.max_fires,
-            misfire: match self.misfire {
-                MisfireArg::Once => Misfire::Once,
-                MisfireArg::Skip => Misfire::Skip,
-                MisfireArg::All => Misfire::All,
-            },
-            overlap: match self.overlap {
-                OverlapArg::Skip => Overlap::Skip,
-                OverlapArg::Queue => Overlap::Queue,
-                OverlapArg::Parallel => Overlap::Parallel,
-            },
+            misfire: self.misfire.into(),
+            overlap: self.overlap.into(),
             jitter: self.jitter.map(DurationText),
             queue: self.queue.clone(),
-            args: read_args(&self.args)?,
+            args,
             priority: self.priority.or(usual.priority).unwrap_or_default(),
+            owner: self.options.owner.as_deref().map(Into::into),
             options: self.options.options(usual.options()),
             ..Schedule::new(self.name.clone(), rule, self.kind.clone())
-        })
+        }
     }
 }

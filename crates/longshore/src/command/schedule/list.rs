@@ -1,6 +1,9 @@
+use std::collections::BTreeMap;
+
 use clap::Args;
 
 use crate::context::Context;
+use crate::operator::Scheduled;
 use crate::out;
 use crate::table::Table;
 use crate::time::or_dash;
@@ -14,24 +17,23 @@ pub(crate) struct List {
 
 impl List {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let schedules = context.open_existing()?.engine.schedules().list().await?;
+        let schedules = context.operator()?.schedules().await?;
         if self.json {
-            let shown: Vec<_> = schedules.into_iter().map(longshore_runtime::ScheduleRecord::shown).collect();
-            return out::json(&serde_json::json!({ "schedules": shown }));
+            let shown: Vec<_> = schedules.into_iter().map(|scheduled| scheduled.shown).collect();
+            return out::json(&BTreeMap::from([("schedules", shown)]));
         }
         let mut table = Table::new(["NAME", "RULE", "ZONE", "KIND", "QUEUE", "NEXT", "LAST", "FIRES"]);
-        for record in schedules {
-            let (schedule, standing) = (record.schedule, record.standing);
-            let next = if standing.paused { "paused".to_owned() } else { or_dash(standing.next_at) };
+        for Scheduled { line, .. } in schedules {
+            let next = if line.paused { "paused".to_owned() } else { or_dash(line.next_at) };
             table.row([
-                schedule.name.to_string(),
-                schedule.rule.to_string(),
-                schedule.timezone.name().to_owned(),
-                schedule.kind.to_string(),
-                schedule.queue.to_string(),
+                line.name.to_string(),
+                line.rule(),
+                line.timezone.clone(),
+                line.kind.to_string(),
+                line.queue.to_string(),
                 next,
-                or_dash(standing.last_nominal_at),
-                standing.fires.to_string(),
+                or_dash(line.last_nominal_at),
+                line.fires.to_string(),
             ]);
         }
         out::line(table);

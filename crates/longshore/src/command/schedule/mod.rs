@@ -5,9 +5,9 @@ mod list;
 mod named;
 
 use clap::Subcommand;
-use longshore_runtime::ScheduleRecord;
 
 use crate::context::Context;
+use crate::operator::Scheduled;
 use crate::out;
 use crate::time::or_dash;
 
@@ -44,16 +44,16 @@ impl Schedule {
 }
 
 /// A schedule after a change: its next time, or the whole of it.
-fn show(record: ScheduleRecord, json: bool) -> anyhow::Result<()> {
+fn show(scheduled: &Scheduled, json: bool) -> anyhow::Result<()> {
     if json {
-        return out::json(&record.shown());
+        return out::json(&scheduled.shown);
     }
-    let (schedule, standing) = (&record.schedule, &record.standing);
-    if standing.paused {
-        let reason = standing.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        out::line(format_args!("{} is paused{reason}", schedule.name));
+    let line = &scheduled.line;
+    if line.paused {
+        let reason = line.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        out::line(format_args!("{} is paused{reason}", line.name));
     } else {
-        out::line(format_args!("{}: {}, next {}", schedule.name, schedule.rule, or_dash(standing.next_at)));
+        out::line(format_args!("{}: {}, next {}", line.name, line.rule(), or_dash(line.next_at)));
     }
     Ok(())
 }

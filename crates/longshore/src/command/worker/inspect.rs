@@ -1,4 +1,3 @@
-use anyhow::bail;
 use clap::Args;
 use longshore_core::{JobId, WorkerId};
 
@@ -18,11 +17,8 @@ pub(crate) struct Inspect {
 
 impl Inspect {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let opened = context.open_existing()?;
-        let control = opened.control();
-        let Some(worker) = control.worker(&self.id).await? else {
-            bail!("there is no worker {}; `longshore worker list` shows those of the last hour", self.id);
-        };
+        let operator = context.operator()?;
+        let worker = operator.worker(&self.id).await?;
         if self.json {
             return out::json(&worker);
         }
@@ -40,7 +36,7 @@ impl Inspect {
         let rate = info.finished_per_second.map(|rate| format!(" ({rate:.1}/s)")).unwrap_or_default();
         say("finished", &format!("{}{rate}", info.finished));
         say("started", &info.started_at.to_string());
-        say("seen", &ago(info.seen_at, opened.now()));
+        say("seen", &ago(info.seen_at, operator.now()));
         let kinds = info.kinds.iter().map(ToString::to_string).collect();
         let ids = |ids: &[JobId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
         let lists =

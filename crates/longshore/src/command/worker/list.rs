@@ -15,8 +15,8 @@ pub(crate) struct List {
 
 impl List {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let opened = context.open_existing()?;
-        let workers = opened.control().workers().await?;
+        let operator = context.operator()?;
+        let workers = operator.workers().await?;
         if self.json {
             return out::json(&serde_json::json!({ "workers": workers }));
         }
@@ -32,7 +32,7 @@ impl List {
                 info.concurrency.to_string(),
                 info.running.to_string(),
                 info.finished.to_string(),
-                ago(info.seen_at, opened.now()),
+                ago(info.seen_at, operator.now()),
                 worker.health.as_str().to_owned(),
             ]);
         }
