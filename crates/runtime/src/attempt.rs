@@ -16,7 +16,7 @@ use longshore_core::{
 
 use crate::events::Hub;
 use crate::extract::{ExtractError, States};
-use crate::handler::{Called, Handlers, Registered};
+use crate::handler::{Called, Handlers, KindBackoff, Registered};
 use crate::outcome::Outcome;
 use crate::signal::{Interrupt, Signal};
 
@@ -36,7 +36,7 @@ pub struct Running {
     pub(crate) claimed_at: Timestamp,
     pub(crate) started_at: AtomicI64,
     /// That of its kind, if it counts here.
-    backoff: OnceLock<Backoff>,
+    backoff: OnceLock<KindBackoff>,
     pub(crate) lease_until: AtomicI64,
     pub(crate) signal: Signal,
     pub(crate) states: Arc<States>,
@@ -278,8 +278,11 @@ fn failed(running: &Running, error: JobError, reason: Reason, after: Option<Dura
     if running.number >= options.max_attempts {
         return Fate::Fail { error, reason };
     }
-    let backoff = running.backoff.get().unwrap_or(&options.backoff);
-    let wait = after.unwrap_or_else(|| backoff.delay(running.number, running.door.chance.unit()));
+    let chance = running.door.chance.unit();
+    let wait = after.unwrap_or_else(|| match running.backoff.get() {
+        Some(of_kind) => of_kind.delay(running.number, chance),
+        None => options.backoff.delay(running.number, chance),
+    });
     Fate::Retry { at: running.door.clock.now() + wait, error, reason }
 }
 

@@ -1,5 +1,7 @@
 use std::collections::HashMap;
+use std::fmt;
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,7 +86,62 @@ pub struct KindOptions {
     /// How long a handler that was told to stop may take to clean up before it is dropped; none is what its worker says.
     pub cancel_grace: Option<Duration>,
     /// The wait before each further try of jobs that ask for no wait of their own; none is the usual one.
-    pub backoff: Option<Backoff>,
+    pub backoff: Option<KindBackoff>,
+}
+
+/// The backoff of a kind. A function cannot be stored, so only whoever registers the kind may give one.
+#[derive(Clone)]
+pub enum KindBackoff {
+    /// As jobs ask for it.
+    Plain(Backoff),
+    /// Computed from the number of the attempt that failed, 1 for the first. No wait is longer than an hour.
+    Function(Arc<dyn Fn(u32) -> Duration + Send + Sync>),
+}
+
+impl From<Backoff> for KindBackoff {
+    fn from(backoff: Backoff) -> Self {
+        Self::Plain(backoff)
+    }
+}
+
+impl fmt::Debug for KindBackoff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(backoff) => backoff.fmt(f),
+            Self::Function(_) => f.write_str("a function"),
+        }
+    }
+}
+
+/// No computed wait is longer.
+const FUNCTION_MAX: Duration = Duration::from_secs(3_600);
+
+impl KindBackoff {
+    /// By a function of the number of the attempt that failed.
+    pub fn function(wait: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Self {
+        Self::Function(Arc::new(wait))
+    }
+
+    fn check(&self) -> Result<(), Invalid> {
+        if let Self::Plain(backoff) = self { backoff.check() } else { Ok(()) }
+    }
+
+    /// The wait after an attempt; `chance` is from 0 to 1. A function that panics leaves the usual wait.
+    pub(crate) fn delay(&self, attempt: u32, chance: f64) -> Duration {
+        match self {
+            Self::Plain(backoff) => backoff.delay(attempt, chance),
+            Self::Function(wait) => {
+                let waited = catch_unwind(AssertUnwindSafe(|| wait(attempt)));
+                waited.map_or_else(
+                    |_| {
+                        tracing::error!(attempt, "the backoff of a kind panicked");
+                        Backoff::default().delay(attempt, chance)
+                    },
+                    |wait| wait.min(FUNCTION_MAX),
+                )
+            }
+        }
+    }
 }
 
 pub(crate) struct Registered {
@@ -130,7 +187,7 @@ impl Handlers {
         options: KindOptions,
         handler: impl Handler<P>,
     ) -> Result<(), Invalid> {
-        options.backoff.as_ref().map_or(Ok(()), Backoff::check)?;
+        options.backoff.as_ref().map_or(Ok(()), KindBackoff::check)?;
         let callable = Box::new(Typed(handler, PhantomData));
         self.by_kind.insert(KindName::new(kind)?, Arc::new(Registered { callable, options }));
         Ok(())

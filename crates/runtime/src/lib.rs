@@ -38,7 +38,7 @@ pub use engine::Engine;
 pub use events::{Hub, Listener, Numbered, Replay, Subscription};
 pub use extract::{Args, Attempt, Extract, ExtractError, Progress, State};
 pub use flow::Flow;
-pub use handler::{Handler, Handlers, KindOptions, Kinded};
+pub use handler::{Handler, Handlers, KindBackoff, KindOptions, Kinded};
 pub use identity::{ApiKey, Caller, KEYS_MAX, Keys, NewKey, Scope};
 pub use job::{IntoSeconds, Job};
 pub use keeper::{Keeper, KeeperConfig};

@@ -59,6 +59,18 @@ impl ApiError {
         self
     }
 
+    /// The same about an unknown field where these fields would have been right as well.
+    pub(crate) fn or_expected(mut self, fields: &[&str]) -> Self {
+        if self.details["got"] == "an unknown field"
+            && let Some(expected) = self.details["expected"].as_str()
+        {
+            let all = format!("{expected}, {}", fields.join(", "));
+            self.message = self.message.replace(expected, &all);
+            self.details["expected"] = all.into();
+        }
+        self
+    }
+
     pub(crate) fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is no {what}"))
     }

@@ -9,13 +9,18 @@ use crate::yard::{Yard, done, running};
 
 const JOBS: u64 = 10_000;
 
-/// Stores all jobs, a third of which take some time.
+/// Stores all jobs, a third of which take some time, and a few much longer: on a busy machine they must not all be over
+/// before somebody looks.
 async fn fill(yard: &Yard) -> HashSet<JobId> {
     let client = yard.engine.client();
     let (noop, sleep) = (KindName::new("test.noop").unwrap(), KindName::new("test.sleep").unwrap());
     let specs: Vec<Arc<JobSpec>> = (0..JOBS)
         .map(|number| {
-            let (kind, args) = if number % 3 == 0 { (&sleep, r#"{"ms":10}"#) } else { (&noop, "null") };
+            let (kind, args) = match number {
+                _ if number % 50 == 0 => (&sleep, r#"{"ms":500}"#),
+                _ if number % 3 == 0 => (&sleep, r#"{"ms":10}"#),
+                _ => (&noop, "null"),
+            };
             let args = Json::parse(args).unwrap();
             Arc::new(JobSpec::new(client.new_id(), yard.queue.clone(), kind.clone(), args))
         })

@@ -55,7 +55,15 @@ impl Yard {
         let before = done(&self.until(|_| true).await);
         let mut workers = self.start_workers();
         loop {
-            self.until(|info| done(info) >= before + more && running(info) > 0).await;
+            let seen = self
+                .until(|info| {
+                    info.counts.get(JobState::Ready) == 0 || done(info) >= before + more && running(info) > 0
+                })
+                .await;
+            assert!(
+                seen.counts.get(JobState::Ready) > 0,
+                "nobody looked in time to kill them in the middle: {seen:?}"
+            );
             // They stand still while we look, so that what was under way still is when they die.
             for worker in &workers {
                 worker.signal("STOP");

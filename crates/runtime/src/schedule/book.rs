@@ -8,7 +8,7 @@ use longshore_core::{
 
 use serde_json::{Value, json};
 
-use super::{Schedule, ScheduleRecord};
+use super::{Rule, Schedule, ScheduleRecord};
 use crate::client::Receipt;
 use crate::engine::Engine;
 use crate::once::OnceKey;
@@ -96,6 +96,15 @@ impl Schedules {
         self.engine.audited(action, &name, Box::pin(self.enter(schedule)), of_schedule).await
     }
 
+    /// Repeats a typed job: adds the schedule that kind, rule and args name, or finds it there.
+    pub async fn add_repeatable<J: crate::Job>(
+        &self,
+        rule: Rule,
+        job: &J,
+    ) -> Result<ScheduleRecord, ScheduleError> {
+        self.put(Schedule::repeatable(rule, job)?).await
+    }
+
     async fn enter(&self, schedule: Schedule) -> Result<ScheduleRecord, ScheduleError> {
         schedule.check()?;
         let name = schedule.name.clone();
@@ -105,7 +114,11 @@ impl Schedules {
                 self.refuse_too_many().await?;
             }
             let before = standing.as_ref().and_then(read);
-            let record = ScheduleRecord::put(schedule.clone(), before.as_ref(), self.engine.now());
+            let now = self.engine.now();
+            let record = ScheduleRecord::put(schedule.clone(), before.as_ref(), now);
+            if before.is_none() && record.standing.next_at.is_none() {
+                return Err(never_due(&schedule, now).into());
+            }
             let expect = standing.map_or(Expect::Absent, |doc| Expect::Version(doc.version));
             if self.write(&record, expect).await? {
                 return Ok(record);
@@ -234,6 +247,16 @@ impl Schedules {
         };
         self.engine.audited("schedule.run", name, run, |receipt: &Receipt| json!({ "job": receipt.id })).await
     }
+}
+
+/// Why a new schedule would never make a job.
+fn never_due(schedule: &Schedule, now: Timestamp) -> Invalid {
+    if let Some(end) = schedule.end_at.filter(|end| *end <= now) {
+        return Invalid::new("end_at", format!("a time after now ({now})"), end).code("never_fires");
+    }
+    let field = if matches!(schedule.rule, Rule::Cron { .. }) { "cron" } else { "every" };
+    let expected = "a rule that is due between start_at and end_at, within time_ranges";
+    Invalid::new(field, expected, &schedule.rule).code("never_fires")
 }
 
 /// What is entered of a schedule.

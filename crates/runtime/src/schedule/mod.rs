@@ -17,6 +17,7 @@ use longshore_core::{
 };
 use longshore_cron::Zone;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 pub use book::{ScheduleError, Schedules};
 pub(crate) use keep::Scheduler;
@@ -172,6 +173,18 @@ impl Schedule {
             owner: None,
             options: Options::default(),
         }
+    }
+
+    /// A schedule for a typed job without a name of its own: kind, rule and args make one, so the same three are the same
+    /// schedule, and other args another one.
+    pub fn repeatable<J: crate::Job>(rule: Rule, job: &J) -> Result<Self, Invalid> {
+        let wrong = |error: serde_json::Error| Invalid::new("args", "what JSON can hold", error);
+        let (kind, args) = (KindName::new(J::KIND)?, Json::from_value(job).map_err(wrong)?);
+        let digest: [u8; 32] = Sha256::digest(format!("{kind}\0{rule}\0{}", args.as_str())).into();
+        let print = u128::from_be_bytes(*digest.first_chunk().unwrap_or(&[0; 16]));
+        let beginning = &kind.as_str()[..kind.as_str().floor_char_boundary(100)];
+        let name = ScheduleName::new(format!("{beginning}@{:016x}", print >> 64))?;
+        Ok(Self { args, ..Self::new(name, rule, kind) })
     }
 
     /// Checks the rule, the window and the jobs that it would make.

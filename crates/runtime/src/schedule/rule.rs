@@ -1,5 +1,6 @@
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use longshore_core::{DurationText, Invalid, Timestamp};
 use longshore_cron::{Cron, Zone};
@@ -24,6 +25,18 @@ pub enum Rule {
         /// The expression.
         cron: Cron,
     },
+}
+
+impl Rule {
+    /// Again and again after this time.
+    pub fn every(interval: Duration) -> Self {
+        Self::Every { every: DurationText(interval), start_now: false }
+    }
+
+    /// By a cron expression.
+    pub fn cron(expression: &str) -> Result<Self, Invalid> {
+        Ok(Self::Cron { cron: Cron::parse(expression).map_err(Invalid::from)? })
+    }
 }
 
 impl fmt::Display for Rule {
@@ -83,13 +96,19 @@ impl Serialize for TimeRange {
 
 impl<'de> Deserialize<'de> for TimeRange {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (from, to) = <(String, String)>::deserialize(deserializer)?;
+        let pair = <Vec<String>>::deserialize(deserializer)?;
+        let [from, to] = <[String; 2]>::try_from(pair).map_err(|pair| {
+            let expected = "expected a pair of times of the day such as [\"09:00\", \"17:30\"]";
+            serde::de::Error::custom(format!("{expected}, got {} texts", pair.len()))
+        })?;
         format!("{from}-{to}").parse().map_err(serde::de::Error::custom)
     }
 }
 
-/// Nominal times outside all ranges that are passed over in search of one inside.
+/// Times of a cron rule outside all ranges that are passed over in search of one inside: more than a day of seconds.
 const OUTSIDE_MAX: usize = 100_000;
+/// The same for `every`, which is not looked at time by time.
+const LEAPS_MAX: usize = 10_000;
 
 impl Schedule {
     /// The first nominal time of a schedule that begins now.
@@ -107,18 +126,34 @@ impl Schedule {
         match &self.rule {
             Rule::Every { every, .. } => {
                 let step = (every.0.as_millis() as i64).max(1);
-                let steps = (moment.as_millis() - anchor.as_millis()).div_euclid(step) + 1;
-                let first = steps.max(1);
-                (first..)
-                    .take(OUTSIDE_MAX)
-                    .map(|steps| Timestamp::from_millis(anchor.as_millis() + steps.saturating_mul(step)))
-                    .find(|time| self.holds(*time))
+                let mut from = moment.as_millis();
+                for _ in 0..LEAPS_MAX {
+                    let steps = (from - anchor.as_millis()).div_euclid(step) + 1;
+                    let time = Timestamp::from_millis(anchor.as_millis() + steps.max(1).saturating_mul(step));
+                    if self.holds(time) {
+                        return Some(time);
+                    }
+                    from = self.leap(time);
+                }
+                None
             }
             Rule::Cron { cron } => {
                 let mut times = cron.after(&self.timezone, moment).take(OUTSIDE_MAX);
                 times.find(|time| self.holds(time.at)).map(|time| time.at)
             }
         }
+    }
+
+    /// From where to look on after a time outside all ranges: right before the next minute, or a good while before the next
+    /// range begins, because clocks may change on the way.
+    fn leap(&self, time: Timestamp) -> i64 {
+        const DAY: u16 = 1_440;
+        const MARGIN: u16 = 180;
+        let minute = minute_of_day(&self.timezone, time);
+        let to_range = |range: &TimeRange| (range.from_minute + DAY - minute) % DAY;
+        let minutes = self.time_ranges.iter().map(to_range).min().unwrap_or(0);
+        let leap = i64::from(minutes.saturating_sub(MARGIN).max(1));
+        (time.as_millis().div_euclid(60_000) + leap) * 60_000 - 1
     }
 
     /// Whether a time lies in one of the ranges.

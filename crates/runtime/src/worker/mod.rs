@@ -311,6 +311,9 @@ impl Worker {
         if named.is_empty() && !self.all {
             return Err(Invalid::new("queues", "at least one queue to serve", "none").into());
         }
+        for interval in self.queues.iter().filter_map(|queue| queue.scan_interval) {
+            self.config.scan_interval = self.config.scan_interval.min(interval);
+        }
         let least = [
             ("lease", self.config.lease, LEASE_MIN),
             ("scan_interval", self.config.scan_interval, SCAN_INTERVAL_MIN),

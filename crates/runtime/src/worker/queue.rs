@@ -23,12 +23,21 @@ pub struct Queue {
     rate: Option<(u32, Duration)>,
     burst: Option<u32>,
     scope: RateScope,
+    pub(super) scan_interval: Option<Duration>,
 }
 
 impl Queue {
     /// By name, with the slots of the worker's configuration.
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), concurrency: None, rate: None, burst: None, scope: RateScope::Queue }
+        let name = name.to_owned();
+        Self {
+            name,
+            concurrency: None,
+            rate: None,
+            burst: None,
+            scope: RateScope::Queue,
+            scan_interval: None,
+        }
     }
 
     /// With so many slots: the number of its jobs that run here at the same time.
@@ -56,6 +65,13 @@ impl Queue {
     #[must_use]
     pub fn rate_scope(mut self, scope: RateScope) -> Self {
         self.scope = scope;
+        self
+    }
+
+    /// With so much time at most between two looks for work that nobody rang for, if the worker's own time is longer.
+    #[must_use]
+    pub fn scan_interval(mut self, interval: Duration) -> Self {
+        self.scan_interval = Some(interval);
         self
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use longshore_core::{Backoff, DurationText, EventName, Job as Record, Reason, State};
 use longshore_runtime::testing::TestKit;
-use longshore_runtime::{Args, ControlError, IntoSeconds, KindOptions, Outcome};
+use longshore_runtime::{Args, ControlError, IntoSeconds, KindBackoff, KindOptions, Outcome};
 
 use crate::kit::kit;
 use crate::support::{HOUR, Room, Shift, Task, hear, millis};
@@ -50,7 +50,7 @@ async fn an_error_is_tried_again_by_the_backoff_and_kept_for_each_attempt() {
 async fn a_kind_has_a_backoff_for_jobs_that_ask_for_none() {
     let fixed = |seconds: u32| Backoff::Fixed { delay: DurationText(seconds.seconds()), jitter: 0.0 };
     let room = Room::new();
-    let options = KindOptions { backoff: Some(fixed(40)), ..KindOptions::default() };
+    let options = KindOptions { backoff: Some(fixed(40).into()), ..KindOptions::default() };
     let fails = async || Err::<(), Outcome>(std::io::Error::other("broken").into());
     let shift = Shift::start(room.worker().handle_with("task", options, fails));
     let mut events = room.engine.hub().subscribe();
@@ -65,6 +65,37 @@ async fn a_kind_has_a_backoff_for_jobs_that_ask_for_none() {
         let wait = job.run_at.unwrap().since(job.started_at.unwrap());
         assert!(wait >= Duration::from_secs(seconds) && wait < Duration::from_secs(seconds + 2), "{wait:?}");
     }
+    shift.drain().await;
+}
+
+#[tokio::test]
+async fn the_backoff_of_a_kind_may_be_a_function() {
+    let room = Room::new();
+    let wait = KindBackoff::function(|attempt| 90.seconds() * attempt);
+    let options = KindOptions { backoff: Some(wait), ..KindOptions::default() };
+    let fails = async || Err::<(), Outcome>(std::io::Error::other("broken").into());
+    let shift = Shift::start(room.worker().handle_with("task", options, fails));
+    let mut events = room.engine.hub().subscribe();
+    let id = room.client.enqueue(Task { number: 1 }).await.unwrap().id;
+    hear(&mut events, EventName::Retrying).await;
+    let job = room.job(&id).await;
+    let wait = job.run_at.unwrap().since(job.started_at.unwrap());
+    assert!((90..92).contains(&wait.as_secs()), "{wait:?}");
+    shift.drain().await;
+}
+
+#[tokio::test]
+async fn a_backoff_that_panics_leaves_the_usual_wait() {
+    let room = Room::new();
+    let wait = KindBackoff::function(|_| panic!("no idea"));
+    let options = KindOptions { backoff: Some(wait), ..KindOptions::default() };
+    let fails = async || Err::<(), Outcome>(std::io::Error::other("broken").into());
+    let shift = Shift::start(room.worker().handle_with("task", options, fails));
+    let mut events = room.engine.hub().subscribe();
+    let id = room.client.enqueue(Task { number: 1 }).await.unwrap().id;
+    hear(&mut events, EventName::Retrying).await;
+    let job = room.job(&id).await;
+    assert_eq!((job.state, &*job.errors[0].message), (State::Scheduled, "broken"));
     shift.drain().await;
 }
 

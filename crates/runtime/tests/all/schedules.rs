@@ -189,3 +189,65 @@ async fn a_fired_schedule_is_told_of() {
     stop.drain();
     soon(keeper).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_repeated_job_is_one_schedule_for_each_rule_and_args() {
+    let room = Room::new();
+    let schedules = room.engine.schedules();
+    let minutely = || Rule::cron("*/1 * * * *").unwrap();
+    let first = schedules.add_repeatable(minutely(), &Task { number: 1 }).await.unwrap();
+    assert_eq!((first.schedule.kind.as_str(), first.schedule.args.as_str()), ("task", "{\"number\":1}"));
+    let again = schedules.add_repeatable(minutely(), &Task { number: 1 }).await.unwrap();
+    assert_eq!(
+        (&again.schedule.name, again.standing.next_at),
+        (&first.schedule.name, first.standing.next_at)
+    );
+    schedules.add_repeatable(minutely(), &Task { number: 2 }).await.unwrap();
+    schedules.add_repeatable(Rule::every(Duration::from_secs(60)), &Task { number: 1 }).await.unwrap();
+    assert_eq!(schedules.list().await.unwrap().len(), 3);
+    assert_eq!(Rule::cron("61 * * * *").unwrap_err().code, "invalid_cron");
+}
+
+#[tokio::test]
+async fn a_schedule_that_would_never_make_a_job_is_refused_and_one_far_from_its_window_is_not() {
+    let kit = kit();
+    let now = kit.schedules().put(every("now", Duration::from_secs(60))).await.unwrap().standing.created_at;
+    let window = |from: &str, to: &str| vec![format!("{from}-{to}").parse().unwrap()];
+    let year = Duration::from_secs(366 * 86_400);
+    for (schedule, field) in [
+        (Schedule { end_at: Some(now), ..every("past", Duration::from_secs(60)) }, "end_at"),
+        (
+            Schedule {
+                end_at: Some(now + Duration::from_secs(59)),
+                ..every("long", Duration::from_secs(60))
+            },
+            "every",
+        ),
+        (Schedule { end_at: Some(now + year), ..cron("leap", "0 0 29 2 *") }, "cron"),
+        (Schedule { time_ranges: window("09:00", "17:00"), ..cron("night", "0 3 * * *") }, "cron"),
+        (
+            Schedule {
+                time_ranges: window("09:00", "09:59"),
+                start_at: Some(now),
+                ..every("noon", Duration::from_secs(86_400))
+            },
+            "every",
+        ),
+    ] {
+        let name = schedule.name.clone();
+        match kit.schedules().put(schedule).await {
+            Err(ScheduleError::Store(longshore_core::StoreError::Invalid(error))) => {
+                assert_eq!((error.field.as_str(), error.code), (field, "never_fires"), "{name}: {error}");
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+        assert!(kit.schedules().get(&name).await.is_err(), "nothing is stored");
+    }
+    // The clock of the kit stands at midnight; many millions of steps lie between now and the window.
+    let far = Schedule { time_ranges: window("23:58", "23:59"), ..every("far", millis(10)) };
+    let next = kit.schedules().put(far).await.unwrap().standing.next_at.unwrap();
+    assert_eq!(next.since(now).as_secs(), 23 * 3_600 + 58 * 60, "{next}");
+    // What was there may come to its end.
+    let over = Schedule { end_at: Some(now), ..every("now", Duration::from_secs(60)) };
+    assert_eq!(kit.schedules().put(over).await.unwrap().standing.next_at, None);
+}

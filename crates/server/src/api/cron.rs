@@ -175,6 +175,9 @@ pub(crate) async fn batch(
     let Object(request) = read_json::<Object<BatchRequest>>(&body)?;
     let Object(job) = read_json::<Object<JobRequest>>(request.job.get().as_bytes())?;
     job.refuse_own_place().map_err(|error| error.below("job"))?;
+    if request.schedule_id.is_empty() {
+        return Err(Invalid::new("schedule_id", "a name for the jobs", "an empty text").into());
+    }
     api.kinds.check(&api.engine, job.kind(), || "job.kind".to_owned()).await?;
     let now = api.engine.door().clock.now();
     let most = request.schedule_config.max_occurrences.map_or(BATCH_MAX, |most| most.min(BATCH_MAX));

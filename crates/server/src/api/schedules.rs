@@ -90,7 +90,7 @@ fn read(body: &[u8], api: &Asked, named: Option<ScheduleName>) -> Result<Schedul
         fields.into_iter().partition(|(field, _)| is_own(field));
     let text = |map: &BTreeMap<String, Box<RawValue>>| serde_json::to_vec(map).unwrap_or_default();
     let Object(own) = read_json::<Object<ScheduleRequest>>(&text(&own))?;
-    let Object(job) = read_json::<Object<JobRequest>>(&text(&job))?;
+    let Object(job) = read_job(&text(&job))?;
     job.refuse_own_place()?;
     let rule = match (own.every, own.cron) {
         (Some(every), None) => Rule::Every { every, start_now: own.start_now },
@@ -127,6 +127,11 @@ fn read(body: &[u8], api: &Asked, named: Option<ScheduleName>) -> Result<Schedul
         owner: spec.owner,
         options: (*spec.options).clone(),
     })
+}
+
+/// Reads the fields of its jobs. A field that is none of them may be a misspelt one of the schedule itself.
+fn read_job(text: &[u8]) -> Result<Object<JobRequest>, ApiError> {
+    read_json(text).map_err(|error: ApiError| error.or_expected(&OWN))
 }
 
 /// Schedules as they stand.
