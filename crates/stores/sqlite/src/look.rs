@@ -121,34 +121,100 @@ pub(crate) fn job_at(conn: &Connection, place: i64) -> rusqlite::Result<Option<J
 /// Queues of which a listing by state looks at each one's own order; with more it goes through all jobs.
 const QUEUES_MAX: usize = 100;
 
-/// Where the places of a listing come from: the smallest orders that hold all jobs that can match, the newest first.
-fn candidates(conn: &Connection, filter: &JobFilter, before: i64) -> rusqlite::Result<Vec<i64>> {
-    let queues = match &filter.queue {
-        None => all_queues(conn)?,
-        Some(name) => match names::find(conn, name.as_str())? {
-            Some(number) => vec![number],
-            None => return Ok(Vec::new()),
-        },
-    };
-    if let Some(owner) = &filter.owner {
-        let sql = "SELECT place FROM job WHERE owner = ?1 AND place < ?2 ORDER BY place DESC LIMIT ?3";
-        let mut find = conn.prepare_cached(sql)?;
-        return find.query_map(params![owner, before, LOOKED_AT_MAX], |row| row.get(0))?.collect();
-    }
-    if filter.states.is_empty() || queues.len() > QUEUES_MAX {
-        let sql = "SELECT place FROM job WHERE place < ?1 ORDER BY place DESC LIMIT ?2";
-        return conn.prepare_cached(sql)?.query_map([before, LOOKED_AT_MAX], |row| row.get(0))?.collect();
-    }
-    let mut places = Vec::new();
-    for state in &filter.states {
-        for queue in &queues {
-            places.extend(in_state(conn, *queue, *state, before)?);
+/// Where the places of a listing come from, the newest first.
+enum Source {
+    /// What one caller owns.
+    Owner(String),
+    /// The order of each of these queues and states.
+    Orders(Vec<(i64, State)>),
+    /// All jobs; none but those of this queue and of these kinds of waiting can match.
+    Walk { queue: Option<i64>, waits: Vec<i64> },
+}
+
+/// The next places of a listing.
+struct Places {
+    /// Of jobs that may match.
+    found: Vec<i64>,
+    /// How far was looked; none is to the end.
+    until: Option<i64>,
+}
+
+impl Source {
+    /// The smallest one that holds all jobs that can match; none if no job can.
+    fn of(conn: &Connection, filter: &JobFilter) -> rusqlite::Result<Option<Self>> {
+        let queue = match &filter.queue {
+            None => None,
+            Some(name) => match names::find(conn, name.as_str())? {
+                Some(number) => Some(number),
+                None => return Ok(None),
+            },
+        };
+        if let Some(owner) = &filter.owner {
+            return Ok(Some(Self::Owner(owner.clone())));
         }
+        let queues = queue.map_or_else(|| all_queues(conn), |number| Ok(vec![number]))?;
+        if filter.states.is_empty() || queues.len() > QUEUES_MAX {
+            return Ok(Some(Self::Walk { queue, waits: Vec::new() }));
+        }
+        let mut orders = Vec::new();
+        for state in &filter.states {
+            if !state.is_end() && *state != State::Running && in_all(conn, *state, queue)? > LOOKED_AT_MAX {
+                // Their own order is not that of their places; so many are found sooner among all jobs.
+                let only_waits =
+                    filter.states.iter().all(|state| !state.is_end() && *state != State::Running);
+                let waits = filter.states.iter().map(|state| crate::insert::waits(*state));
+                let waits = if only_waits { waits.collect() } else { Vec::new() };
+                return Ok(Some(Self::Walk { queue, waits }));
+            }
+            orders.extend(queues.iter().map(|queue| (*queue, *state)));
+        }
+        Ok(Some(Self::Orders(orders)))
     }
-    places.sort_unstable_by(|one, other| other.cmp(one));
-    places.dedup();
-    places.truncate(LOOKED_AT_MAX as usize);
-    Ok(places)
+
+    /// The newest places before one, looking at so many.
+    fn before(&self, conn: &Connection, before: i64, limit: i64) -> rusqlite::Result<Places> {
+        let mut until = None;
+        let mut found: Vec<i64> = match self {
+            Self::Owner(owner) => {
+                let sql =
+                    "SELECT place FROM job WHERE owner = ?1 AND place < ?2 ORDER BY place DESC LIMIT ?3";
+                let mut find = conn.prepare_cached(sql)?;
+                find.query_map(params![owner, before, limit], |row| row.get(0))?.collect::<Result<_, _>>()?
+            }
+            Self::Orders(orders) => {
+                let mut places = Vec::new();
+                for (queue, state) in orders {
+                    places.extend(in_state(conn, *queue, *state, before, limit)?);
+                }
+                places.sort_unstable_by(|one, other| other.cmp(one));
+                places.dedup();
+                places.truncate(limit as usize);
+                places
+            }
+            Self::Walk { queue, waits } => {
+                let sql = "SELECT place, queue, waits FROM job WHERE place < ?1 ORDER BY place DESC LIMIT ?2";
+                let mut find = conn.prepare_cached(sql)?;
+                let mut rows = find.query([before, limit])?;
+                let (mut places, mut looked_at) = (Vec::new(), 0);
+                while let Some(row) = rows.next()? {
+                    let place: i64 = row.get(0)?;
+                    looked_at += 1;
+                    until = (looked_at == limit).then_some(place);
+                    if queue.is_none_or(|queue| row.get(1) == Ok(queue))
+                        && (waits.is_empty() || waits.contains(&row.get(2)?))
+                    {
+                        places.push(place);
+                    }
+                }
+                return Ok(Places { found: places, until });
+            }
+        };
+        found.truncate(limit as usize);
+        if found.len() as i64 == limit {
+            until = found.last().copied();
+        }
+        Ok(Places { found, until })
+    }
 }
 
 fn all_queues(conn: &Connection) -> rusqlite::Result<Vec<i64>> {
@@ -156,8 +222,22 @@ fn all_queues(conn: &Connection) -> rusqlite::Result<Vec<i64>> {
     find.query_map([QUEUES_MAX as i64 + 1], |row| row.get(0))?.collect()
 }
 
+/// How many places have to be looked at to list those in a state that wait: ready jobs stand by queue, the others all
+/// together.
+fn in_all(conn: &Connection, state: State, queue: Option<i64>) -> rusqlite::Result<i64> {
+    let queue = queue.filter(|_| state == State::Ready);
+    let sql = "SELECT coalesce(sum(jobs), 0) FROM count WHERE state = ?1 AND (?2 IS NULL OR queue = ?2)";
+    conn.prepare_cached(sql)?.query_row(params![state as i64, queue], |row| row.get(0))
+}
+
 /// The newest places of a queue in a state.
-fn in_state(conn: &Connection, queue: i64, state: State, before: i64) -> rusqlite::Result<Vec<i64>> {
+fn in_state(
+    conn: &Connection,
+    queue: i64,
+    state: State,
+    before: i64,
+    limit: i64,
+) -> rusqlite::Result<Vec<i64>> {
     let mut count =
         conn.prepare_cached("SELECT 1 FROM count WHERE queue = ?1 AND state = ?2 AND jobs > 0")?;
     if !count.exists([queue, state as i64])? {
@@ -187,28 +267,37 @@ fn in_state(conn: &Connection, queue: i64, state: State, before: i64) -> rusqlit
         }
     };
     let number = if state.is_end() { state as i64 } else { 1 };
-    conn.prepare_cached(sql)?
-        .query_map(params![queue, number, before, LOOKED_AT_MAX], |row| row.get(0))?
-        .collect()
+    conn.prepare_cached(sql)?.query_map(params![queue, number, before, limit], |row| row.get(0))?.collect()
 }
 
 pub(crate) fn list(conn: &Connection, filter: &JobFilter, page: Page) -> rusqlite::Result<JobPage> {
-    let before = page.after.map_or(i64::MAX, |cursor| cursor.0 as i64);
-    let places = candidates(conn, filter, before)?;
     let (mut found, mut bytes) = (JobPage::default(), 0);
-    for (index, place) in places.iter().enumerate() {
-        if let Some(job) = job_at(conn, *place)?.filter(|job| filter.matches(job)) {
-            bytes += job.bytes();
-            found.jobs.push(job);
+    let Some(source) = Source::of(conn, filter)? else { return Ok(found) };
+    let mut before = page.after.map_or(i64::MAX, |cursor| cursor.0 as i64);
+    // Most pages are full with the first places; what is passed over makes the next step longer.
+    let (mut looked_at, mut step) = (0, (page.limit as i64 + 1).clamp(64, LOOKED_AT_MAX));
+    loop {
+        let places = source.before(conn, before, step)?;
+        for place in &places.found {
+            if let Some(job) = job_at(conn, *place)?.filter(|job| filter.matches(job)) {
+                bytes += job.bytes();
+                found.jobs.push(job);
+            }
+            if page.is_full(found.jobs.len(), bytes) {
+                let is_last = places.until.is_none() && places.found.last() == Some(place);
+                found.next = (!is_last).then_some(Cursor(*place as u64));
+                return Ok(found);
+            }
         }
-        let looked_at_all = index + 1 == places.len();
-        if page.is_full(found.jobs.len(), bytes) || looked_at_all {
-            let more = !looked_at_all || places.len() as i64 == LOOKED_AT_MAX;
-            found.next = more.then_some(Cursor(*place as u64));
-            break;
+        let Some(until) = places.until else { return Ok(found) };
+        looked_at += step;
+        if looked_at >= LOOKED_AT_MAX {
+            found.next = Some(Cursor(until as u64));
+            return Ok(found);
         }
+        before = until;
+        step = (step * 4).min(LOOKED_AT_MAX - looked_at);
     }
-    Ok(found)
 }
 
 /// Since when the next ready job of a queue has waited.

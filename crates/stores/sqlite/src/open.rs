@@ -65,6 +65,8 @@ pub(crate) fn writer(config: &SqliteConfig) -> StoreResult<Connection> {
         conn.set_prepared_statement_cache_capacity(128);
         // Lets a statement take a list of places.
         rusqlite::vtab::array::load_module(&conn)?;
+        #[cfg(test)]
+        let conn = crate::cost::watched(conn);
         Ok(conn)
     };
     let mut conn = open().map_err(|error| failed(path, &error))?;
@@ -179,6 +181,8 @@ pub(crate) fn reader(config: &SqliteConfig) -> StoreResult<Connection> {
         let conn = Connection::open_with_flags(&config.path, flags)?;
         conn.busy_timeout(BUSY)?;
         conn.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -4096;")?;
+        #[cfg(test)]
+        let conn = crate::cost::watched(conn);
         Ok(conn)
     };
     open().map_err(|error| failed(&config.path, &error))
