@@ -23,6 +23,7 @@ mod outage;
 mod outcomes;
 mod panics;
 mod progress;
+mod rows;
 mod running;
 mod schedules;
 mod spy;
