@@ -17,7 +17,7 @@ pub const RESULT_BYTES_MAX: usize = 8 * 1_048_576;
 pub const RESULT_BYTES_USUAL: usize = 1_048_576;
 /// How long a handler that was told to stop may take to clean up before it is dropped, unless its kind or the setting
 /// `cancel_grace` says otherwise.
-pub const CANCEL_GRACE: Duration = Duration::from_secs(3);
+pub const CANCEL_GRACE: Duration = Duration::from_secs(2);
 /// Most jobs in one insert.
 pub const INSERT_JOBS_MAX: usize = 10_000;
 /// Most records that one store step touches.

@@ -408,6 +408,8 @@ pub enum Amended {
     Moved {
         /// The job as it stands, or as it last stood.
         job: Box<Job>,
+        /// The state before.
+        from: State,
         /// The state after.
         to: Option<State>,
     },

@@ -24,7 +24,7 @@ use crate::signal::{Interrupt, Signal};
 const UNKNOWN_KIND_SNOOZE: Duration = Duration::from_secs(30);
 
 /// A handler that has not come to its end so long after it should have been stopped blocks its thread.
-const STUBBORN: Duration = Duration::from_secs(5);
+const STUBBORN: Duration = Duration::from_secs(1);
 
 /// A lease held by this process, and what its handler and its watchers need.
 #[derive(Debug)]
@@ -95,6 +95,11 @@ impl Running {
         self.signal.raise(Interrupt::Cancel);
         let grace = handlers.grace(&self.spec.kind);
         self.defies_at.get_or_init(|| self.door.clock.after(grace + STUBBORN));
+    }
+
+    /// When somebody has to look whether its handler has ended, because it was asked to.
+    pub(crate) fn defies_at(&self) -> Deadline {
+        self.defies_at.get().cloned().unwrap_or(Deadline::NEVER)
     }
 
     /// How an attempt ends whose handler blocks its thread, so that neither timeout nor cancellation can reach it.

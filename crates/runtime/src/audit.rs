@@ -131,6 +131,8 @@ impl Engine {
             actor: self.caller().name().cloned(),
             target: target.to_string(),
             outcome: match &done {
+                // Of all that it was meant for, nothing was changed.
+                Ok(_) if details["changed"] == 0 && details["refused"].as_u64() > Some(0) => "refused",
                 Ok(_) => "ok",
                 Err(error) if error.is_refusal() => "refused",
                 Err(_) => "failed",

@@ -104,11 +104,7 @@ impl Client {
                 return;
             }
         }
-        let name = match (inserted.duplicate, inserted.state) {
-            (true, _) => EventName::Duplicated,
-            (false, State::Scheduled) => EventName::Delayed,
-            (false, _) => EventName::Added,
-        };
+        let name = if inserted.duplicate { EventName::Duplicated } else { EventName::Added };
         let job_id = inserted.duplicate.then(|| inserted.id.clone());
         self.engine.hub().tell(Event { job_id, ..of(name) });
     }

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use longshore_clock::{Door, Timestamp};
 use longshore_core::Store;
@@ -9,6 +10,9 @@ use crate::events::Hub;
 use crate::identity::Caller;
 use crate::observe::{Meters, Sampler};
 use crate::schedule::Schedules;
+
+/// A store whose rings do not get lost is still looked at unasked, though more rarely.
+const PUSHED_FACTOR: u32 = 5;
 
 /// What all parts of one process share: the store, the door, the events and the meters; and on whose behalf they are
 /// used. Cheap to clone.
@@ -73,6 +77,13 @@ impl Engine {
 
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
         &self.shared.store
+    }
+
+    /// How long a look for what nobody rang for may wait: rings do not get lost within one process.
+    pub(crate) fn unprompted(&self, interval: Duration) -> Duration {
+        let store = &self.shared.store;
+        let rings = store.can().push && (store.is_alone() || !store.can().shared);
+        if rings { interval * PUSHED_FACTOR } else { interval }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -17,7 +17,7 @@ use crate::stop::Stop;
 /// How the keeper keeps.
 #[derive(Clone, Debug)]
 pub struct KeeperConfig {
-    /// Longest time between two scans that nobody asked for, at least 10 ms; five times as long on a store that rings. Lost leases are
+    /// Longest time between two scans that nobody asked for, at least 10 ms; five times as long where no ring can get lost, because no other process uses the store. Lost leases are
     /// looked for every few seconds all the same, because nobody rings when a worker dies.
     pub scan_interval: Duration,
     /// Lost leases after which a job fails instead of being tried again.
@@ -53,8 +53,6 @@ enum Duty {
     Prune,
 }
 
-/// A store that pushes its wake-ups is still looked at unasked, though more rarely.
-const PUSHED_FACTOR: u32 = 5;
 /// A lease may end before all that was known at the last scan.
 const RECLAIM_EVERY: Duration = Duration::from_secs(5);
 /// A job whose time to live is over runs nowhere, so it may wait for its end.
@@ -132,19 +130,23 @@ impl Keeper {
         }
     }
 
+    /// Longest time between two steps of a duty that nobody asked for.
+    fn pause(&self, duty: Duty) -> Duration {
+        let scan = self.engine.unprompted(self.config.scan_interval.max(SCAN_INTERVAL_MIN));
+        match duty {
+            Duty::Promote => scan,
+            // Nothing is settled because of the time alone, so where no ring gets lost this is the net below the net.
+            Duty::Settle => self.engine.unprompted(scan),
+            Duty::Expire => EXPIRE_EVERY,
+            Duty::Reclaim => scan.min(RECLAIM_EVERY),
+            Duty::Sort => SORT_EVERY,
+            Duty::Prune => PRUNE_EVERY,
+        }
+    }
+
     async fn duty(&self, duty: Duty, mut rings: Option<watch::Receiver<u64>>) {
         let clock = &self.engine.door().clock;
-        let pushed = if self.engine.store().can().push { PUSHED_FACTOR } else { 1 };
-        let scan = self.config.scan_interval.max(SCAN_INTERVAL_MIN) * pushed;
-        let (pause, breath) = match duty {
-            Duty::Promote => (scan, Duration::ZERO),
-            // Nothing is settled because of the time alone, so on a store that rings this is the net below the net.
-            Duty::Settle => (scan * pushed, Duration::ZERO),
-            Duty::Expire => (EXPIRE_EVERY, Duration::ZERO),
-            Duty::Reclaim => (scan.min(RECLAIM_EVERY), BREATH),
-            Duty::Sort => (SORT_EVERY, Duration::ZERO),
-            Duty::Prune => (PRUNE_EVERY, BREATH),
-        };
+        let breath = if matches!(duty, Duty::Reclaim | Duty::Prune) { BREATH } else { Duration::ZERO };
         let mut reconnect = Retry::reconnect(self.engine.door().clone());
         let mut calm = Calm::new(clock);
         loop {
@@ -186,7 +188,7 @@ impl Keeper {
             };
             tokio::select! {
                 () = clock.sleep_until(kept.next.unwrap_or(Timestamp::MAX).max(clock.now() + breath)) => {}
-                () = clock.sleep(pause) => {}
+                () = clock.sleep(self.pause(duty)) => {}
                 () = rung => {}
             }
         }
@@ -210,6 +212,9 @@ impl Keeper {
         for moved in &kept.moved {
             if matches!(duty, Duty::Reclaim) {
                 tracing::warn!(job = %moved.spec.id, queue = %moved.spec.queue, state = %moved.state, "took back a lost lease");
+            }
+            if moved.state.is_end() {
+                self.engine.meters().queue(&moved.spec.queue).ended(moved.state, now.since(moved.created_at));
             }
             if self.engine.hub().is_heard() {
                 self.engine.hub().tell(event(duty, moved, now));

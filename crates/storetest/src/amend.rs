@@ -14,7 +14,7 @@ pub(crate) async fn a_waiting_job_is_cancelled_at_once(desk: &Desk) {
             continue;
         }
         let name = stage.name();
-        let Amended::Moved { job, to } = desk.amend(&name, Change::Cancel, at(2_000)).await else {
+        let Amended::Moved { job, to, .. } = desk.amend(&name, Change::Cancel, at(2_000)).await else {
             panic!("{stage:?}")
         };
         assert_eq!(to, Some(State::Cancelled));
@@ -50,7 +50,7 @@ pub(crate) async fn a_failed_or_cancelled_job_is_revived_anew_and_keeps_its_erro
         }
         let name = stage.name();
         let errors = desk.job(&name).await.errors;
-        let Amended::Moved { job, to } = desk.amend(&name, Change::Revive, at(2_000)).await else {
+        let Amended::Moved { job, to, .. } = desk.amend(&name, Change::Revive, at(2_000)).await else {
             panic!("{stage:?}")
         };
         assert_eq!((to, job.state), (Some(State::Ready), State::Ready));
@@ -90,7 +90,10 @@ pub(crate) async fn the_record_of_a_job_that_does_not_run_can_be_removed(desk: &
     {
         let name = stage.name();
         let last = Box::new(desk.job(&name).await);
-        assert_eq!(desk.amend(&name, REMOVE, at(2_000)).await, Amended::Moved { job: last, to: None });
+        assert_eq!(
+            desk.amend(&name, REMOVE, at(2_000)).await,
+            Amended::Moved { from: last.state, job: last, to: None }
+        );
         desk.assert_gone(&name).await;
         assert!(desk.claim(&name, 1, at(2_000)).await.is_empty());
         assert_eq!(desk.amend(&name, REMOVE, at(2_000)).await, Amended::Unknown);
@@ -105,7 +108,10 @@ pub(crate) async fn a_running_job_is_removed_only_by_force(desk: &Desk) {
         assert_eq!(desk.amend(&name, REMOVE, at(2_000)).await, Amended::WrongState(State::Running));
         assert_eq!(desk.whole().await, before);
         let last = Box::new(desk.job(&name).await);
-        assert_eq!(desk.amend(&name, FORCE, at(2_000)).await, Amended::Moved { job: last, to: None });
+        assert_eq!(
+            desk.amend(&name, FORCE, at(2_000)).await,
+            Amended::Moved { from: last.state, job: last, to: None }
+        );
         desk.assert_gone(&name).await;
     }
     assert_eq!(desk.store.reclaim(9, 3, at(900_000)).await.unwrap().moved, []);

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum EventName {
-    /// A job was inserted ready to run.
+    /// A job was inserted, to run at once, later, or after others.
     #[serde(rename = "job:added")]
     Added,
-    /// A job was inserted or put back with a later time.
+    /// A job that was blocked or ran waits for a time now.
     #[serde(rename = "job:delayed")]
     Delayed,
     /// A waiting job became ready.

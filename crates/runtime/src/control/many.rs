@@ -54,8 +54,7 @@ impl Control {
             batch.enter(own, change, answers);
             Ok(batch)
         };
-        let tell =
-            |batch: &Batch| json!({ "queue": queue, "ids": batch.ids, "refused": batch.refused.len() });
+        let tell = |batch: &Batch| json!({ "queue": queue, "ids": batch.ids, "changed": batch.changed, "refused": batch.refused.len() });
         self.engine.audited(of_many(change), queue, amend, tell).await
     }
 
@@ -72,7 +71,7 @@ impl Control {
         if filter.states.is_empty() {
             filter.states = State::ALL.into_iter().filter(|state| is_for(change, *state)).collect();
         }
-        let tell = |batch: &Batch| json!({ "queue": queue, "filter": words, "changed": batch.changed });
+        let tell = |batch: &Batch| json!({ "queue": queue, "filter": words, "changed": batch.changed, "refused": batch.refused.len() });
         let amend = self.amend_all(filter, change, most);
         self.engine.audited(of_many(change), queue, amend, tell).await
     }
@@ -103,7 +102,7 @@ impl Control {
         let filter = JobFilter { states: vec![State::Failed], ..filter };
         let (queue, words) = (filter.queue.clone(), filter.to_string());
         let target = queue.map_or_else(|| "*".to_owned(), |queue| queue.to_string());
-        let tell = |batch: &Batch| json!({ "filter": words, "changed": batch.changed });
+        let tell = |batch: &Batch| json!({ "filter": words, "changed": batch.changed, "refused": batch.refused.len() });
         self.engine.audited("dlq.retry", target, self.amend_all(filter, Change::Revive, most), tell).await
     }
 

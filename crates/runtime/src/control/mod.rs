@@ -222,13 +222,20 @@ impl Control {
         } else {
             self.engine.store().amend(ids, change, now).await?
         };
+        for answer in &answers {
+            if let Amended::Moved { job, to: Some(to @ State::Cancelled), .. } = answer {
+                self.engine.meters().queue(&job.spec.queue).ended(*to, now.since(job.created_at));
+            }
+        }
         if self.engine.hub().is_heard() {
             for answer in &answers {
-                if let Amended::Moved { job, to } = answer {
-                    let name = match (to, change) {
-                        (None, _) => EventName::Removed,
-                        (_, Change::Cancel) => EventName::Cancelled,
-                        _ => EventName::Ready,
+                if let Amended::Moved { job, from, to } = answer {
+                    let (name, from) = match (to, change) {
+                        (None, _) => (EventName::Removed, None),
+                        (_, Change::Cancel) => (EventName::Cancelled, None),
+                        // It is told when its last parent has completed.
+                        (Some(State::Blocked), _) => continue,
+                        _ => (EventName::Ready, Some(*from)),
                     };
                     let event = Event::of_job(
                         name,
@@ -239,7 +246,7 @@ impl Control {
                         job.created_at,
                     );
                     let event = event.times(job.started_at, job.finished_at);
-                    self.engine.hub().tell(Event { reason: job.reason, ..event });
+                    self.engine.hub().tell(Event { reason: job.reason, from, ..event });
                 }
             }
         }

@@ -1,8 +1,9 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-use longshore_core::QueueName;
+use longshore_core::{QueueName, State};
 use longshore_telemetry::Histogram;
 
 /// Queues that get meters of their own; the rest share one.
@@ -21,11 +22,11 @@ pub struct QueueMeters {
     pub inserted: AtomicU64,
     /// Attempts started.
     pub started: AtomicU64,
-    /// Attempts that completed their job.
+    /// Jobs that completed here.
     pub completed: AtomicU64,
-    /// Attempts that failed their job for good.
+    /// Jobs that failed for good, in an attempt or because a keeper or an operator here ended them.
     pub failed: AtomicU64,
-    /// Attempts that ended as cancelled.
+    /// Jobs that were cancelled, likewise.
     pub cancelled: AtomicU64,
     /// Attempts that failed and will be followed by another.
     pub retried: AtomicU64,
@@ -39,6 +40,18 @@ pub struct QueueMeters {
     pub run: Histogram,
     /// From insert to the end of a job.
     pub duration: Histogram,
+}
+
+impl QueueMeters {
+    /// Counts a job that ended without an attempt: expired, stalled, cancelled while it waited, or by its parents.
+    pub(crate) fn ended(&self, state: State, took: Duration) {
+        match state {
+            State::Completed => count(&self.completed),
+            State::Failed => count(&self.failed),
+            _ => count(&self.cancelled),
+        }
+        self.duration.record(took);
+    }
 }
 
 impl Meters {

@@ -1,14 +1,15 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use longshore_core::{
-    Doc, Event, EventName, Expect, Invalid, JobId, JobSpec, Put, ScheduleName, State, StoreError,
+    Doc, Event, EventName, Expect, Invalid, JobId, JobSpec, KindName, Put, ScheduleName, State, StoreError,
     StoreResult, Timestamp,
 };
 
 use serde_json::{Value, json};
 
-use super::{Rule, Schedule, ScheduleRecord};
+use super::{Rule, Schedule, ScheduleRecord, Standing};
 use crate::client::Receipt;
 use crate::engine::Engine;
 use crate::once::OnceKey;
@@ -67,14 +68,32 @@ pub(super) fn write(record: &ScheduleRecord) -> StoreResult<Bytes> {
     Ok(Bytes::from(text))
 }
 
-/// Every stored schedule with the version of its document.
+/// A stored schedule as people see it; one that cannot be read is paused.
+fn shown(doc: &Doc) -> Option<ScheduleRecord> {
+    let error = match serde_json::from_slice(&doc.value) {
+        Ok(record) => return Some(record),
+        Err(error) => error,
+    };
+    let name = ScheduleName::new(doc.key.strip_prefix(PREFIX)?).ok()?;
+    let unknown = Schedule::new(name, Rule::every(Duration::ZERO), KindName::new("unknown").ok()?);
+    let reason = format!("this version cannot read it: {error}");
+    let standing = Standing { paused: true, reason: Some(reason), ..Standing::default() };
+    Some(ScheduleRecord { schedule: unknown, standing })
+}
+
+/// Every stored schedule that can be read, with the version of its document.
 pub(super) async fn all(engine: &Engine) -> StoreResult<Vec<(u64, ScheduleRecord)>> {
+    Ok(docs(engine).await?.iter().filter_map(|doc| Some((doc.version, read(doc)?))).collect())
+}
+
+async fn docs(engine: &Engine) -> StoreResult<Vec<Doc>> {
     let (mut found, mut after) = (Vec::new(), None::<String>);
     loop {
         let docs = engine.store().doc_list(PREFIX, after.as_deref(), PAGE, engine.now()).await?;
         after = docs.last().map(|doc| doc.key.clone());
-        found.extend(docs.iter().filter_map(|doc| Some((doc.version, read(doc)?))));
-        if docs.len() < PAGE {
+        let is_last = docs.len() < PAGE;
+        found.extend(docs);
+        if is_last {
             return Ok(found);
         }
     }
@@ -157,12 +176,13 @@ impl Schedules {
     /// One schedule.
     pub async fn get(&self, name: &ScheduleName) -> Result<ScheduleRecord, ScheduleError> {
         let doc = self.engine.store().doc_get(&key(name), self.engine.now()).await?;
-        doc.as_ref().and_then(read).ok_or_else(|| ScheduleError::Unknown(name.clone()))
+        doc.as_ref().and_then(shown).ok_or_else(|| ScheduleError::Unknown(name.clone()))
     }
 
-    /// Every schedule, by name.
+    /// Every schedule, by name. One that this version cannot read is shown paused, with the reason; it can be put anew or
+    /// removed.
     pub async fn list(&self) -> StoreResult<Vec<ScheduleRecord>> {
-        Ok(all(&self.engine).await?.into_iter().map(|(_, record)| record).collect())
+        Ok(docs(&self.engine).await?.iter().filter_map(shown).collect())
     }
 
     async fn change(
@@ -173,7 +193,7 @@ impl Schedules {
         for _ in 0..TRIES {
             let now = self.engine.now();
             let Some(doc) = self.engine.store().doc_get(&key(name), now).await? else { break };
-            let Some(mut record) = read(&doc) else { break };
+            let Some(mut record) = read(&doc) else { return Err(unreadable(name).into()) };
             change(&mut record, now);
             if self.write(&record, Expect::Version(doc.version)).await? {
                 return Ok(record);
@@ -220,10 +240,16 @@ impl Schedules {
         Ok(())
     }
 
+    async fn readable(&self, name: &ScheduleName) -> Result<ScheduleRecord, ScheduleError> {
+        let doc = self.engine.store().doc_get(&key(name), self.engine.now()).await?;
+        let doc = doc.ok_or_else(|| ScheduleError::Unknown(name.clone()))?;
+        Ok(read(&doc).ok_or_else(|| unreadable(name))?)
+    }
+
     /// Makes its job now, whatever the rule says; neither its next time nor its counts change.
     pub async fn run_now(&self, name: &ScheduleName) -> Result<Receipt, ScheduleError> {
         let run = async {
-            let record = self.get(name).await?;
+            let record = self.readable(name).await?;
             let client = self.engine.client();
             let spec = record.schedule.job(client.new_id(), Some(self.engine.now()));
             let receipt = client.insert(vec![Arc::new(spec)]).await?.pop();
@@ -239,7 +265,7 @@ impl Schedules {
             return Ok(receipts.pop().ok_or(StoreError::Closed)?);
         }
         let run = async {
-            let (record, now) = (self.get(name).await?, self.engine.now());
+            let (record, now) = (self.readable(name).await?, self.engine.now());
             let make = |ids: &[JobId]| {
                 Ok(ids.iter().map(|id| Arc::new(record.schedule.job(id.clone(), Some(now)))).collect())
             };
@@ -247,6 +273,11 @@ impl Schedules {
         };
         self.engine.audited("schedule.run", name, run, |receipt: &Receipt| json!({ "job": receipt.id })).await
     }
+}
+
+/// What cannot be read must not be overwritten by chance.
+fn unreadable(name: &ScheduleName) -> Invalid {
+    Invalid::new("schedule", "one that this version can read; put it anew, or remove it", name)
 }
 
 /// Why a new schedule would never make a job.
@@ -277,6 +308,5 @@ pub(super) fn tell(engine: &Engine, spec: &Arc<JobSpec>, state: State, now: Time
     let schedule = spec.options.schedule.as_ref().map(|name| name.as_str().into());
     let (queue, kind, id) = (Some(spec.queue.clone()), Some(spec.kind.clone()), Some(spec.id.clone()));
     engine.hub().tell(Event { queue, kind, id, schedule, ..Event::new(EventName::ScheduleFired, now) });
-    let added = if state == State::Scheduled { EventName::Delayed } else { EventName::Added };
-    engine.hub().tell(Event::of_job(added, now, spec, state, 0, now));
+    engine.hub().tell(Event::of_job(EventName::Added, now, spec, state, 0, now));
 }

@@ -16,7 +16,7 @@ use super::{Overlap, ScheduleRecord};
 use crate::engine::Engine;
 
 /// The log of changes is looked at so often, in case a ring was lost.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_secs(12);
 /// Entries of the log of changes that are read at once.
 const CHANGES: usize = 500;
 
@@ -59,12 +59,12 @@ impl Scheduler {
         let fire = async {
             let mut reconnect = Retry::reconnect(self.engine.door().clone());
             let clock = self.engine.door().clock.clone();
-            let mut look_again = clock.after(LOOK_EVERY);
+            let mut look_again = clock.after(self.engine.unprompted(LOOK_EVERY));
             loop {
                 let mut news = std::mem::take(&mut *heard.lock().unwrap_or_else(PoisonError::into_inner));
                 if look_again.is_over() {
                     news.changed = true;
-                    look_again = clock.after(LOOK_EVERY);
+                    look_again = clock.after(self.engine.unprompted(LOOK_EVERY));
                 }
                 if let Err(error) = self.round(&news).await {
                     if reconnect.failures() == 0 {

@@ -251,6 +251,9 @@ impl Worker {
     async fn work(desk: Arc<Desk>, stop: Stop) -> Result<(), StoreError> {
         let _held = Held(desk.clone());
         let store = desk.engine.store();
+        for name in &desk.named {
+            Box::pin(queue::introduce(&desk.engine, name)).await?;
+        }
         for (name, rate) in &desk.rates {
             Box::pin(queue::set_rate(&desk.engine, name, *rate)).await?;
         }

@@ -75,8 +75,11 @@ async fn run(desk: &Desk, mut wakes: WakeStream) {
     let (mut unsaved, mut failed) = (false, false);
     loop {
         let save_due = if unsaved { save_at.clone() } else { Deadline::NEVER };
-        let next =
+        let mut next =
             clock.after(if failed { tick.min(AGAIN) } else { tick }).sooner(tell_at.clone()).sooner(save_due);
+        for running in lock(&desk.held).values() {
+            next = next.sooner(running.defies_at());
+        }
         let mut asked = tokio::select! {
             Some(wake) = wakes.next() => {
                 let cancel = matches!(wake, Wake::Cancel | Wake::Missed);

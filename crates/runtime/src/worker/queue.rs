@@ -95,6 +95,15 @@ pub(super) fn pace(rate: Rate) -> Pace {
     Limit { rate: Some(rate.rate), interval, burst: rate.burst, ..Limit::default() }.pace()
 }
 
+/// Makes a queue known that somebody serves, before its first job.
+pub(super) async fn introduce(engine: &Engine, name: &QueueName) -> StoreResult<()> {
+    let store = engine.store();
+    if store.queue(name.clone()).await?.is_none() {
+        store.set_queue(name.clone(), QueueChange::default(), engine.now()).await?;
+    }
+    Ok(())
+}
+
 /// Sets the rate that a worker declares for all workers of a queue. The newest declaration counts, but not against a rate
 /// that an operator has set: that stays.
 pub(super) async fn set_rate(engine: &Engine, name: &QueueName, rate: Rate) -> StoreResult<()> {

@@ -23,8 +23,6 @@ use crate::observe::count;
 use crate::signal::Interrupt;
 use crate::stop::Stop;
 
-/// A store that pushes its wake-ups is still looked at unasked, though more rarely.
-const PUSHED_FACTOR: u32 = 5;
 /// How often lanes with waiting jobs are looked at, to hand back what waits too long.
 const HAND_BACK_EVERY: Duration = Duration::from_millis(50);
 /// How long handlers that were told to go are waited for on top of their grace.
@@ -104,10 +102,9 @@ impl Turns<'_> {
         paused.for_each(|(lane, _)| self.hand_back(lane.take_waiting()));
     }
 
-    /// Looks again after an interval; a store that pushes its wake-ups is looked at more rarely.
+    /// Looks again after an interval.
     fn scan_in(&mut self, interval: Duration) {
-        let pushed = if self.desk.engine.store().can().push { PUSHED_FACTOR } else { 1 };
-        self.scan_at = self.desk.engine.door().clock.after(interval * pushed);
+        self.scan_at = self.desk.engine.door().clock.after(self.desk.engine.unprompted(interval));
     }
 
     async fn look_at_all(&mut self) {

@@ -76,12 +76,16 @@ impl Table {
         if forced {
             self.orders.wake(Wake::Cancel);
         }
-        self.remove(place).map_or(Amended::Unknown, |job| Amended::Moved { job: Box::new(job), to: None })
+        self.remove(place).map_or(Amended::Unknown, |job| Amended::Moved {
+            job: Box::new(job),
+            from: state,
+            to: None,
+        })
     }
 
     fn answer(&self, place: u64, before: State, to: Option<State>) -> Amended {
         match (to, self.jobs.get(&place)) {
-            (Some(_), Some(entry)) => Amended::Moved { job: Box::new(entry.job.clone()), to },
+            (Some(_), Some(entry)) => Amended::Moved { job: Box::new(entry.job.clone()), from: before, to },
             _ => Amended::WrongState(before),
         }
     }

@@ -41,7 +41,7 @@ impl Tx<'_> {
             }
             Change::Cancel if life::allowed(state, Move::Cancel).is_some() => {
                 self.end_waiting(place, state, State::Cancelled, Reason::ByOperator, now)?;
-                self.amended(place, State::Cancelled)
+                self.amended(place, state, State::Cancelled)
             }
             Change::Revive if life::allowed(state, Move::Revive).is_some() => {
                 self.revive(place, queue, state, now)
@@ -51,9 +51,9 @@ impl Tx<'_> {
         }
     }
 
-    fn amended(&self, place: i64, to: State) -> Tried<Amended> {
+    fn amended(&self, place: i64, from: State, to: State) -> Tried<Amended> {
         let job = look::job_at(self.conn, place)?;
-        Ok(job.map_or(Amended::Unknown, |job| Amended::Moved { job: Box::new(job), to: Some(to) }))
+        Ok(job.map_or(Amended::Unknown, |job| Amended::Moved { job: Box::new(job), from, to: Some(to) }))
     }
 
     /// Ends a job that waits.
@@ -146,7 +146,7 @@ impl Tx<'_> {
         }
         self.count(queue, state, -1);
         self.count(queue, to, 1);
-        self.amended(place, to)
+        self.amended(place, state, to)
     }
 
     fn take_away(&mut self, place: i64, queue: i64, state: State, force: bool) -> Tried<Amended> {
@@ -159,7 +159,7 @@ impl Tx<'_> {
         }
         let job = look::job_at(self.conn, place)?;
         self.remove(place, queue, state)?;
-        Ok(job.map_or(Amended::Unknown, |job| Amended::Moved { job: Box::new(job), to: None }))
+        Ok(job.map_or(Amended::Unknown, |job| Amended::Moved { job: Box::new(job), from: state, to: None }))
     }
 
     /// Takes a job out of its order, and its record away.
