@@ -98,6 +98,7 @@ fn contradictions(job: &Job) -> Vec<&'static str> {
         (running && job.started_at.is_none(), "runs without a start"),
         (job.cancel_requested && !running && !ended, "waits although it was asked to stop"),
         (ended && job.finished_at.is_none(), "ended without a time"),
+        (ended && job.attempt > 0 && job.started_at.is_none(), "ended after an attempt without a start"),
         (!ended && job.finished_at.is_some(), "has not ended, yet has an end time"),
         (!ended && job.expires_at.is_some(), "has not ended, yet may go"),
         (job.expires_at.is_some() && job.expires_at < job.finished_at, "goes before its end"),

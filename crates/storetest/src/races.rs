@@ -9,7 +9,8 @@ use futures_util::future::join_all;
 use longshore_clock::Chance;
 use longshore_core::limiter::Rule;
 use longshore_core::{
-    Amended, Change, Claim, End, Ended, Ends, Expect, JobFilter, JobId, Put, Refusal, State, Store, Timestamp,
+    Amended, Change, Claim, End, Ended, Ends, Expect, JobFilter, JobId, Put, Refusal, State, Store,
+    Timestamp, Unique,
 };
 
 use crate::desk::{Desk, every};
@@ -52,13 +53,15 @@ pub(crate) async fn no_job_is_leased_twice(desk: &Desk) {
     assert_eq!(desk.count("default", State::Running).await, 400);
 }
 
-pub(crate) const INSERTED: usize = 40;
+pub(crate) const INSERTED: usize = 100;
 
 /// Inserts jobs that others insert too, each beside one of its own; with the ids that were created.
 pub(crate) async fn insert_shared(task: usize, store: Arc<dyn Store>) -> Vec<JobId> {
     let mut created = Vec::new();
     for index in 0..INSERTED {
-        let batch = specs([job(&format!("shared{index}")), job(&format!("own{task}-{index}"))]);
+        // The same id and the same key: both are checked in one step.
+        let shared = job(&format!("shared{index}")).unique(Unique::new(format!("key{index}")));
+        let batch = specs([shared, job(&format!("own{task}-{index}"))]);
         let answers = store.insert(batch, at(task as i64)).await.unwrap();
         created.extend(answers.into_iter().filter(|answer| !answer.duplicate).map(|answer| answer.id));
     }

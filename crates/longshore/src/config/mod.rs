@@ -140,6 +140,34 @@ mod tests {
     }
 
     #[test]
+    fn every_key_works_by_file_and_by_variable_and_says_what_it_expects() {
+        let defaults = Effective::read(&Sources::default()).unwrap();
+        for line in MANUAL.lines().filter(|line| line.contains(" = ") && !line.starts_with('#')) {
+            let (key, text) = line.split_once(" = ").unwrap();
+            let (value, _) = &defaults.keys[key];
+            let file = Sources { file: Some(("own.toml".into(), line.to_owned())), ..Sources::default() };
+            let by_file = Effective::read(&file).unwrap();
+            assert_eq!(by_file.keys[key], (value.clone(), Origin::File("own.toml".into(), 1)), "{key}");
+            // Lists are JSON in a variable; texts stand without quotes.
+            let text = if text.starts_with('[') { text } else { text.trim_matches('"') };
+            let name = format!("LONGSHORE_{}", key.to_uppercase());
+            let variable =
+                Sources { environment: vec![(name.clone(), text.to_owned())], ..Sources::default() };
+            let by_variable = Effective::read(&variable).unwrap();
+            assert_eq!(by_variable.keys[key], (value.clone(), Origin::Variable(name.clone())), "{key}");
+            // Without the beginning it is somebody else's variable.
+            let plain =
+                Sources { environment: vec![(key.to_uppercase(), "junk".into())], ..Sources::default() };
+            assert_eq!(Effective::read(&plain).unwrap().keys[key].1, Origin::Default);
+            if !matches!(value, Value::Text(_) | Value::Secret(_)) {
+                let junk = Sources { environment: vec![(name, "[{junk".into())], ..Sources::default() };
+                let told = read(&junk);
+                assert!(told.contains(&format!("{key} (LONGSHORE_")) && told.contains("expected"), "{told}");
+            }
+        }
+    }
+
+    #[test]
     fn all_mistakes_are_told_at_once() {
         let sources = Sources {
             file: Some(("a.toml".into(), "lease = \"soon\"\n\nleese = 3\nworker_queues = 4".into())),

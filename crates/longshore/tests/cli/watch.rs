@@ -1,4 +1,4 @@
-use crate::support::Site;
+use crate::support::{Site, post};
 
 #[test]
 fn progress_is_told_in_plain_lines_to_a_pipe() {
@@ -39,4 +39,39 @@ fn a_running_job_is_cancelled_and_its_watch_ends_with_one() {
     let (code, rest) = watch.rest();
     assert_eq!((code, rest.last().map(String::as_str)), (1, Some(&*format!("{id} cancelled"))));
     drop(worker);
+}
+
+#[test]
+fn a_server_tells_of_every_end_in_another_process() {
+    const JOBS: usize = 300;
+    let site = Site::new();
+    let (_server, url) = site.serve(&["--no-worker"]);
+    let _worker = site.worker(&["q", "--test-kinds"]);
+    let stream = crate::support::stream(&format!("{url}/api/v1/events?event=job:completed,gap"));
+    let mut ids: Vec<String> = Vec::new();
+    for part in 0..3 {
+        let jobs: Vec<_> = (0..JOBS / 3)
+            .map(|number| serde_json::json!({ "kind": "test.noop", "queue": "q", "id": format!("j{part}-{number}") }))
+            .collect();
+        let (status, _) = post(&format!("{url}/api/v1/jobs"), &serde_json::Value::from(jobs).to_string());
+        assert_eq!(status, 202);
+    }
+    let told = stream.filter_map(|line| Some(line.strip_prefix("data: ")?.to_owned()));
+    for data in told {
+        let event: serde_json::Value = serde_json::from_str(&data).unwrap();
+        assert_ne!(event["event"], "gap");
+        if event["event"] == "job:completed" {
+            assert!(
+                event["timestamps"]["finished_at"].as_f64() >= event["timestamps"]["created_at"].as_f64()
+            );
+            assert_eq!(event["job"]["max_attempts"], 4);
+            ids.push(event["id"].as_str().unwrap().to_owned());
+        }
+        if ids.len() == JOBS {
+            break;
+        }
+    }
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), JOBS);
 }

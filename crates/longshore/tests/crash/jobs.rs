@@ -1,9 +1,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use longshore::clock::Clock;
 use longshore::core::JobSpec;
 use longshore::prelude::*;
-use longshore::{JobState, Json, KindName};
+use longshore::{JobFilter, JobState, Json, KindName, Page};
 
 use crate::yard::{Yard, done, running};
 
@@ -65,4 +66,54 @@ async fn workers_die_again_and_again_and_every_job_completes_once() {
         assert!(done(&left) < JOBS, "they were killed too late to prove anything");
     }
     finish(&yard, &ids).await;
+}
+
+/// A flow of one parent and many children, all with one tag.
+fn flow(tag: &str, size: usize) -> String {
+    let job = |number: usize| {
+        let parents = if number == 0 { vec![] } else { vec![format!("{tag}-0")] };
+        serde_json::json!({
+            "id": format!("{tag}-{number}"), "kind": "test.noop", "queue": "q", "tags": [tag], "depends_on": parents,
+        })
+    };
+    serde_json::to_string(&(0..size).map(job).collect::<Vec<_>>()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_dies_in_an_insert_has_inserted_all_or_nothing() {
+    const SIZE: usize = 400;
+    let yard = Yard::open().await;
+    let (mut whole, mut none) = (0, 0);
+    for round in 0..6_u64 {
+        let (mut server, url) = yard.site.serve(&["--no-worker"]);
+        let (sender, answered) = std::sync::mpsc::channel();
+        let inserts = std::thread::spawn(move || {
+            for number in 0.. {
+                let tag = format!("r{round}-{number}");
+                let sent = crate::support::try_post(&format!("{url}/api/v1/jobs"), &flow(&tag, SIZE));
+                let _ = sender.send((tag, sent));
+                if sent != Some(202) {
+                    return;
+                }
+            }
+        });
+        let mut told = vec![answered.recv().unwrap(), answered.recv().unwrap()];
+        // At another moment of the next insert each time.
+        Clock::system().sleep(std::time::Duration::from_millis(round * 3)).await;
+        server.kill();
+        inserts.join().unwrap();
+        told.extend(answered.iter());
+        for (tag, sent) in told {
+            let filter = JobFilter { tags: vec![tag.clone()], ..JobFilter::default() };
+            let page = Page { after: None, limit: 1_000 };
+            let found = yard.engine.control().list(filter, page).await.unwrap().jobs.len();
+            assert!(
+                found == SIZE || found == 0 && sent != Some(202),
+                "{found} jobs of {tag}, answered {sent:?}"
+            );
+            whole += usize::from(found == SIZE);
+            none += usize::from(found == 0);
+        }
+    }
+    assert!(whole >= 12 && none > 0, "{whole} whole, {none} not there: nobody died in the middle");
 }

@@ -101,3 +101,33 @@ async fn no_time_of_a_schedule_is_fired_twice_or_left_out_while_workers_die() {
     assert!(times.len() > 12, "{times:?}");
     assert!(times.windows(2).all(|pair| pair[1] - pair[0] == 200), "{times:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rate_holds_over_three_processes() {
+    const JOBS: usize = 30;
+    let yard = Yard::open().await;
+    yard.site.ok(&["queue", "set", "q", "--rate-limit", "5"]);
+    let client = yard.engine.client();
+    let kind = KindName::new("test.noop").unwrap();
+    let job = || Arc::new(JobSpec::new(client.new_id(), yard.queue.clone(), kind.clone(), Json::default()));
+    let workers: Vec<_> = (0..3).map(|_| yard.site.worker(&["q", "--test-kinds"])).collect();
+    client.insert((0..JOBS).map(|_| job()).collect()).await.unwrap();
+    yard.until(|info| done(info) == JOBS as u64).await;
+    drop(workers);
+    let mut starts: Vec<i64> =
+        yard.list(None).await.values().map(|job| job.started_at.unwrap().as_millis()).collect();
+    starts.sort_unstable();
+    // In any window of so long at most a full bucket starts, and what comes in meanwhile; a start is told to a millisecond.
+    for (first, from) in starts.iter().enumerate() {
+        for (last, to) in starts.iter().enumerate().skip(first) {
+            let most = 5.0 + 5.0 * ((to - from + 25) as f64 / 1_000.0);
+            assert!(
+                (last - first + 1) as f64 <= most,
+                "{} starts in {} ms: {starts:?}",
+                last - first + 1,
+                to - from
+            );
+        }
+    }
+    assert!(starts[JOBS - 1] - starts[0] >= 4_900, "{starts:?}");
+}

@@ -267,6 +267,18 @@ pub(crate) fn post(url: &str, body: &str) -> (u16, Value) {
     read(agent().post(url).send(body).unwrap())
 }
 
+/// The lines of an event stream, from its beginning on.
+pub(crate) fn stream(url: &str) -> impl Iterator<Item = String> + use<> {
+    let answer = agent().get(url).call().unwrap();
+    assert_eq!(answer.status(), 200, "{url}");
+    BufReader::new(answer.into_body().into_reader()).lines().map_while(Result::ok)
+}
+
+/// The status of a POST; none if no answer came.
+pub(crate) fn try_post(url: &str, body: &str) -> Option<u16> {
+    agent().post(url).send(body).ok().map(|answer| answer.status().as_u16())
+}
+
 /// Whether a file begins as a PDF does.
 pub(crate) fn is_pdf(path: &Path) -> bool {
     std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"%PDF-"))

@@ -12,7 +12,9 @@ use super::{Hub, Inner, lock};
 
 /// How often events are sent to other nodes at most, and how many at once.
 const FLUSH_EVERY: Duration = Duration::from_millis(20);
-pub(super) const FLUSH_MAX: usize = 256;
+const FLUSH_MAX: usize = 256;
+/// Events that may wait to be sent: a burst of so many reaches the others within a second.
+pub(super) const OUTGOING_MAX: usize = 10_000;
 /// Letters of other nodes are looked for so often without a ring.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Letters between nodes that the store keeps.
@@ -34,11 +36,16 @@ pub(super) async fn send(inner: Weak<Inner>, store: Arc<dyn Store>) {
         hub.door.clock.sleep(FLUSH_EVERY).await;
         let letter = {
             let mut out = lock(&hub.out);
-            Letter {
+            let events = out.letter.len().min(FLUSH_MAX);
+            let letter = Letter {
                 node: hub.node,
                 dropped: std::mem::take(&mut out.letter_dropped),
-                events: std::mem::take(&mut out.letter),
+                events: out.letter.drain(..events).collect(),
+            };
+            if !out.letter.is_empty() {
+                hub.posted.notify_one();
             }
+            letter
         };
         // A node that comes later begins with the record, not with what was told before.
         if letter.events.is_empty() && letter.dropped == 0 || store.is_alone() {

@@ -86,7 +86,8 @@ struct Out {
     kept: VecDeque<Numbered>,
     all: broadcast::Sender<Arc<Vec<Numbered>>>,
     jobs: HashMap<JobId, broadcast::Sender<Arc<Numbered>>>,
-    letter: Vec<Event>,
+    /// What waits to be sent to the other nodes.
+    letter: VecDeque<Event>,
     letter_dropped: u64,
 }
 
@@ -105,7 +106,7 @@ impl Hub {
             kept: VecDeque::new(),
             all: broadcast::Sender::new(UNREAD_MAX),
             jobs: HashMap::new(),
-            letter: Vec::new(),
+            letter: VecDeque::new(),
             letter_dropped: 0,
         };
         let node = door.chance.bits() >> 16;
@@ -341,8 +342,8 @@ impl Inner {
         }
         if outgoing && self.shared {
             out.letter.extend(numbered.iter().map(|one| one.event.clone()));
-            // A letter that is full carries the newest.
-            let surplus = out.letter.len().saturating_sub(letters::FLUSH_MAX);
+            // Of more than can wait the newest are sent.
+            let surplus = out.letter.len().saturating_sub(letters::OUTGOING_MAX);
             out.letter.drain(..surplus);
             out.letter_dropped += dropped + surplus as u64;
             self.posted.notify_one();

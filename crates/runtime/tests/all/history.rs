@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_core::{QueueChange, StoreError};
+use longshore_core::{JobFilter, Page, QueueChange, State, StoreError};
 use longshore_memory::MemoryStore;
 use longshore_runtime::testing::TestKit;
 use longshore_runtime::{Args, Attempt, Control, Depth, History, Outcome, Worker, WorkerConfig};
@@ -55,6 +55,12 @@ async fn a_sample_tells_what_happened_in_ten_seconds() {
     assert_eq!(waits.depth, Some(Depth { blocked: 0, scheduled: 0, ready: 1, running: 0 }));
     assert_eq!((waits.inserted, waits.retry_ratio, waits.run_ms), (1, None, None));
 
+    // The figures are those that the records give.
+    let jobs = room.control.list(JobFilter::default(), Page { after: None, limit: 10 }).await.unwrap().jobs;
+    let completed = jobs.iter().filter(|job| job.state == State::Completed).count() as u64;
+    let retried: usize = jobs.iter().map(|job| job.errors.len()).sum();
+    assert_eq!((completed, retried as u64), (figures.completed, figures.retried));
+
     // Nothing happens, and nothing is written.
     for _ in 0..6 {
         manual.advance(millis(10_000));
@@ -99,4 +105,37 @@ async fn a_history_has_a_limit() {
         let refused = room.control.history(None, limit).await.unwrap_err();
         assert!(matches!(refused, StoreError::Invalid(error) if error.field == "limit"));
     }
+}
+
+#[tokio::test]
+async fn percentiles_are_those_of_the_records() {
+    let (room, manual) = Room::manual();
+    let config = WorkerConfig { keeps: true, scan_interval: millis(1_000), ..crate::support::calm() };
+    let shift =
+        Shift::start(room.worker().config(config).register(async |_: Args<Task>| Ok::<_, Outcome>(())));
+    room.control.pause(&queue("default")).await.unwrap();
+    for number in 1..=100_u32 {
+        room.client.enqueue(Task { number }).await.unwrap();
+        manual.advance(millis(30));
+    }
+    room.client.enqueue(Task { number: 0 }).ttl(millis(1)).await.unwrap();
+    manual.advance(millis(10));
+    room.control.resume(&queue("default")).await.unwrap();
+    settle().await;
+    manual.advance(millis(70_000));
+    settle().await;
+    let total = history(&room.control, 10).await.total.unwrap().queues[&queue("default")].clone();
+    assert_eq!((total.completed, total.failed, total.inserted), (100, 1, 101), "{total:?}");
+    let jobs = room.control.list(JobFilter::default(), Page { after: None, limit: 200 }).await.unwrap().jobs;
+    let mut waits: Vec<f64> = jobs
+        .iter()
+        .filter_map(|job| Some(job.started_at?.since(job.created_at).as_secs_f64() * 1_000.0))
+        .collect();
+    waits.sort_by(f64::total_cmp);
+    let told = total.wait_ms.unwrap();
+    for (share, told) in [(50, told.p50), (95, told.p95), (99, told.p99)] {
+        let exact = waits[share - 1];
+        assert!((told - exact).abs() <= exact / 16.0, "p{share}: {told} is told, {exact} by the records");
+    }
+    shift.drain().await;
 }

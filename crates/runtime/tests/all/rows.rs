@@ -9,10 +9,12 @@ use longshore_core::{
 };
 use longshore_memory::MemoryStore;
 use longshore_runtime::testing::TestKit;
-use longshore_runtime::{Args, Outcome, Queue, Worker, WorkerConfig};
+use longshore_runtime::{Args, Cancel, Outcome, Queue, Worker, WorkerConfig};
 use tokio::sync::mpsc;
 
-use crate::support::{HOUR, Room, Shift, Task, calm, file, keep, millis, queue, short_lease, soon};
+use crate::support::{
+    Endless, HOUR, Room, Shift, Task, calm, file, keep, millis, queue, settle, short_lease, soon,
+};
 
 /// Starts a worker on a full queue, and cuts it off in its first job, which goes back.
 async fn start_once(room: &Room, worker: Worker) {
@@ -80,7 +82,7 @@ async fn a_backlog_is_worked_off_with_few_calls_of_the_store() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_keepers_take_back_a_lost_lease_once() {
     let room = Room::new();
-    let mut endless = crate::support::Endless::new();
+    let mut endless = Endless::new();
     let dying = Shift::start(room.worker().config(short_lease()).handle("work", endless.handler()));
     let id = room.add("work").await;
     endless.begun().await;
@@ -208,4 +210,109 @@ async fn ended_jobs_go_in_time_and_the_file_does_not_grow() {
         sizes.push(std::fs::metadata(dir.path().join("jobs.db")).unwrap().len());
     }
     assert!(sizes[11] <= sizes[3] + (256 << 10), "it grows: {sizes:?}");
+}
+
+#[tokio::test]
+async fn with_default_settings_the_job_of_a_dead_worker_starts_elsewhere_within_35_seconds() {
+    let (room, manual) = Room::manual();
+    let mut endless = Endless::new();
+    let worker = || Worker::new(room.engine.clone()).queue(Queue::new("default").concurrency(1));
+    let dying = Shift::start(worker().handle("work", endless.handler()));
+    let id = room.add("work").await;
+    endless.begun().await;
+    dying.crash().await;
+    let (begin, mut begun) = mpsc::unbounded_channel();
+    let shift = Shift::start(worker().handle("work", move || {
+        let told = begin.send(());
+        async move { Ok::<_, Outcome>(told.unwrap()) }
+    }));
+    let mut waited = 0;
+    while begun.try_recv().is_err() {
+        waited += 1;
+        assert!(waited <= 35, "it has not started after 35 s");
+        manual.advance(millis(1_000));
+        settle().await;
+    }
+    let job = room.ended(&id).await;
+    assert_eq!((job.state, job.attempt, job.stalls), (State::Completed, 1, 1));
+    shift.drain().await;
+}
+
+#[tokio::test]
+async fn a_handler_is_told_of_a_cancel_at_once_and_dropped_after_the_usual_grace() {
+    let (room, manual) = Room::manual();
+    let (begin, mut told) = mpsc::unbounded_channel();
+    let shift = Shift::start(room.worker().handle("deaf", move |cancel: Cancel| {
+        let begin = begin.clone();
+        async move {
+            begin.send("begun").unwrap();
+            cancel.cancelled().await;
+            begin.send("told").unwrap();
+            std::future::pending::<Result<(), Outcome>>().await
+        }
+    }));
+    let mut events = room.engine.hub().subscribe();
+    let id = room.add("deaf").await;
+    assert_eq!(soon(told.recv()).await, Some("begun"));
+    room.control.cancel(&id).await.unwrap();
+    assert_eq!(soon(told.recv()).await, Some("told"), "the clock stands still");
+    settle().await;
+    assert_eq!(room.job(&id).await.state, State::Running);
+    manual.advance(millis(2_000));
+    assert_eq!(room.ended(&id).await.state, State::Cancelled);
+    shift.drain().await;
+    // One life has one end.
+    let mut ends = Vec::new();
+    room.insert(JobSpec { id: room.client.new_id(), ..room.spec("mark") }).await;
+    loop {
+        let event = soon(events.next()).await.unwrap().event;
+        if event.kind.as_ref().is_some_and(|kind| kind.as_str() == "mark") {
+            break;
+        }
+        ends.extend(event.event.is_end().then_some((event.event, event.id)));
+    }
+    assert_eq!(ends, [(EventName::Cancelled, Some(id))]);
+}
+
+#[tokio::test]
+async fn two_stores_in_one_process_stay_apart() {
+    let (here, there) = (Room::new(), Room::new());
+    let mut events = there.engine.hub().subscribe();
+    let shift = Shift::start(here.worker().handle("calm", async || Ok::<_, Outcome>(())));
+    let (mine, theirs) = (here.add("calm").await, there.add("calm").await);
+    assert_eq!(here.ended(&mine).await.state, State::Completed);
+    shift.drain().await;
+    assert_eq!(there.job(&theirs).await.state, State::Ready);
+    assert!(there.control.job(&mine).await.is_err() && there.control.workers().await.unwrap().is_empty());
+    assert_eq!(soon(events.next()).await.unwrap().event.id, Some(theirs));
+    assert_eq!(here.engine.meters().queue(&queue("default")).completed.load(Ordering::SeqCst), 1);
+    assert_eq!(there.engine.meters().queue(&queue("default")).completed.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn the_exact_result_of_a_parent_reaches_a_child_that_came_later() {
+    const EXACT: &str = "[1152921504606846977, 0.30000000000000004, [], [[],{}]]";
+    let room = Room::new();
+    let parents = async |parents: longshore_runtime::Parents| {
+        let result = parents.all().await?.into_iter().next().unwrap().result;
+        Ok::<_, Outcome>(result)
+    };
+    let worker = room.worker().handle("exact", async || Ok::<_, Outcome>(Json::parse(EXACT).unwrap()));
+    let shift = Shift::start(worker.handle("child", parents));
+    let parent = room.add("exact").await;
+    room.ended(&parent).await;
+    let mut spec = room.spec("child");
+    Arc::make_mut(&mut spec.options).depends_on = vec![longshore_core::Parent::new(parent)];
+    let child = room.insert(spec).await;
+    let job = room.ended(&child).await;
+    assert_eq!(job.result.unwrap().as_str(), EXACT, "{:?}", job.errors);
+    shift.drain().await;
+}
+
+#[tokio::test]
+async fn a_batch_is_one_call_of_the_store() {
+    let spy = Arc::new(crate::spy::on(Arc::new(MemoryStore::new(&Door::system()))));
+    let room = Room::on(spy.clone(), Door::system());
+    room.client.insert((0..1_000).map(|_| Arc::new(room.spec("calm"))).collect()).await.unwrap();
+    assert_eq!(spy.calls().get("insert"), Some(&1), "{:?}", spy.calls());
 }

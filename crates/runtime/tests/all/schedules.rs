@@ -3,7 +3,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use longshore_clock::{Door, Timestamp};
-use longshore_core::{DurationText, EventName, JobFilter, Json, KindName, Page, ScheduleName, State};
+use longshore_core::{
+    DurationText, EventName, JobFilter, Json, KindName, Page, Records, ScheduleName, State,
+};
 use longshore_cron::Cron;
 use longshore_memory::MemoryStore;
 use longshore_runtime::testing::TestKit;
@@ -250,4 +252,70 @@ async fn a_schedule_that_would_never_make_a_job_is_refused_and_one_far_from_its_
     // What was there may come to its end.
     let over = Schedule { end_at: Some(now), ..every("now", Duration::from_secs(60)) };
     assert_eq!(kit.schedules().put(over).await.unwrap().standing.next_at, None);
+}
+
+#[tokio::test]
+async fn a_stored_schedule_that_cannot_be_read_is_shown_paused_and_the_others_fire() {
+    let (door, manual) = TestKit::door();
+    let store = Arc::new(MemoryStore::new(&door));
+    let mut kit = TestKit::on(store.clone(), door, manual);
+    kit.register(async |_: Args<Task>| Ok::<_, Outcome>(()));
+    let good = kit.schedules().put(every("good", Duration::from_secs(60))).await.unwrap();
+    let bad = ScheduleName::new("bad").unwrap();
+    let text = bytes::Bytes::from_static(b"{\"schedule\":{\"rule\":{\"every\":\"soon\"}}}");
+    store.doc_put("schedule/bad", text, longshore_core::Expect::Absent, None, kit.now()).await.unwrap();
+    kit.advance(Duration::from_secs(61)).await.unwrap();
+    assert_eq!(times(&kit.control()).await, [good.standing.next_at.unwrap()]);
+    let shown = kit.schedules().list().await.unwrap();
+    let shown = shown.iter().find(|record| record.schedule.name == bad).unwrap();
+    assert!(shown.standing.paused);
+    assert!(shown.standing.reason.as_ref().unwrap().starts_with("this version cannot read it"), "{shown:?}");
+    let refused = kit.schedules().resume(&bad).await.unwrap_err().to_string();
+    assert!(refused.contains("put it anew, or remove it"), "{refused}");
+    kit.schedules().put(every("bad", Duration::from_secs(30))).await.unwrap();
+    assert!(!kit.schedules().get(&bad).await.unwrap().standing.paused);
+}
+
+#[tokio::test]
+async fn a_hundred_times_of_an_interval_lie_exactly_as_far_apart() {
+    let kit = kit();
+    let schedule = Schedule { overlap: Overlap::Parallel, ..every("beat", Duration::from_secs(1)) };
+    let first = kit.schedules().put(schedule).await.unwrap().standing.next_at.unwrap();
+    let mut uneven = [1_300, 700, 1_000, 950, 1_050].into_iter().cycle();
+    while times(&kit.control()).await.len() < 100 {
+        kit.advance(millis(uneven.next().unwrap())).await.unwrap();
+    }
+    let exact: Vec<_> = (0..100).map(|number| first + Duration::from_secs(number)).collect();
+    assert_eq!(times(&kit.control()).await[..100], exact);
+}
+
+#[tokio::test]
+async fn a_daily_schedule_goes_over_both_changes_of_the_clocks() {
+    let kit = kit();
+    let zone: longshore_cron::Zone = "Europe/Berlin".parse().unwrap();
+    let schedule = Schedule { timezone: zone, overlap: Overlap::Parallel, ..cron("night", "30 2 * * *") };
+    kit.schedules().put(schedule).await.unwrap();
+    let day = Duration::from_secs(86_400);
+    for _ in 0..366 {
+        kit.advance(day).await.unwrap();
+    }
+    let made: Vec<String> = times(&kit.control()).await.iter().map(ToString::to_string).collect();
+    // 02:30 is skipped by the clocks on 29 March and told right after the gap; on 25 October it is the first of two.
+    for time in [
+        "2026-03-28T01:30:00.000Z",
+        "2026-03-29T01:00:00.000Z",
+        "2026-03-30T00:30:00.000Z",
+        "2026-10-24T00:30:00.000Z",
+        "2026-10-25T00:30:00.000Z",
+        "2026-10-26T01:30:00.000Z",
+    ] {
+        assert!(made.contains(&time.to_owned()), "{time} in {made:?}");
+    }
+    assert_eq!(
+        made.iter().filter(|time| time.starts_with("2026-10-25") || time.starts_with("2026-03-29")).count(),
+        2
+    );
+    let page = Page { after: None, limit: 1 };
+    let job = &kit.control().list(JobFilter::default(), page).await.unwrap().jobs[0];
+    assert_eq!(job.spec.options.schedule.as_ref().unwrap().as_str(), "night");
 }

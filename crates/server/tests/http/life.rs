@@ -114,3 +114,21 @@ async fn a_running_job_is_removed_only_with_force() {
     assert_eq!(reply.status, StatusCode::NO_CONTENT);
     house.client.get(&path).await.refused(404, "not_found");
 }
+
+#[tokio::test]
+async fn a_running_job_is_not_retried_and_runs_once() {
+    let house = House::open().await;
+    let id = house.client.submit(json!({ "kind": "test.hold" })).await;
+    house.gate.arrived().await;
+    let refused = house.client.post(&format!("/api/v1/jobs/{id}/retry"), "").await.json(StatusCode::CONFLICT);
+    assert_eq!(refused["error"]["code"], "wrong_state");
+    assert_eq!(refused["error"]["details"]["state"], "running");
+    house.gate.pass();
+    let job = house.client.ended(&id).await;
+    assert_eq!(
+        (&job["state"], &job["attempt"], &job["errors"]),
+        (&json!("completed"), &json!(1), &json!([]))
+    );
+    let audit = house.client.get("/api/v1/audit?action=job.retry").await.json(StatusCode::OK);
+    assert_eq!(audit["entries"][0]["outcome"], "refused");
+}

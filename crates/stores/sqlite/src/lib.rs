@@ -8,7 +8,6 @@ mod amend;
 mod claim;
 mod config;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
 mod cost;
 mod desk;
 mod error;
