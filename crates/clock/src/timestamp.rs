@@ -78,11 +78,35 @@ impl fmt::Display for TimestampError {
 
 impl std::error::Error for TimestampError {}
 
+/// Whether a time that could be read has the form of RFC 3339, and not another one of ISO 8601.
+fn is_rfc_3339(text: &str) -> bool {
+    let fits = |text: &str, form: &str| {
+        text.len() == form.len()
+            && text.bytes().zip(form.bytes()).all(|(byte, form)| match form {
+                b'0' => byte.is_ascii_digit(),
+                b'T' => matches!(byte, b'T' | b't' | b' '),
+                other => byte == other,
+            })
+    };
+    let Some((time, rest)) = text.split_at_checked(19) else { return false };
+    let offset = rest.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
+    let fraction = &rest[..rest.len() - offset.len()];
+    let hours = offset.get(1..3).and_then(|hours| hours.parse::<u8>().ok());
+    let is_offset = matches!(offset, "Z" | "z")
+        || (fits(offset, "+00:00") || fits(offset, "-00:00")) && hours.is_some_and(|hours| hours < 24);
+    let is_fraction = fraction.is_empty()
+        || fraction.starts_with('.') && fraction.rfind('.') == Some(0) && fraction.len() > 1;
+    fits(time, "0000-00-00T00:00:00") && is_fraction && is_offset
+}
+
 impl FromStr for Timestamp {
     type Err = TimestampError;
     fn from_str(text: &str) -> Result<Self, TimestampError> {
-        let parsed: jiff::Timestamp =
-            text.parse().map_err(|_| TimestampError(text.chars().take(64).collect()))?;
+        let wrong = || TimestampError(text.chars().take(64).collect());
+        let parsed: jiff::Timestamp = text.parse().map_err(|_| wrong())?;
+        if !is_rfc_3339(text) {
+            return Err(wrong());
+        }
         Ok(Self(parsed.as_millisecond()))
     }
 }
@@ -114,6 +138,11 @@ mod tests {
 
     #[test]
     fn refuses_a_time_without_an_offset() {
+        for other in
+            ["2030-01-01T00:00:00+25:00", "20300101T000000Z", "2030-01-01T00:00Z", "2030-01-01T00:00:00.Z"]
+        {
+            assert!(other.parse::<Timestamp>().is_err(), "{other}");
+        }
         let refused = "2026-03-01T12:00:00".parse::<Timestamp>().unwrap_err();
         assert!(refused.to_string().contains("got \"2026-03-01T12:00:00\""));
     }

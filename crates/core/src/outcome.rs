@@ -66,7 +66,8 @@ pub struct End {
     token: LeaseToken,
     /// How the attempt ended.
     pub outcome: Outcome,
-    /// When the handler really started; none if it never did.
+    /// When the handler really started; none if that was when it was claimed, or, of a job that is handed back, if it
+    /// never did.
     pub started_at: Option<Timestamp>,
     /// Jobs inserted in the same atomic step. Dropped if the end is refused, and inserted only once if it is repeated.
     pub then: Vec<Arc<JobSpec>>,

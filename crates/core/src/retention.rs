@@ -44,7 +44,7 @@ impl Retention {
 
 /// What is changed about a retention; none leaves a part as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "an object {completed, failed, cancelled, most}")]
 pub struct RetentionChange {
     /// For completed jobs.
     pub completed: Option<DurationText>,

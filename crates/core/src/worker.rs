@@ -1,9 +1,10 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::limits::WORKER_TTL;
-use crate::{DurationText, JobId, KindName, QueueName, Timestamp, WorkerId};
+use crate::{DurationText, JobId, KindName, Limit, QueueName, Timestamp, WorkerId};
 
 /// A worker as it last told of itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +23,12 @@ pub struct WorkerInfo {
     pub kinds: Vec<KindName>,
     /// Slots per queue.
     pub concurrency: u32,
+    /// Slots of queues that have another number.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub slots: BTreeMap<QueueName, u32>,
+    /// Rates of queues that count at this worker alone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub own_rates: BTreeMap<QueueName, Limit>,
     /// Attempts running now.
     pub running: u32,
     /// Leases held whose handlers have not started.
@@ -93,6 +100,11 @@ impl WorkerInfo {
     /// Whether it has not gone.
     pub fn is_alive(&self, now: Timestamp) -> bool {
         self.health(now) != Health::Stale
+    }
+
+    /// How many jobs of a queue it runs at once.
+    pub fn slots_of(&self, queue: &QueueName) -> u32 {
+        self.slots.get(queue).copied().unwrap_or(self.concurrency)
     }
 
     /// Whether it claims jobs of a queue.

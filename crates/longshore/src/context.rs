@@ -5,17 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use futures_util::StreamExt;
 use longshore_clock::Door;
-use longshore_core::{Store, Timestamp, Wake};
-use longshore_runtime::{Caller, Client, Control, Engine, Hub, Source};
+use longshore_core::{Store, Timestamp};
+use longshore_runtime::{Caller, Client, Control, Engine, Source};
 
 use crate::config::{Effective, Settings};
 use crate::exit::Usage;
 use crate::operator::{Operator, Remote};
 
 /// Longest wait for the events of an operation to be on their way to other processes.
-const SENT_WITHIN: Duration = Duration::from_millis(200);
+const SENT_WITHIN: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// The configuration of this call.
 pub(crate) struct Context {
@@ -101,21 +101,11 @@ impl Opened {
 
     /// Does something that others may want to hear of, and stays until its events are on their way to them.
     pub(crate) async fn tell<T, E>(&self, operation: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        let mut wakes = self.store.wakeups();
         let done = operation.await?;
-        if self.store.can().shared {
-            let clock = &self.engine.door().clock;
-            let sent = async {
-                while let Some(wake) = wakes.next().await {
-                    if matches!(&wake, Wake::Missed) || matches!(&wake, Wake::Log(log) if log == Hub::LOG) {
-                        break;
-                    }
-                }
-            };
-            tokio::select! {
-                () = sent => {}
-                () = clock.sleep(SENT_WITHIN) => {}
-            }
+        let (clock, hub) = (&self.engine.door().clock, self.engine.hub());
+        let over = clock.after(SENT_WITHIN);
+        while self.store.can().shared && hub.is_sending() && !over.is_over() {
+            clock.sleep(LOOK_EVERY).await;
         }
         Ok(done)
     }

@@ -134,7 +134,10 @@ impl Running {
         // The record says when the attempt was claimed; a start that differs visibly is told. That of a job with parents
         // always: its claim may have been under way when the last of them ended.
         let late = |at: &Timestamp| at.since(self.claimed_at) > Duration::from_millis(10);
-        end.started_at = started_at.filter(|at| late(at) || !self.spec.options.depends_on.is_empty());
+        // And so is whether a job that goes back has started at all.
+        let goes_back = end.outcome == Fate::HandBack;
+        end.started_at =
+            started_at.filter(|at| goes_back || late(at) || !self.spec.options.depends_on.is_empty());
         end
     }
 

@@ -110,6 +110,12 @@ impl Refusal for ScheduleError {
     }
 }
 
+/// Whether what was done found nothing that it could be done to.
+fn did_nothing(details: &Value) -> bool {
+    let none_of_many = details["changed"] == 0 && details["refused"].as_u64() > Some(0);
+    none_of_many || details["was_there"] == false || details.get("held_by").is_some_and(Value::is_null)
+}
+
 impl Engine {
     /// Does something and enters it, with what `tell` knows of it.
     pub(crate) async fn audited<T, E: Refusal>(
@@ -132,7 +138,7 @@ impl Engine {
             target: target.to_string(),
             outcome: match &done {
                 // Of all that it was meant for, nothing was changed.
-                Ok(_) if details["changed"] == 0 && details["refused"].as_u64() > Some(0) => "refused",
+                Ok(_) if did_nothing(&details) => "refused",
                 Ok(_) => "ok",
                 Err(error) if error.is_refusal() => "refused",
                 Err(_) => "failed",

@@ -1,9 +1,11 @@
 //! Why a job is not running: the reasons, out of the store's own state.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use longshore_core::{
-    Hold, Job, JobId, Limit, Options, ParentPolicy, Reason, State, Timestamp, WorkerInfo, format_duration,
+    Hold, Job, JobId, Limit, Options, ParentPolicy, Reason, State, Timestamp, WorkerId, WorkerInfo,
+    format_duration,
 };
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +53,13 @@ impl Control {
         let mut reasons = Vec::new();
         match job.state {
             State::Running => reasons.push(self.running(&job).await?),
-            State::Completed | State::Failed | State::Cancelled => reasons.push(ended(&job)),
+            State::Completed | State::Failed | State::Cancelled => {
+                let mut reason = ended(&job);
+                if job.reason == Some(Reason::ParentFailed) {
+                    self.blame(&job, &mut reason).await?;
+                }
+                reasons.push(reason);
+            }
             State::Scheduled => reasons.push(scheduled(&job)),
             State::Blocked => reasons = self.parents(&job).await?,
             State::Ready => reasons = self.ready(&job).await?,
@@ -66,7 +74,7 @@ impl Control {
 
     /// A job that is claimed may still wait for a slot of the worker that has read it ahead; the worker tells.
     async fn running(&self, job: &Job) -> Result<WhyReason, ControlError> {
-        let name = job.worker.as_ref().map_or("a worker", longshore_core::WorkerId::as_str);
+        let name = job.worker.as_ref().map_or("a worker", WorkerId::as_str);
         let since = job.started_at.map(|since| format!(" since {since}")).unwrap_or_default();
         let stops = if job.cancel_requested { ", and was asked to stop" } else { "" };
         let worker = match &job.worker {
@@ -81,6 +89,21 @@ impl Control {
             return Ok(reason("buffered", message));
         }
         Ok(reason("running", format!("it is running on {name}{since}{stops}")))
+    }
+
+    /// Names the parents that did not complete.
+    async fn blame(&self, job: &Job, reason: &mut WhyReason) -> Result<(), ControlError> {
+        for parent in job.spec.options.depends_on.iter().take(PARENTS_SHOWN) {
+            let state = match self.job(&parent.id).await {
+                Ok(parent) if parent.state == State::Completed => continue,
+                Ok(parent) => parent.state.as_str(),
+                Err(ControlError::Unknown(_)) => "gone",
+                Err(error) => return Err(error),
+            };
+            reason.message += &format!("; parent {} is {state}", parent.id);
+            reason.jobs.push(parent.id.clone());
+        }
+        Ok(())
     }
 
     async fn parents(&self, job: &Job) -> Result<Vec<WhyReason>, ControlError> {
@@ -116,7 +139,7 @@ impl Control {
         let workers = self.workers().await?;
         let alive: Vec<&WorkerInfo> =
             workers.iter().filter(|worker| worker.alive).map(|worker| &worker.info).collect();
-        reasons.extend(nobody(job, &alive));
+        reasons.extend(nobody(job, &alive, &self.held_by_workers(queue).await?));
         Ok(reasons)
     }
 }
@@ -197,8 +220,9 @@ fn held_up(hold: &Hold, now: Timestamp) -> WhyReason {
     WhyReason { until: hold.next_at, ..reason("rate", message) }
 }
 
-/// Why no worker takes it, as far as the workers themselves are concerned.
-fn nobody(job: &Job, alive: &[&WorkerInfo]) -> Option<WhyReason> {
+/// Why no worker takes it, as far as the workers themselves are concerned. `held` counts the jobs of its queue that each
+/// worker runs.
+fn nobody(job: &Job, alive: &[&WorkerInfo], held: &HashMap<WorkerId, u32>) -> Option<WhyReason> {
     let (queue, kind) = (&job.spec.queue, &job.spec.kind);
     let serving: Vec<&&WorkerInfo> = alive.iter().filter(|worker| worker.serves(queue)).collect();
     if serving.is_empty() {
@@ -207,13 +231,25 @@ fn nobody(job: &Job, alive: &[&WorkerInfo]) -> Option<WhyReason> {
     if !serving.iter().any(|worker| worker.kinds.contains(kind)) {
         return Some(reason("unknown_kind", format!("no live worker of queue {queue} knows kind {kind}")));
     }
-    let free = |worker: &&&WorkerInfo| worker.running < worker.concurrency;
-    if !serving.iter().any(free) {
-        let running: u32 = serving.iter().map(|worker| worker.running).sum();
-        let message = format!("every slot of the workers of queue {queue} is taken: {running} attempts run");
+    let free: Vec<&&WorkerInfo> = serving
+        .into_iter()
+        .filter(|worker| held.get(&worker.id).copied().unwrap_or(0) < worker.slots_of(queue))
+        .collect();
+    if free.is_empty() {
+        let running: u32 = held.values().sum();
+        let message =
+            format!("every slot of the workers of queue {queue} is taken; {running} of its jobs run");
         return Some(reason("busy", message));
     }
-    None
+    // Whether such a worker has a token now, only it knows.
+    let own_rate = |worker: &&&WorkerInfo| Some((worker.id.clone(), worker.own_rates.get(queue)?.clone()));
+    let paced: Vec<(WorkerId, Limit)> = free.iter().filter_map(own_rate).collect();
+    if paced.len() < free.len() {
+        return None;
+    }
+    let paced: Vec<String> =
+        paced.iter().map(|(worker, limit)| format!("{worker} takes {}", describe_limit(limit))).collect();
+    Some(reason("worker_rate", format!("its workers have rates of their own: {}", paced.join(", "))))
 }
 
 /// The limits of a queue in one line each, for people.

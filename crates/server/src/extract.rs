@@ -1,5 +1,6 @@
 //! Reading requests, with errors that name the field, what was expected and what came.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -13,6 +14,7 @@ use longshore_runtime::OnceKey;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::app::Face;
@@ -47,6 +49,50 @@ impl FromRequest<Face> for Body {
                 Invalid::new("body", "all of its bytes", "a part of them").code("invalid_body").into()
             }
         })
+    }
+}
+
+/// No body, or as good as none: what a request says in a body that nobody reads must not be taken for said.
+pub(crate) struct NoBody;
+
+impl FromRequest<Face> for NoBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, api: &Face) -> Result<Self, ApiError> {
+        let Body(bytes) = Body::from_request(request, api).await?;
+        match bytes.trim_ascii() {
+            b"" | b"{}" | b"null" => Ok(Self),
+            other => {
+                let got = String::from_utf8_lossy(other).into_owned();
+                Err(Invalid::new("body", "nothing: what there is to say goes into the query", got).into())
+            }
+        }
+    }
+}
+
+/// The fields of an object, each of them once.
+pub(crate) struct Fields(pub(crate) BTreeMap<String, Box<RawValue>>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Once;
+        impl<'de> Visitor<'de> for Once {
+            type Value = Fields;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = BTreeMap::new();
+                while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
+                    if fields.contains_key(&name) {
+                        return Err(serde::de::Error::custom(format!("duplicate field `{name}`")));
+                    }
+                    fields.insert(name, value);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Once)
     }
 }
 

@@ -75,3 +75,20 @@ fn a_server_tells_of_every_end_in_another_process() {
     ids.dedup();
     assert_eq!(ids.len(), JOBS);
 }
+
+#[test]
+fn what_the_command_line_does_is_told_however_busy_the_others_are() {
+    let site = Site::new();
+    let (_server, url) = site.serve(&["--test-kinds"]);
+    let mut stream = crate::support::stream(&format!("{url}/api/v1/events?queue=cli"));
+    // Somebody else tells of something all the time.
+    post(&format!("{url}/api/v1/jobs"), r#"{"kind":"test.progress","args":{"steps":100000,"ms":5}}"#);
+    for number in 0..10 {
+        let id = format!("z{number}");
+        site.enqueue(&["test.noop", "--queue", "cli", "--delay", "1h", "--id", &id]);
+        let told = stream.find(|line| line.starts_with("data: ") && line.contains("job:added")).unwrap();
+        assert!(told.contains(&id), "{told}");
+    }
+    site.ok(&["queue", "pause", "cli"]);
+    assert!(stream.any(|line| line == "event: queue:paused"));
+}

@@ -1,11 +1,11 @@
 //! Queues and workers as operators look at them: what the store says, and what follows from it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use longshore_core::limits::PAGE_JOBS_MAX;
+use longshore_core::limits::{PAGE_JOBS_MAX, WORKER_JOBS_NAMED};
 use longshore_core::{
-    Health, JobFilter, KindName, Page, QueueInfo, QueueName, State, StoreResult, Timestamp, WorkerId,
-    WorkerInfo,
+    Health, Job, JobFilter, JobId, KindName, Page, QueueInfo, QueueName, State, StoreResult, Timestamp,
+    WorkerId, WorkerInfo,
 };
 use serde::{Deserialize, Serialize};
 
@@ -48,8 +48,47 @@ impl Control {
     /// Workers seen in the last hour.
     pub async fn workers(&self) -> StoreResult<Vec<WorkerView>> {
         let now = self.now();
-        let workers = roster::list(&**self.engine().store(), now).await?;
+        let mut workers = roster::list(&**self.engine().store(), now).await?;
+        self.look_at_running(&mut workers).await?;
         Ok(workers.into_iter().map(|info| WorkerView::of(info, now)).collect())
+    }
+
+    /// What they run is read from the jobs, which are newer than what they told; with very many, what they told stays.
+    async fn look_at_running(&self, workers: &mut [WorkerInfo]) -> StoreResult<()> {
+        if workers.is_empty() {
+            return Ok(());
+        }
+        let filter = JobFilter { states: vec![State::Running], ..JobFilter::default() };
+        let running = self.engine().store().list(filter, Page { after: None, limit: PAGE_JOBS_MAX }).await?;
+        if running.next.is_some() {
+            return Ok(());
+        }
+        for worker in workers {
+            let own: Vec<&Job> =
+                running.jobs.iter().filter(|job| job.worker.as_ref() == Some(&worker.id)).collect();
+            let waits = |job: &&&Job| worker.buffered_jobs.contains(job.id());
+            let buffered: Vec<JobId> = own.iter().filter(waits).map(|job| job.id().clone()).collect();
+            let begun = own.iter().filter(|job| !waits(job)).map(|job| job.id().clone());
+            worker.running_jobs = begun.take(WORKER_JOBS_NAMED).collect();
+            worker.running = (own.len() - buffered.len()) as u32;
+            worker.buffered = buffered.len() as u32;
+            worker.buffered_jobs = buffered;
+        }
+        Ok(())
+    }
+
+    /// How many jobs of a queue each worker holds, read from the jobs themselves.
+    pub(crate) async fn held_by_workers(&self, queue: &QueueName) -> StoreResult<HashMap<WorkerId, u32>> {
+        let filter =
+            JobFilter { queue: Some(queue.clone()), states: vec![State::Running], ..JobFilter::default() };
+        let mut held = HashMap::new();
+        for job in self.engine().store().list(filter, Page { after: None, limit: PAGE_JOBS_MAX }).await?.jobs
+        {
+            if let Some(worker) = job.worker {
+                *held.entry(worker).or_insert(0) += 1;
+            }
+        }
+        Ok(held)
     }
 
     /// One worker.

@@ -1,5 +1,6 @@
 //! Letters: the events of a node on their way to the others, through a log of the store.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -48,15 +49,15 @@ pub(super) async fn send(inner: Weak<Inner>, store: Arc<dyn Store>) {
             letter
         };
         // A node that comes later begins with the record, not with what was told before.
-        if letter.events.is_empty() && letter.dropped == 0 || store.is_alone() {
-            continue;
+        if (!letter.events.is_empty() || letter.dropped > 0) && !store.is_alone() {
+            let bytes = serde_json::to_vec(&letter).unwrap_or_default();
+            if let Err(error) = store.log_append(Hub::LOG, vec![Bytes::from(bytes)], LETTERS_KEPT).await {
+                tracing::debug!(%error, "events did not reach the other nodes");
+                // The next letter tells of the gap.
+                lock(&hub.out).letter_dropped += letter.dropped + letter.events.len() as u64;
+            }
         }
-        let Ok(bytes) = serde_json::to_vec(&letter) else { continue };
-        if let Err(error) = store.log_append(Hub::LOG, vec![Bytes::from(bytes)], LETTERS_KEPT).await {
-            tracing::debug!(%error, "events did not reach the other nodes");
-            // The next letter tells of the gap.
-            lock(&hub.out).letter_dropped += letter.dropped + letter.events.len() as u64;
-        }
+        hub.sent.fetch_add(letter.events.len() as u64, Ordering::SeqCst);
     }
 }
 

@@ -62,6 +62,9 @@ struct Inner {
     pending: Mutex<Vec<Event>>,
     full: AtomicBool,
     dropped: AtomicU64,
+    /// Events told here so far, and those of them that were sent, or could not be.
+    told: AtomicU64,
+    sent: AtomicU64,
     /// Events that listeners missed since the start, because they were too slow or there were too many.
     lost: AtomicU64,
     /// Calls of listeners that panicked.
@@ -119,6 +122,8 @@ impl Hub {
             pending: Mutex::default(),
             full: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
+            told: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             panics: AtomicU64::new(0),
             rung: Notify::new(),
@@ -174,6 +179,7 @@ impl Hub {
             return self.0.lose();
         }
         pending.push(event);
+        self.0.told.fetch_add(1, Ordering::SeqCst);
         let count = pending.len();
         drop(pending);
         if count == 1 {
@@ -182,6 +188,11 @@ impl Hub {
         if count >= PENDING_MAX {
             self.0.full.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Whether something told here is still on its way to other processes.
+    pub fn is_sending(&self) -> bool {
+        self.0.shared && self.0.told.load(Ordering::SeqCst) > self.0.sent.load(Ordering::SeqCst)
     }
 
     /// Names this run of this process; numbers of one epoch mean nothing in another.
@@ -345,6 +356,9 @@ impl Inner {
             // Of more than can wait the newest are sent.
             let surplus = out.letter.len().saturating_sub(letters::OUTGOING_MAX);
             out.letter.drain(..surplus);
+            // A gap was told by nobody.
+            self.sent.fetch_add(surplus as u64, Ordering::SeqCst);
+            self.told.fetch_add(u64::from(dropped > 0), Ordering::SeqCst);
             out.letter_dropped += dropped + surplus as u64;
             self.posted.notify_one();
         }

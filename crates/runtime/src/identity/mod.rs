@@ -101,13 +101,13 @@ pub(crate) fn keep_key_apart(spec: &mut JobSpec) {
 }
 
 /// Refuses the key of somebody's to a job that is nobody's.
-fn check_key(index: usize, spec: &JobSpec) -> Result<(), Invalid> {
+pub(crate) fn check_key(field: &str, spec: &JobSpec) -> Result<(), Invalid> {
     let taken = |key: &String| spec.owner.is_none() && key.starts_with('@');
     match spec.options.unique.as_ref().map(|unique| &unique.key).filter(|key| taken(key)) {
         None => Ok(()),
         Some(key) => {
             let expected = "a key that does not begin with @, as those of owners do";
-            Err(Invalid::new(format!("jobs[{index}].unique.key"), expected, format!("{key:?}")))
+            Err(Invalid::new(field, expected, format!("{key:?}")))
         }
     }
 }
@@ -147,7 +147,7 @@ impl Engine {
             }
         }
         for (index, job) in jobs.iter().enumerate() {
-            check_key(index, job)?;
+            check_key(&format!("jobs[{index}].unique.key"), job)?;
         }
         if !self.caller.is_bound {
             return Ok(());

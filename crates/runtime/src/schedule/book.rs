@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use longshore_core::limit::check_keys;
 use longshore_core::{
     Doc, Event, EventName, Expect, Invalid, JobId, JobSpec, KindName, Put, ScheduleName, State, StoreError,
     StoreResult, Timestamp,
@@ -126,6 +127,12 @@ impl Schedules {
 
     async fn enter(&self, schedule: Schedule) -> Result<ScheduleRecord, ScheduleError> {
         schedule.check()?;
+        let job = schedule.job(JobId::from_u128(0), None);
+        crate::identity::check_key("unique.key", &job)?;
+        let limits = self.engine.store().queue(schedule.queue.clone()).await?.map(|info| info.limits);
+        let kinds = self.engine.store().kinds().await?;
+        let kind = kinds.into_iter().find(|kind| kind.name == schedule.kind).map(|kind| kind.limits);
+        check_keys(&job, &limits.unwrap_or_default(), &kind.unwrap_or_default())?;
         let name = schedule.name.clone();
         for _ in 0..TRIES {
             let standing = self.engine.store().doc_get(&key(&name), self.engine.now()).await?;

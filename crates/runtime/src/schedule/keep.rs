@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use longshore_core::{
-    Fire, Fired, JobId, JobSpec, Parent, ParentPolicy, ScheduleName, State, StoreError, StoreResult,
-    Timestamp, Wake,
+    Fire, Fired, Inserted, JobId, JobSpec, Parent, ParentPolicy, ScheduleName, State, StoreError,
+    StoreResult, Timestamp, Wake,
 };
 use longshore_resilience::Retry;
 use tokio::sync::Notify;
@@ -154,14 +154,41 @@ impl Scheduler {
         let fire = Fire { key, expect: version, value: book::write(&record)?, jobs: jobs.clone() };
         match self.engine.store().fire(fire, now).await {
             Ok(Fired::Done { version, inserted }) => {
-                let made = jobs.iter().zip(&inserted).filter(|(_, inserted)| !inserted.duplicate);
-                made.for_each(|(spec, inserted)| book::tell(&self.engine, spec, inserted.state, now));
+                let inserts = jobs.iter().zip(&inserted);
+                for (spec, inserted) in inserts.filter(|(_, inserted)| !inserted.duplicate) {
+                    crate::observe::count(&self.engine.meters().queue(&spec.queue).inserted);
+                    book::tell(&self.engine, spec, inserted.state, now);
+                }
                 self.known.insert(name.clone(), (version, record));
+                self.take_back_duplicates(name, &inserted).await?;
             }
             // Somebody else fired it, or changed it.
             Ok(Fired::Conflict) => self.read(name).await?,
             Err(StoreError::Invalid(error)) => self.stop(name, &error.to_string()).await?,
             Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// A job that another one stood in the way of, because of its unique key, was not made.
+    async fn take_back_duplicates(&mut self, name: &ScheduleName, inserted: &[Inserted]) -> StoreResult<()> {
+        let duplicates = inserted.iter().filter(|inserted| inserted.duplicate).count() as u64;
+        let Some((version, mut record)) = self.known.get(name).cloned().filter(|_| duplicates > 0) else {
+            return Ok(());
+        };
+        let ScheduleRecord { schedule, standing } = &mut record;
+        standing.fires = standing.fires.saturating_sub(duplicates);
+        standing.skipped += duplicates;
+        standing.last_job_id = inserted.last().map(|last| last.id.clone());
+        if standing.next_at.is_none() {
+            let now = self.engine.now();
+            standing.next_at = schedule.after(standing.anchor_at, standing.last_nominal_at.unwrap_or(now));
+            record.close();
+        }
+        let fire =
+            Fire { key: book::key(name), expect: version, value: book::write(&record)?, jobs: Vec::new() };
+        if let Fired::Done { version, .. } = self.engine.store().fire(fire, self.engine.now()).await? {
+            self.known.insert(name.clone(), (version, record));
         }
         Ok(())
     }

@@ -203,9 +203,9 @@ impl Schedule {
             Rule::Cron { .. } => {}
         }
         if let (Some(start), Some(end)) = (self.start_at, self.end_at)
-            && end <= start
+            && end < start
         {
-            return Err(Invalid::new("end_at", format!("a time after start_at ({start})"), end));
+            return Err(Invalid::new("end_at", format!("a time from start_at ({start}) on"), end));
         }
         if self.max_fires == Some(0) {
             return Err(Invalid::new("max_fires", "a whole number from 1, or none", 0));
@@ -258,8 +258,8 @@ impl ScheduleRecord {
             standing.paused = false;
         }
         if kept.is_none() {
-            standing.anchor_at = schedule.start_at.map_or(now, |start| start.max(now));
-            standing.next_at = schedule.first(standing.anchor_at);
+            standing.anchor_at = schedule.start_at.unwrap_or(now);
+            standing.next_at = schedule.first(standing.anchor_at, now);
         }
         let mut record = Self { schedule, standing };
         record.close();

@@ -111,13 +111,14 @@ const OUTSIDE_MAX: usize = 100_000;
 const LEAPS_MAX: usize = 10_000;
 
 impl Schedule {
-    /// The first nominal time of a schedule that begins now.
-    pub(super) fn first(&self, anchor: Timestamp) -> Option<Timestamp> {
+    /// The first nominal time from now on; `every` counts from the anchor, which may lie in the past.
+    pub(super) fn first(&self, anchor: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        let begin = anchor.max(now);
         match &self.rule {
-            Rule::Every { start_now: true, .. } if self.holds(anchor) => Some(anchor),
-            Rule::Every { .. } => self.after(anchor, anchor),
+            Rule::Every { start_now: true, .. } if self.holds(begin) => Some(begin),
+            Rule::Every { .. } => self.after(anchor, begin),
             // A cron time that is exactly the start counts.
-            Rule::Cron { .. } => self.after(anchor, Timestamp::from_millis(anchor.as_millis() - 1)),
+            Rule::Cron { .. } => self.after(anchor, Timestamp::from_millis(begin.as_millis() - 1)),
         }
     }
 

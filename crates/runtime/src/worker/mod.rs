@@ -13,14 +13,14 @@ mod turn;
 pub use hooks::{HookContext, HookError};
 pub use queue::{Queue, RateScope};
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use longshore_clock::Timestamp;
 use longshore_core::{
-    DurationText, Event, EventName, Invalid, LeaseToken, Outcome as Fate, QueueName, Rate, StoreError,
+    DurationText, Event, EventName, Invalid, LeaseToken, Limit, Outcome as Fate, QueueName, Rate, StoreError,
     WorkerId, WorkerInfo, format_duration,
     limit::Pace,
     limits::{
@@ -293,6 +293,7 @@ impl Worker {
             return Err(mistake.into());
         }
         let (mut slots, mut rates, mut paces) = (HashMap::new(), Vec::new(), HashMap::new());
+        let mut own_rates = BTreeMap::new();
         let mut named = Vec::new();
         for queue in &self.queues {
             let name = QueueName::new(&queue.name)?;
@@ -303,7 +304,11 @@ impl Worker {
             slots.insert(name.clone(), count);
             match queue.rate()? {
                 Some((rate, RateScope::Queue)) => rates.push((name.clone(), rate)),
-                Some((rate, RateScope::Worker)) => drop(paces.insert(name.clone(), queue::pace(rate))),
+                Some((rate, RateScope::Worker)) => {
+                    let own = queue::own_rate(rate);
+                    paces.insert(name.clone(), own.pace());
+                    own_rates.insert(name.clone(), own);
+                }
                 None => {}
             }
             named.push(name);
@@ -354,6 +359,7 @@ impl Worker {
             slots,
             rates,
             paces,
+            own_rates,
             config: self.config,
             engine: self.engine,
             held: Mutex::default(),
@@ -366,6 +372,7 @@ impl Worker {
             told: Mutex::default(),
             active: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
+            retell: AtomicBool::new(false),
         })
     }
 }
@@ -384,6 +391,7 @@ struct Desk {
     /// Rates of queues that this worker sets for all, and those that it keeps for itself.
     rates: Vec<(QueueName, Rate)>,
     paces: HashMap<QueueName, Pace>,
+    own_rates: BTreeMap<QueueName, Limit>,
     /// Every lease this worker holds, buffered or running.
     held: Mutex<HashMap<LeaseToken, Arc<Running>>>,
     /// Attempts that ended and wait for the next turn.
@@ -401,6 +409,8 @@ struct Desk {
     told: Mutex<Option<(u64, Timestamp)>>,
     active: AtomicU64,
     stopping: AtomicBool,
+    /// Something is to be told of it that cannot wait for the next beat.
+    retell: AtomicBool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -438,6 +448,13 @@ impl Desk {
             queues: if self.served == Served::All { Vec::new() } else { self.named.clone() },
             kinds: self.handlers.kinds(),
             concurrency: self.config.concurrency as u32,
+            slots: self
+                .slots
+                .iter()
+                .filter(|(_, slots)| **slots != self.config.concurrency)
+                .map(|(queue, slots)| (queue.clone(), *slots as u32))
+                .collect(),
+            own_rates: self.own_rates.clone(),
             running,
             buffered: u32::saturating_sub(leases, running),
             running_jobs,

@@ -98,7 +98,7 @@ async fn run(desk: &Desk, mut wakes: WakeStream) {
         }
         failed = !renew(desk, asked || failed, saves, now).await;
         unsaved |= failed;
-        if tell_at.is_over() {
+        if tell_at.is_over() || desk.retell.swap(false, Ordering::SeqCst) {
             tell_at = clock.after(beat);
             if let Err(error) = roster::tell(&**desk.engine.store(), &desk.info(), now).await {
                 tracing::debug!(%error, "could not tell of this worker");

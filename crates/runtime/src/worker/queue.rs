@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use longshore_core::limit::Pace;
 use longshore_core::{DurationText, Expect, Invalid, Limit, QueueChange, QueueName, Rate, StoreResult};
 
 use crate::engine::Engine;
@@ -90,9 +89,9 @@ impl Queue {
 }
 
 /// How one worker alone counts its starts.
-pub(super) fn pace(rate: Rate) -> Pace {
+pub(super) fn own_rate(rate: Rate) -> Limit {
     let interval = Some(DurationText(rate.interval));
-    Limit { rate: Some(rate.rate), interval, burst: rate.burst, ..Limit::default() }.pace()
+    Limit { rate: Some(rate.rate), interval, burst: rate.burst, ..Limit::default() }
 }
 
 /// Makes a queue known that somebody serves, before its first job.

@@ -381,6 +381,8 @@ impl Turns<'_> {
     /// Stops in two steps: lets attempts end, then asks them to, then lets go of them.
     async fn wind_down(mut self) -> Result<(), StoreError> {
         self.desk.stopping.store(true, Ordering::Relaxed);
+        self.desk.retell.store(true, Ordering::SeqCst);
+        self.desk.pulse.notify_one();
         self.lanes.values().for_each(|(lane, _)| self.hand_back(lane.take_waiting()));
         let clock = &self.desk.engine.door().clock;
         let deadline = clock.after(self.desk.config.stop_deadline);

@@ -6,7 +6,7 @@ use longshore_core::{JobFilter, State, StoreError};
 use longshore_runtime::{
     AUDIT_PAGE_MAX, AuditEntry, AuditFilter, Caller, NewKey, Rule, Schedule, Scope, Source,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{HOUR, Room, Task, queue};
 
@@ -83,7 +83,9 @@ async fn everything_that_operators_do_is_entered() {
     assert_eq!(actions, expected);
     assert!(told.iter().all(|entry| entry.actor.as_deref() == Some("ops") && entry.source == Source::Api));
     let failed: Vec<&AuditEntry> = told.iter().filter(|entry| entry.outcome == "refused").collect();
-    assert_eq!((failed.len(), &failed[0].details), (1, &json!({ "error": format!("there is no job {id}") })));
+    let nobody_held_it = &failed[1].details["held_by"];
+    assert_eq!(failed[0].details, json!({ "error": format!("there is no job {id}") }));
+    assert_eq!((failed.len(), nobody_held_it), (2, &Value::Null));
     assert_eq!(told[3].details, json!({ "queue": "default", "kind": "task", "owner": null }));
     let secret = text.rsplit('_').next().unwrap();
     assert!(told.iter().all(|entry| !entry.details.to_string().contains(secret)));

@@ -9,7 +9,7 @@ use longshore_core::{
 };
 use longshore_memory::MemoryStore;
 use longshore_runtime::testing::TestKit;
-use longshore_runtime::{Args, Cancel, Outcome, Queue, Worker, WorkerConfig};
+use longshore_runtime::{Args, Cancel, Outcome, Queue, RateScope, Worker, WorkerConfig};
 use tokio::sync::mpsc;
 
 use crate::support::{
@@ -315,4 +315,83 @@ async fn a_batch_is_one_call_of_the_store() {
     let room = Room::on(spy.clone(), Door::system());
     room.client.insert((0..1_000).map(|_| Arc::new(room.spec("calm"))).collect()).await.unwrap();
     assert_eq!(spy.calls().get("insert"), Some(&1), "{:?}", spy.calls());
+}
+
+#[tokio::test]
+async fn why_counts_the_slots_of_the_queue_and_knows_rates_of_workers() {
+    let room = Room::new();
+    let mut endless = Endless::new();
+    let other = Queue::new("other").concurrency(1);
+    let paced = Queue::new("paced").rate_limit(1, HOUR).rate_scope(RateScope::Worker);
+    let worker = room.worker().queue(other).queue(paced).handle("endless", endless.handler());
+    let shift = Shift::start(worker.handle("calm", async || Ok::<_, Outcome>(())));
+    let add =
+        async |name: &str, kind: &str| room.insert(JobSpec { queue: queue(name), ..room.spec(kind) }).await;
+    let codes = async |id: &longshore_core::JobId| -> Vec<String> {
+        let why = room.control.why(id).await.unwrap();
+        why.reasons.iter().map(|reason| reason.code.to_string()).collect()
+    };
+    let running = add("other", "endless").await;
+    endless.begun().await;
+    let waits = add("other", "calm").await;
+    assert_eq!(codes(&waits).await, ["busy"]);
+    room.control.pause(&queue("default")).await.unwrap();
+    let paused = add("default", "calm").await;
+    assert_eq!(
+        codes(&paused).await,
+        ["paused"],
+        "the slots of another queue are taken, not those of this one"
+    );
+    let first = add("paced", "calm").await;
+    room.ended(&first).await;
+    let second = add("paced", "calm").await;
+    assert_eq!(codes(&second).await, ["worker_rate"]);
+    let worker = &room.control.workers().await.unwrap()[0].info;
+    assert_eq!((&worker.running_jobs, worker.running), (&vec![running], 1), "read from the jobs");
+    assert_eq!((worker.slots_of(&queue("other")), worker.slots_of(&queue("default"))), (1, 10));
+    shift.stop.cut();
+    shift.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_worker_that_was_asked_to_stop_says_so_at_once() {
+    let room = Room::new();
+    let mut endless = Endless::new();
+    let shift = Shift::start(room.worker().handle("endless", endless.handler()));
+    room.add("endless").await;
+    endless.begun().await;
+    shift.stop.drain();
+    soon(async {
+        while !room.control.workers().await.unwrap()[0].info.stopping {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    shift.stop.cut();
+    shift.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_job_that_goes_back_unstarted_has_not_started() {
+    let room = Room::new();
+    let mut endless = Endless::new();
+    let worker = Worker::new(room.engine.clone()).config(calm()).queue(Queue::new("default").concurrency(1));
+    let shift = Shift::start(worker.handle("endless", endless.handler()));
+    let started = room.add("endless").await;
+    endless.begun().await;
+    shift.stop.cut();
+    shift.end().await.unwrap();
+    assert!(room.job(&started).await.started_at.is_some());
+    let claim = longshore_core::Claim {
+        worker: longshore_core::WorkerId::new("w").unwrap(),
+        lanes: vec![longshore_core::LaneWant { queue: queue("default"), limit: 2, slots: 2 }],
+        lease: millis(1_000),
+    };
+    let unstarted = room.add("endless").await;
+    let now = room.engine.door().clock.now();
+    let jobs = room.store.claim(claim, now).await.unwrap().jobs;
+    let ends =
+        jobs.into_iter().map(|job| longshore_core::End::new(job.lease, longshore_core::Outcome::HandBack));
+    room.store.finish(Arc::new(ends.collect()), now).await.unwrap();
+    assert_eq!(room.job(&unstarted).await.started_at, None);
 }

@@ -13,7 +13,7 @@ use longshore_runtime::{
     Args, Keeper, KeeperConfig, Outcome, Overlap, Rule, Schedule, ScheduleError, ScheduleRecord, Stop,
 };
 
-use crate::support::{Room, Task, file, hear, millis, soon};
+use crate::support::{HOUR, Room, Task, file, hear, millis, soon};
 
 fn every(name: &str, interval: Duration) -> Schedule {
     let rule = Rule::Every { every: DurationText(interval), start_now: false };
@@ -318,4 +318,54 @@ async fn a_daily_schedule_goes_over_both_changes_of_the_clocks() {
     let page = Page { after: None, limit: 1 };
     let job = &kit.control().list(JobFilter::default(), page).await.unwrap().jobs[0];
     assert_eq!(job.spec.options.schedule.as_ref().unwrap().as_str(), "night");
+}
+
+#[tokio::test]
+async fn a_time_whose_job_another_one_stood_in_the_way_of_made_none() {
+    let kit = kit();
+    let client = kit.client();
+    let held = client.enqueue(Task { number: 1 }).unique("held").after(HOUR).await.unwrap().id;
+    let mut schedule = every("us", Duration::from_secs(1));
+    schedule.options.unique = Some(longshore_core::Unique::new("held"));
+    schedule.max_fires = Some(2);
+    kit.schedules().put(schedule).await.unwrap();
+    for _ in 0..4 {
+        kit.advance(Duration::from_secs(1)).await.unwrap();
+    }
+    let name = ScheduleName::new("us").unwrap();
+    let standing = kit.schedules().get(&name).await.unwrap().standing;
+    assert_eq!((standing.fires, standing.last_job_id.as_ref()), (0, Some(&held)), "{standing:?}");
+    assert!(standing.skipped >= 2 && standing.next_at.is_some(), "{standing:?}");
+    kit.control().cancel(&held).await.unwrap();
+    kit.advance(Duration::from_secs(1)).await.unwrap();
+    assert_eq!(kit.schedules().get(&name).await.unwrap().standing.fires, 1);
+}
+
+#[tokio::test]
+async fn an_interval_counts_from_a_start_that_is_long_ago() {
+    let kit = kit();
+    let start = kit.now() - Duration::from_secs(90);
+    let schedule = Schedule { start_at: Some(start), ..every("hourly", HOUR) };
+    let next = kit.schedules().put(schedule).await.unwrap().standing.next_at.unwrap();
+    assert_eq!(next, start + HOUR);
+}
+
+#[tokio::test]
+async fn a_schedule_whose_jobs_would_be_refused_is_refused_itself() {
+    let kit = kit();
+    let limit = longshore_core::Limit {
+        key: Some("args.tenant".to_owned()),
+        concurrency: Some(1),
+        ..longshore_core::Limit::default()
+    };
+    let change = longshore_core::QueueChange { limits: Some(vec![limit]), ..Default::default() };
+    kit.control().set_queue(&longshore_core::QueueName::default(), change).await.unwrap();
+    let refused = kit.schedules().put(every("keyless", HOUR)).await.unwrap_err().to_string();
+    assert!(refused.contains("args.tenant"), "{refused}");
+    let mut foreign =
+        Schedule { args: Json::parse("{\"number\":1,\"tenant\":\"a\"}").unwrap(), ..every("foreign", HOUR) };
+    foreign.options.unique = Some(longshore_core::Unique::new("@ann/key"));
+    let refused = kit.schedules().put(foreign).await.unwrap_err().to_string();
+    assert!(refused.starts_with("unique.key: expected a key that does not begin with @"), "{refused}");
+    assert!(kit.schedules().list().await.unwrap().is_empty());
 }

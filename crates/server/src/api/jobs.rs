@@ -10,7 +10,7 @@ use utoipa::IntoParams;
 
 use super::record::{ErrorBody, JobList, JobRecord};
 use crate::error::ApiError;
-use crate::extract::{Nothing, PathId, Query, read_flag};
+use crate::extract::{NoBody, Nothing, PathId, Query, read_flag};
 use crate::identity::{Reads, Submits};
 
 /// The longest that one request waits for the end of a job.
@@ -145,6 +145,7 @@ pub(crate) async fn cancel(
     Submits(api): Submits,
     PathId(id): PathId,
     _: Query<Nothing>,
+    _: NoBody,
 ) -> Result<Response, ApiError> {
     let job = api.engine.control().cancel(&id).await?;
     let status = if job.state.is_end() { StatusCode::OK } else { StatusCode::ACCEPTED };
@@ -165,6 +166,7 @@ pub(crate) async fn retry(
     Submits(api): Submits,
     PathId(id): PathId,
     _: Query<Nothing>,
+    _: NoBody,
 ) -> Result<Response, ApiError> {
     let job = api.engine.control().retry(&id).await?;
     Ok((StatusCode::ACCEPTED, Json(job)).into_response())
@@ -184,7 +186,7 @@ pub(crate) struct RemoveQuery {
     delete, operation_id = "remove_job", path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path), RemoveQuery),
     responses(
         (status = 204, description = "Gone"),
-        (status = 404, body = ErrorBody),
+        (status = 400, description = "It has a body", body = ErrorBody), (status = 404, body = ErrorBody),
         (status = 409, description = "It runs", body = ErrorBody)
     )
 )]
@@ -192,6 +194,7 @@ pub(crate) async fn remove(
     Submits(api): Submits,
     PathId(id): PathId,
     Query(query): Query<RemoveQuery>,
+    _: NoBody,
 ) -> Result<StatusCode, ApiError> {
     let force = read_flag("force", query.force.as_deref())?;
     api.engine.control().remove(&id, force).await?;

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::record::ErrorBody;
 use crate::error::ApiError;
-use crate::extract::{Body, Nothing, Object, PathKey, Query, read_json};
+use crate::extract::{Body, NoBody, Nothing, Object, PathKey, Query, read_json};
 use crate::identity::Operates;
 
 /// The API keys that are worth something.
@@ -68,12 +68,13 @@ pub(crate) async fn create(
 /// Makes an API key worthless, from the next request on.
 #[utoipa::path(
     delete, operation_id = "revoke_key", path = "/keys/{api_key}", tag = "keys", params(("api_key" = String, Path, description = "Its id")),
-    responses((status = 204, description = "Gone"), (status = 404, body = ErrorBody))
+    responses((status = 204, description = "Gone"), (status = 400, description = "It has a body", body = ErrorBody), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn revoke(
     Operates(api): Operates,
     PathKey(id): PathKey,
     _: Query<Nothing>,
+    _: NoBody,
 ) -> Result<StatusCode, ApiError> {
     if api.engine.keys().revoke(&id).await? {
         return Ok(StatusCode::NO_CONTENT);

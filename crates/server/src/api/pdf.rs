@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::record::{Accepted, ErrorBody};
 use super::submit::{accepted, insert, recall};
 use crate::error::ApiError;
-use crate::extract::{Body, Idempotency, Nothing, Query, read_json};
+use crate::extract::{Body, Fields, Idempotency, Nothing, Query, read_json};
 use crate::identity::Submits;
 use crate::layers::correlation;
 
@@ -72,6 +72,10 @@ pub(crate) async fn submit(
     let key = idempotency.key(&body);
     if let Some(receipts) = recall(&api, key.as_ref()).await? {
         return Ok(accepted(receipts, false));
+    }
+    if body.trim_ascii().starts_with(b"{") {
+        // A field that is given twice is a mistake, and not the last one.
+        read_json::<Fields>(&body)?;
     }
     let request = PdfRequest::from_value(read_json(&body)?).map_err(|error| match error.field.as_str() {
         "" => error.below("body"),

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::record::{Accepted, ErrorBody};
 use super::submit::{JobRequest, accepted};
 use crate::error::ApiError;
-use crate::extract::{Body, Idempotency, Nothing, Object, PathSchedule, Query, read_json};
+use crate::extract::{Body, Fields, Idempotency, NoBody, Nothing, Object, PathSchedule, Query, read_json};
 use crate::identity::{Asked, Operates};
 
 /// What is asked of a schedule itself; the other fields of the object are those of its jobs.
@@ -84,7 +84,7 @@ const OWN: [&str; 12] = [
 ];
 /// Reads the flat object that asks for a schedule and its jobs.
 fn read(body: &[u8], api: &Asked, named: Option<ScheduleName>) -> Result<Schedule, ApiError> {
-    let Object(fields) = read_json::<Object<BTreeMap<String, Box<RawValue>>>>(body)?;
+    let Fields(fields) = read_json::<Fields>(body)?;
     let is_own = |field: &String| OWN.contains(&field.as_str());
     let (own, job): (BTreeMap<_, _>, BTreeMap<_, _>) =
         fields.into_iter().partition(|(field, _)| is_own(field));
@@ -221,12 +221,13 @@ pub(crate) async fn show(
 /// Removes a schedule. The jobs that it made stay.
 #[utoipa::path(
     delete, operation_id = "remove_schedule", path = "/schedules/{schedule}", tag = "schedules", params(("schedule" = String, Path)),
-    responses((status = 204, description = "Gone"), (status = 404, body = ErrorBody))
+    responses((status = 204, description = "Gone"), (status = 400, description = "It has a body", body = ErrorBody), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn remove(
     Operates(api): Operates,
     PathSchedule(name): PathSchedule,
     _: Query<Nothing>,
+    _: NoBody,
 ) -> Result<StatusCode, ApiError> {
     api.engine.schedules().remove(&name).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -235,12 +236,13 @@ pub(crate) async fn remove(
 /// Makes no more jobs until it is resumed. Times that pass meanwhile are not made up for.
 #[utoipa::path(
     post, operation_id = "pause_schedule", path = "/schedules/{schedule}/pause", tag = "schedules", params(("schedule" = String, Path)),
-    responses((status = 200, body = Object), (status = 404, body = ErrorBody))
+    responses((status = 200, body = Object), (status = 400, description = "It has a body", body = ErrorBody), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn pause(
     Operates(api): Operates,
     PathSchedule(name): PathSchedule,
     _: Query<Nothing>,
+    _: NoBody,
 ) -> Result<Json<ShownSchedule>, ApiError> {
     Ok(Json(api.engine.schedules().pause(&name).await?.shown()))
 }
@@ -248,12 +250,13 @@ pub(crate) async fn pause(
 /// Makes jobs again, from now on; the answer shows the next time.
 #[utoipa::path(
     post, operation_id = "resume_schedule", path = "/schedules/{schedule}/resume", tag = "schedules", params(("schedule" = String, Path)),
-    responses((status = 200, body = Object), (status = 404, body = ErrorBody))
+    responses((status = 200, body = Object), (status = 400, description = "It has a body", body = ErrorBody), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn resume(
     Operates(api): Operates,
     PathSchedule(name): PathSchedule,
     _: Query<Nothing>,
+    _: NoBody,
 ) -> Result<Json<ShownSchedule>, ApiError> {
     Ok(Json(api.engine.schedules().resume(&name).await?.shown()))
 }
@@ -265,13 +268,14 @@ pub(crate) async fn resume(
         ("schedule" = String, Path),
         ("Idempotency-Key" = Option<String>, Header, description = "The same request under the same key gives the same job for 24 h")
     ),
-    responses((status = 202, body = Accepted), (status = 404, body = ErrorBody))
+    responses((status = 202, body = Accepted), (status = 400, description = "It has a body", body = ErrorBody), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn run_now(
     Operates(api): Operates,
     PathSchedule(name): PathSchedule,
     _: Query<Nothing>,
     idempotency: Idempotency,
+    _: NoBody,
 ) -> Result<Response, ApiError> {
     let schedules = api.engine.schedules();
     let receipt = match idempotency.key(b"") {

@@ -166,6 +166,7 @@ impl JobRequest {
             ("delay", self.delay.is_some()),
             ("run_at", self.run_at.is_some()),
             ("depends_on", !self.depends_on.is_empty()),
+            ("on_parent_failure", self.on_parent_failure != ParentPolicy::default()),
         ];
         match given.into_iter().find(|(_, given)| *given) {
             Some((field, _)) => Err(Invalid::new(field, "nothing: each job gets its own", "a value")),

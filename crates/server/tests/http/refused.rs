@@ -360,3 +360,39 @@ async fn the_first_and_the_last_byte_of_a_limit_are_taken() {
     let padded = format!("{}{body}", " ".repeat(100_000 - body.len()));
     assert_eq!(house.client.post("/api/v1/jobs", padded).await.status, StatusCode::ACCEPTED);
 }
+
+#[tokio::test]
+async fn what_nobody_reads_is_not_taken_for_said() {
+    let house = House::asleep().await;
+    let client = &house.client;
+    client.submit(json!({ "kind": "test.echo", "queue": "q", "id": "x", "delay": "1h" })).await;
+    client
+        .post("/api/v1/schedules", json!({ "name": "s", "every": "1h", "kind": "test.echo" }).to_string())
+        .await;
+    for path in [
+        "/api/v1/queues/q/drain",
+        "/api/v1/queues/q/purge?state=scheduled",
+        "/api/v1/queues/q/pause",
+        "/api/v1/queues/q/retry",
+        "/api/v1/jobs/x/cancel",
+        "/api/v1/jobs/x/retry",
+        "/api/v1/schedules/s/run-now",
+        "/api/v1/schedules/s/pause",
+    ] {
+        let refused = client.post(path, "{\"include_scheduled\": true}").await.json(StatusCode::BAD_REQUEST);
+        assert_eq!(refused["error"]["details"]["field"], "body", "{path}");
+    }
+    assert_eq!(client.job("x").await["state"], "scheduled", "nothing was changed");
+    client.post("/api/v1/queues/q/pause", "{}").await.json(StatusCode::OK);
+    for (path, body) in [
+        ("/api/v1/schedules", r#"{"name":"a","name":"b","kind":"test.echo","every":"1h"}"#),
+        ("/api/v1/schedules", r#"{"name":"a","kind":"test.echo","kind":"test.fail","every":"1h"}"#),
+    ] {
+        let refused = client.post(path, body).await.json(StatusCode::BAD_REQUEST);
+        assert_eq!(refused["error"]["code"], "duplicate_field", "{refused}");
+    }
+    let refused = client.post("/api/v1/schedules", r#"{"name":"a","kind":"test.echo","evry":"1h"}"#).await;
+    let refused = refused.json(StatusCode::BAD_REQUEST);
+    let expected = refused["error"]["details"]["expected"].as_str().unwrap();
+    assert!(expected.contains("max_attempts") && expected.contains("every"), "{refused}");
+}

@@ -265,7 +265,10 @@ fn end_attempt(job: &mut Job, end: &End, by_move: Move, now: Timestamp) {
             job.reason = Some(*reason)
         }
         (Move::Cancel, _) => job.reason = Some(Reason::ByOperator),
-        (Move::HandBack, _) => job.attempt -= 1,
+        (Move::HandBack, _) => {
+            job.attempt -= 1;
+            job.started_at = end.started_at;
+        }
         _ => {}
     }
     job.cancel_requested = false;

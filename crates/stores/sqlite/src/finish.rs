@@ -154,13 +154,26 @@ impl Tx<'_> {
             }
             Outcome::Retry { at, error, reason } => {
                 self.keep_error(&attempt, error, *reason, now)?;
-                self.put_back(&attempt, attempt.number, Some(*at), Some(*reason), way)?
+                self.put_back(
+                    &attempt,
+                    attempt.number,
+                    Some(attempt.started_at),
+                    Some(*at),
+                    Some(*reason),
+                    way,
+                )?
             }
-            Outcome::Snooze { until, reason } => {
-                self.put_back(&attempt, attempt.number - 1, Some(*until), *reason, way)?
-            }
+            Outcome::Snooze { until, reason } => self.put_back(
+                &attempt,
+                attempt.number - 1,
+                Some(attempt.started_at),
+                Some(*until),
+                *reason,
+                way,
+            )?,
             Outcome::HandBack | Outcome::Cancel { .. } => {
-                self.put_back(&attempt, attempt.number - 1, None, None, way)?
+                let started_at = end.started_at.map(Timestamp::as_millis);
+                self.put_back(&attempt, attempt.number - 1, started_at, None, None, way)?
             }
         };
         if !end.then.is_empty() {
@@ -180,6 +193,7 @@ impl Tx<'_> {
         &mut self,
         attempt: &Attempt,
         count: i64,
+        started_at: Option<i64>,
         due: Option<Timestamp>,
         reason: Option<Reason>,
         way: i64,
@@ -198,7 +212,7 @@ impl Tx<'_> {
                 count,
                 reason.map(Reason::as_str),
                 attempt.worker,
-                attempt.started_at,
+                started_at,
                 attempt.nonce,
                 way
             ])?;

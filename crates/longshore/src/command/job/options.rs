@@ -87,7 +87,8 @@ fn parse_timeout(text: &str) -> Result<Timeout, Invalid> {
 }
 
 fn parse_backoff(text: &str) -> Result<Backoff, String> {
-    serde_json::from_str::<BackoffForm>(text)
+    // As over HTTP, null is no wait at all.
+    serde_json::from_str::<BackoffForm>(if text == "null" { "0" } else { text })
         .map(|form| form.0)
         .map_err(|error| format!("expected a backoff as JSON, got {error}"))
 }

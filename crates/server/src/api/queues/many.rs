@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::find;
 use crate::api::record::ErrorBody;
 use crate::error::ApiError;
-use crate::extract::{Body, Nothing, Object, PathQueue, Query, read_flag, read_json};
+use crate::extract::{Body, NoBody, Nothing, Object, PathQueue, Query, read_flag, read_json};
 use crate::identity::{Asked, Operates};
 
 #[derive(Deserialize, IntoParams)]
@@ -41,12 +41,13 @@ impl From<Batch> for Drained {
 /// Removes the ready and blocked jobs of the queue. Running jobs go on.
 #[utoipa::path(
     post, operation_id = "drain_queue", path = "/queues/{queue}/drain", tag = "queues", params(("queue" = String, Path), DrainQuery),
-    responses((status = 200, body = Drained), (status = 404, body = ErrorBody))
+    responses((status = 200, body = Drained), (status = 400, description = "It has a body", body = ErrorBody), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn drain(
     Operates(api): Operates,
     PathQueue(name): PathQueue,
     Query(query): Query<DrainQuery>,
+    _: NoBody,
 ) -> Result<Json<Drained>, ApiError> {
     let scheduled = read_flag("include_scheduled", query.include_scheduled.as_deref())?;
     let queue = find(&api, &name).await?;
@@ -84,6 +85,7 @@ pub(crate) async fn purge(
     Operates(api): Operates,
     PathQueue(name): PathQueue,
     Query(query): Query<PurgeQuery>,
+    _: NoBody,
 ) -> Result<Json<Drained>, ApiError> {
     let state = query
         .state
@@ -131,6 +133,7 @@ pub(crate) async fn obliterate(
     Operates(api): Operates,
     PathQueue(name): PathQueue,
     Query(query): Query<ObliterateQuery>,
+    _: NoBody,
 ) -> Result<Json<Drained>, ApiError> {
     let force = read_flag("force", query.force.as_deref())?;
     let confirmed = query.confirm.as_deref().map(|confirm| confirm == name.as_str());
@@ -176,6 +179,7 @@ pub(crate) async fn retry(
     Operates(api): Operates,
     PathQueue(name): PathQueue,
     Query(query): Query<RetryQuery>,
+    _: NoBody,
 ) -> Result<Json<Retried>, ApiError> {
     let words = query.q.as_deref().unwrap_or_default();
     let filter: JobFilter = words.parse().map_err(|error: Invalid| error.below("q"))?;

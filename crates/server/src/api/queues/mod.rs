@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use super::record::ErrorBody;
 use super::workers::WorkerRecord;
 use crate::error::ApiError;
-use crate::extract::{Body, Nothing, Object, PathQueue, Query, given, read_json};
+use crate::extract::{Body, NoBody, Nothing, Object, PathQueue, Query, given, read_json};
 use crate::identity::{Asked, Operates};
 
 /// Every queue.
@@ -196,12 +196,13 @@ pub(crate) async fn failures(
 /// Stops the queue from handing out jobs, on every node. Running jobs go on.
 #[utoipa::path(
     post, operation_id = "pause_queue", path = "/queues/{queue}/pause", tag = "queues", params(("queue" = String, Path)),
-    responses((status = 200, body = QueueRecord), (status = 404, body = ErrorBody))
+    responses((status = 200, body = QueueRecord), (status = 400, description = "It has a body", body = ErrorBody), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn pause(
     Operates(api): Operates,
     PathQueue(name): PathQueue,
     _: Query<Nothing>,
+    _: NoBody,
 ) -> Result<Json<QueueInfo>, ApiError> {
     let queue = find(&api, &name).await?;
     Ok(Json(api.engine.control().pause(&queue.name).await?))
@@ -210,12 +211,13 @@ pub(crate) async fn pause(
 /// Lets the queue hand out jobs again.
 #[utoipa::path(
     post, operation_id = "resume_queue", path = "/queues/{queue}/resume", tag = "queues", params(("queue" = String, Path)),
-    responses((status = 200, body = QueueRecord), (status = 404, body = ErrorBody))
+    responses((status = 200, body = QueueRecord), (status = 400, description = "It has a body", body = ErrorBody), (status = 404, body = ErrorBody))
 )]
 pub(crate) async fn resume(
     Operates(api): Operates,
     PathQueue(name): PathQueue,
     _: Query<Nothing>,
+    _: NoBody,
 ) -> Result<Json<QueueInfo>, ApiError> {
     let queue = find(&api, &name).await?;
     Ok(Json(api.engine.control().resume(&queue.name).await?))

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::api::record::ErrorBody;
 use crate::error::ApiError;
-use crate::extract::{Nothing, PathUnique, Query};
+use crate::extract::{NoBody, Nothing, PathUnique, Query};
 use crate::identity::Operates;
 
 /// Who holds a unique key of the queue.
@@ -38,12 +38,13 @@ pub(crate) async fn owner(
 #[utoipa::path(
     delete, operation_id = "free_unique_key", path = "/queues/{queue}/unique/{key}", tag = "queues",
     params(("queue" = String, Path), ("key" = String, Path)),
-    responses((status = 200, body = KeyOwner), (status = 404, description = "Nobody holds it", body = ErrorBody))
+    responses((status = 200, body = KeyOwner), (status = 400, description = "It has a body", body = ErrorBody), (status = 404, description = "Nobody holds it", body = ErrorBody))
 )]
 pub(crate) async fn free(
     Operates(api): Operates,
     PathUnique(name, key): PathUnique,
     _: Query<Nothing>,
+    _: NoBody,
 ) -> Result<Json<KeyOwner>, ApiError> {
     let owner = api.engine.control().free_unique(&name, &key).await?;
     let id = owner.ok_or_else(|| ApiError::not_found(&format!("holder of key {key}")))?.to_string();
