@@ -57,11 +57,11 @@ pub enum StoreError {
     #[error(transparent)]
     Invalid(#[from] Invalid),
     /// An id is in use where it must not be. Choose another id.
-    #[error("the id {id} is taken by a job in queue {queue}")]
+    #[error("the id {id} is taken{}{queue}", if queue.is_empty() { "" } else { " by a job in queue " })]
     IdTaken {
         /// The id in question.
         id: String,
-        /// The queue of the job that holds it.
+        /// The queue of the job that holds it; empty if the caller may not know of that job.
         queue: String,
     },
     /// The store does not answer now. Wait and repeat; what was asked may or may not have happened.

@@ -1,3 +1,4 @@
+use longshore_core::Invalid;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -164,6 +165,10 @@ impl Serialize for Cron {
 impl<'de> Deserialize<'de> for Cron {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        Self::parse(&text).map_err(serde::de::Error::custom)
+        // In the words of a refusal, so that whoever tells it can take expected and got apart.
+        Self::parse(&text).map_err(|error| {
+            let Invalid { expected, got, .. } = error.into();
+            serde::de::Error::custom(format!("expected {expected}, got {got}"))
+        })
     }
 }

@@ -94,10 +94,10 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Invalid(invalid) => invalid.into(),
-            StoreError::IdTaken { id, queue } => {
-                let message = format!("the id {id} is taken by a job in queue {queue}");
-                Self::new(StatusCode::CONFLICT, "id_taken", message)
-                    .details(json!({ "id": id, "queue": queue }))
+            StoreError::IdTaken { ref id, ref queue } => {
+                let known = Some(queue).filter(|queue| !queue.is_empty());
+                let details = json!({ "id": id, "queue": known });
+                Self::new(StatusCode::CONFLICT, "id_taken", error.to_string()).details(details)
             }
             StoreError::Full(_) => {
                 tracing::error!(%error, "the store has no room left");

@@ -156,7 +156,8 @@ impl Engine {
         for (index, job) in jobs.iter().enumerate() {
             if self.is_foreign(&job.id).await? {
                 // The queue is the caller's: the other one says nothing of itself.
-                return Err(StoreError::IdTaken { id: job.id.to_string(), queue: job.queue.to_string() });
+                // Where, is not for the caller to know.
+                return Err(StoreError::IdTaken { id: job.id.to_string(), queue: String::new() });
             }
             for (number, parent) in job.options.depends_on.iter().enumerate() {
                 if !batch.contains(&parent.id) && self.is_foreign(&parent.id).await? {

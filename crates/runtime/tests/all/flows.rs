@@ -117,16 +117,25 @@ async fn a_chain_runs_in_order_over_two_processes() {
 }
 
 /// Counts how many of its jobs run at once.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Crowd {
     now: Arc<AtomicUsize>,
     most: Arc<AtomicUsize>,
+    /// Two of them wait for each other here.
+    pair: Arc<tokio::sync::Barrier>,
 }
 
 impl Crowd {
-    async fn one(&self) {
+    fn new() -> Self {
+        Self { now: Arc::default(), most: Arc::default(), pair: Arc::new(tokio::sync::Barrier::new(2)) }
+    }
+
+    async fn one(&self, in_pair: bool) {
         let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(now, Ordering::SeqCst);
+        if in_pair {
+            self.pair.wait().await;
+        }
         for _ in 0..20 {
             tokio::task::yield_now().await;
         }
@@ -148,23 +157,24 @@ async fn a_concurrency_limit_holds_over_all_workers_and_lets_all_jobs_through() 
     let limit = Limit { key: Some("args.number".to_owned()), concurrency: Some(1), ..Limit::default() };
     nodes[0].control.set_kind(&KindName::new("task").unwrap(), vec![limit]).await.unwrap();
     keep(&nodes[0].engine, HOUR);
-    let crowd = Crowd::default();
+    let crowd = Crowd::new();
     let shifts: Vec<Shift> = nodes
         .iter()
         .map(|node| {
             let crowd = crowd.clone();
-            Shift::start(node.worker().register(move |_: Args<Task>| {
+            Shift::start(node.worker().register(move |Args(task): Args<Task>| {
                 let crowd = crowd.clone();
                 async move {
-                    crowd.one().await;
+                    crowd.one(task.number >= 100).await;
                     Ok::<_, Outcome>(())
                 }
             }))
         })
         .collect();
     let mut ids = Vec::new();
-    for number in 0..60 {
-        ids.push(nodes[number as usize % 3].client.enqueue(Task { number: number % 4 }).await.unwrap().id);
+    for number in 0..62 {
+        let task = Task { number: if number < 60 { number % 4 } else { number + 40 } };
+        ids.push(nodes[number as usize % 3].client.enqueue(task).await.unwrap().id);
     }
     for id in &ids {
         assert_eq!(nodes[1].ended(id).await.state, State::Completed);

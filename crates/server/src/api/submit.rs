@@ -34,7 +34,7 @@ pub(crate) struct JobRequest {
     queue: Option<QueueName>,
     /// The input: any JSON value, kept byte for byte.
     #[serde(default)]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<serde_json::Value>)]
     args: Option<RawJson>,
     /// An id of one's own: 1 to 200 bytes, not digits only, without colons. Also as `job_id` or `jobId`.
     #[serde(default, alias = "job_id", alias = "jobId")]
@@ -60,7 +60,7 @@ pub(crate) struct JobRequest {
     max_retries: Option<u32>,
     /// The wait before each further try: an object, or a number b for b, b², b³ … seconds; 0 and null are at once.
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<serde_json::Value>)]
     #[expect(clippy::option_option, reason = "three cases: not given, null, a value")]
     backoff: Option<Option<BackoffForm>>,
     /// Longest one attempt may take; an hour if not given, null for no limit.
@@ -85,14 +85,14 @@ pub(crate) struct JobRequest {
     ttl: Option<DurationText>,
     /// Be the only one with this key in the queue: the key, or an object {key, ttl, extend, replace}.
     #[serde(default)]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<serde_json::Value>)]
     unique: Option<UniqueForm>,
     /// What the job counts as under limits with a key, instead of what stands in its args.
     #[serde(default)]
     limit_key: Option<String>,
     /// Ids of jobs that it waits for, at most 1000; {id, name} gives a parent's result a name.
     #[serde(default)]
-    #[schema(value_type = Vec<String>)]
+    #[schema(value_type = Vec<serde_json::Value>)]
     depends_on: Vec<ParentForm>,
     /// Whose job it is: the caller's. Only a key with the scope admin may name another owner.
     #[serde(default)]

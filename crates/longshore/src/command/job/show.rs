@@ -43,6 +43,22 @@ fn print(job: &Job) {
         &format!("{}% {}", job.progress.percent, job.progress.message.as_deref().unwrap_or_default()),
     );
     say("timeout", &options.timeout.map_or_else(|| "none".to_owned(), |timeout| format_duration(timeout.0)));
+    let more = [
+        ("owner", spec.owner.as_ref().map(ToString::to_string)),
+        ("correlation", spec.correlation_id.as_ref().map(ToString::to_string)),
+        ("expires", job.deadline_at.map(|at| at.to_string())),
+        ("unique", options.unique.as_ref().map(|unique| unique.key.clone())),
+        ("limit key", options.limit_key.clone()),
+        ("schedule", options.schedule.as_ref().map(ToString::to_string)),
+        ("nominal", options.nominal_at.map(|at| at.to_string())),
+        ("record goes", job.expires_at.map(|at| at.to_string())),
+    ];
+    for (name, text) in more {
+        text.iter().for_each(|text| say(name, text));
+    }
+    for parent in &options.depends_on {
+        say("waits for", &format!("{} ({:?})", parent.id, options.on_parent_failure).to_lowercase());
+    }
     say("tags", &if options.tags.is_empty() { "-".to_owned() } else { options.tags.join(" ") });
     say("worker", &dash(job.worker.as_ref().map(longshore_core::WorkerId::as_str)));
     say("run at", &or_dash(job.run_at));

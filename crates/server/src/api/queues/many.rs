@@ -236,6 +236,9 @@ async fn amend(
             return Err(Invalid::new("limit", "no limit beside ids", "both").into());
         }
         (Some(ids), None) => control.amend_these(&find(api, queue).await?.name, ids, change).await?,
+        (None, Some(words)) if words.trim().is_empty() => {
+            return Err(Invalid::new("q", "words that say which jobs, such as state:failed", "none").into());
+        }
         (None, Some(words)) => {
             let filter: JobFilter = words.parse().map_err(|error: Invalid| error.below("q"))?;
             let most = limit.unwrap_or(usize::MAX);
