@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::limits::{
     ATTEMPTS_MAX, LIMIT_KEY_BYTES_MAX, NAME_BYTES_MAX, PARENTS_MAX, TAG_BYTES_MAX, TAGS_MAX,
 };
 use crate::{
-    Backoff, DurationText, Invalid, Parent, ParentPolicy, Priority, ScheduleName, Timestamp, Unique,
+    Backoff, DurationText, Invalid, JobId, Parent, ParentPolicy, Priority, ScheduleName, Timestamp, Unique,
     check_duration,
 };
 
@@ -183,6 +183,22 @@ impl Options {
         }
         self.unique.as_ref().map_or(Ok(()), Unique::check)?;
         self.check_parents()
+    }
+
+    /// The same where parents are known under other ids, because another job of their batch, or the holder of their unique
+    /// key, stands in their place: the id that was asked for stays as the name of the result. None if nothing changes.
+    pub fn with_parents_renamed(&self, renamed: &HashMap<JobId, JobId>) -> Option<Self> {
+        let is_renamed = |parent: &Parent| renamed.contains_key(&parent.id);
+        self.depends_on.iter().any(is_renamed).then(|| {
+            let rename = |parent: &Parent| match renamed.get(&parent.id) {
+                None => parent.clone(),
+                Some(id) => Parent {
+                    id: id.clone(),
+                    name: Some(parent.name.clone().unwrap_or_else(|| parent.id.to_string())),
+                },
+            };
+            Self { depends_on: self.depends_on.iter().map(rename).collect(), ..self.clone() }
+        })
     }
 
     fn check_parents(&self) -> Result<(), Invalid> {

@@ -1,8 +1,8 @@
 use longshore_core::limits::{INSERT_JOBS_MAX, PARENTS_MAX};
-use longshore_core::{Change, Invalid, ParentPolicy, Reason, State, StoreError, Wake};
+use longshore_core::{Change, Invalid, ParentPolicy, Reason, State, StoreError, Unique, Wake};
 
 use crate::desk::Desk;
-use crate::draft::{Draft, START, at, cancel, done_with, fail, job, ms, retry, specs};
+use crate::draft::{Draft, START, at, cancel, done_with, fail, id, job, ms, retry, specs};
 
 const POLICIES: [ParentPolicy; 4] =
     [ParentPolicy::Wait, ParentPolicy::Fail, ParentPolicy::Cancel, ParentPolicy::Run];
@@ -60,6 +60,23 @@ pub(crate) async fn a_job_is_blocked_until_its_parents_have_completed(desk: &Des
     assert_eq!(settle(desk, 21).await, said(&[("child", State::Ready)]));
     assert_eq!(settle(desk, 22).await, [], "it is released once");
     assert_eq!(desk.claim_ids("child", 1, at(23)).await, ["child"]);
+}
+
+pub(crate) async fn a_parent_that_another_job_stands_for_is_known_under_its_name_and_waited_for_once(
+    desk: &Desk,
+) {
+    let key = || Unique::new("report/7");
+    desk.insert([own("holder").unique(key())], START).await;
+    let flow = [job("ghost").queue("holder").unique(key()), own("child").after(&["ghost", "holder"])];
+    let answers = desk.insert(flow, at(1)).await;
+    assert_eq!((&answers[0].id, answers[1].state), (&id("holder"), State::Blocked));
+    let child = desk.job("child").await;
+    let parents: Vec<_> =
+        child.spec.options.depends_on.iter().map(|parent| (&parent.id, parent.label())).collect();
+    assert_eq!(parents, [(&id("holder"), "ghost".to_owned()), (&id("holder"), "holder".to_owned())]);
+    assert_eq!(child.parents_left, 1);
+    complete(desk, "holder", 10).await;
+    assert_eq!(settle(desk, 11).await, said(&[("child", State::Ready)]));
 }
 
 pub(crate) async fn a_flow_may_be_given_in_any_order_and_depth(desk: &Desk) {

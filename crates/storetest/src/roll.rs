@@ -146,6 +146,7 @@ macro_rules! __roll {
             flow {
                 a_job_is_blocked_until_its_parents_have_completed
                 a_flow_may_be_given_in_any_order_and_depth
+                a_parent_that_another_job_stands_for_is_known_under_its_name_and_waited_for_once
                 a_completed_parent_need_not_be_waited_for
                 a_released_job_still_waits_for_its_own_time
                 a_parent_may_stand_in_another_queue_and_have_many_children

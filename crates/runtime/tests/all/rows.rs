@@ -224,7 +224,10 @@ async fn with_default_settings_the_job_of_a_dead_worker_starts_elsewhere_within_
     let (begin, mut begun) = mpsc::unbounded_channel();
     let shift = Shift::start(worker().handle("work", move || {
         let told = begin.send(());
-        async move { Ok::<_, Outcome>(told.unwrap()) }
+        async move {
+            told.unwrap();
+            Ok::<_, Outcome>(())
+        }
     }));
     let mut waited = 0;
     while begun.try_recv().is_err() {

@@ -88,9 +88,13 @@ impl Table {
         for child in fresh {
             let Some(spec) = self.jobs.get(child).map(|entry| entry.job.spec.clone()) else { continue };
             let options = &spec.options;
-            let mut left = 0;
+            let (mut left, mut seen) = (0, BTreeSet::new());
             for Parent { id, .. } in &options.depends_on {
                 let Some(parent) = placed.get(id).or_else(|| self.by_id.get(id)).copied() else { continue };
+                // Two ids may lead to one job, which is waited for once.
+                if !seen.insert(parent) {
+                    continue;
+                }
                 let Some(state) = self.jobs.get(&parent).map(|entry| entry.job.state) else { continue };
                 let consequence = if state.is_end() {
                     options.on_parent_failure.consequence(ParentEnd::Ended(state))
@@ -129,9 +133,9 @@ impl Table {
             self.flows.unlink(parent, place);
             self.set_expiry(parent, now);
         }
-        let mut left = 0;
+        let (mut left, mut seen) = (0, BTreeSet::from([place]));
         for Parent { id, .. } in &spec.options.depends_on {
-            let Some(parent) = self.by_id.get(id).copied().filter(|parent| *parent != place) else {
+            let Some(parent) = self.by_id.get(id).copied().filter(|parent| seen.insert(*parent)) else {
                 continue;
             };
             let Some(state) = self.jobs.get(&parent).map(|entry| entry.job.state) else { continue };

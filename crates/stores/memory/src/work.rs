@@ -24,13 +24,17 @@ impl Table {
         self.check_parents(&jobs)?;
         self.check_keys(&jobs)?;
         let has_flow = jobs.iter().any(|spec| !spec.options.depends_on.is_empty());
-        let (mut fresh, mut placed) = (Vec::new(), HashMap::new());
+        let (mut fresh, mut placed, mut renamed) = (Vec::new(), HashMap::new(), HashMap::new());
         let mut inserted = Vec::with_capacity(jobs.len());
         for spec in jobs {
             let (asked, waits) = (spec.id.clone(), !spec.options.depends_on.is_empty());
             let (place, answer) = self.insert_one(spec, now);
             if has_flow {
                 placed.extend(answer.replaced.clone().map(|replaced| (replaced, place)));
+                renamed.extend(answer.replaced.clone().map(|replaced| (replaced, answer.id.clone())));
+                if answer.id != asked {
+                    renamed.insert(asked.clone(), answer.id.clone());
+                }
                 placed.entry(asked).or_insert(place);
             }
             if waits && !answer.duplicate {
@@ -39,6 +43,12 @@ impl Table {
             inserted.push((place, answer));
         }
         self.link_all(&fresh, &placed, now);
+        for place in &fresh {
+            let Some(entry) = self.jobs.get_mut(place) else { continue };
+            if let Some(options) = entry.job.spec.options.with_parents_renamed(&renamed) {
+                Arc::make_mut(&mut entry.job.spec).options = Arc::new(options);
+            }
+        }
         let state = |place: &u64| self.jobs.get(place).map(|entry| entry.job.state);
         Ok(inserted
             .into_iter()

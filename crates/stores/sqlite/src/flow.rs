@@ -54,13 +54,14 @@ impl Tx<'_> {
 
     fn link_one(&mut self, child: &Fresh, placed: &HashMap<JobId, i64>, now: Timestamp) -> Tried<State> {
         let options = &child.spec.options;
-        let mut left = 0;
+        let (mut left, mut seen) = (0, HashSet::new());
         for Parent { id, .. } in &options.depends_on {
             let place = match placed.get(id) {
                 Some(place) => Some(*place),
                 None => self.place_of(id)?,
             };
-            let Some(parent) = place else { continue };
+            // Two ids may lead to one job, which is waited for once.
+            let Some(parent) = place.filter(|place| seen.insert(*place)) else { continue };
             let Some(state) = self.state_of(parent)? else { continue };
             let consequence = if state.is_end() {
                 options.on_parent_failure.consequence(ParentEnd::Ended(state))
@@ -130,9 +131,9 @@ impl Tx<'_> {
         for parent in self.parents_of(place, usize::MAX >> 1)? {
             self.unlink(parent, place)?;
         }
-        let mut left = 0;
+        let (mut left, mut seen) = (0, HashSet::from([place]));
         for Parent { id, .. } in &spec.options.depends_on {
-            let Some(parent) = self.place_of(id)?.filter(|parent| *parent != place) else { continue };
+            let Some(parent) = self.place_of(id)?.filter(|parent| seen.insert(*parent)) else { continue };
             let Some(state) = self.state_of(parent)? else { continue };
             let met = state.is_end()
                 && spec.options.on_parent_failure.consequence(ParentEnd::Ended(state)) == Consequence::Met;

@@ -61,9 +61,14 @@ impl Tx<'_> {
     fn insert_flow(&mut self, jobs: &[Arc<JobSpec>], fresh: bool, now: Timestamp) -> Tried<Vec<Inserted>> {
         let mut inserted = Vec::with_capacity(jobs.len());
         let (mut children, mut indexes, mut placed) = (Vec::new(), Vec::new(), HashMap::new());
+        let mut renamed = HashMap::new();
         for (index, spec) in jobs.iter().enumerate() {
             let (place, answer) = self.insert_one(spec, fresh, now)?;
             placed.extend(answer.replaced.clone().map(|replaced| (replaced, place)));
+            renamed.extend(answer.replaced.clone().map(|replaced| (replaced, answer.id.clone())));
+            if answer.id != spec.id {
+                renamed.insert(spec.id.clone(), answer.id.clone());
+            }
             placed.entry(spec.id.clone()).or_insert(place);
             if !spec.options.depends_on.is_empty() && !answer.duplicate {
                 let queue = self.names.queue(self.conn, &spec.queue)?;
@@ -74,6 +79,13 @@ impl Tx<'_> {
         }
         for (index, state) in indexes.into_iter().zip(self.link_all(&children, &placed, now)?) {
             inserted[index].state = state;
+        }
+        for child in &children {
+            if let Some(options) = child.spec.options.with_parents_renamed(&renamed) {
+                self.conn
+                    .prepare_cached("UPDATE job SET options = ?2 WHERE place = ?1")?
+                    .execute(params![child.place, options_text(&Arc::new(options))])?;
+            }
         }
         Ok(inserted)
     }

@@ -54,7 +54,9 @@ fn print(job: &Job) {
         ("record goes", job.expires_at.map(|at| at.to_string())),
     ];
     for (name, text) in more {
-        text.iter().for_each(|text| say(name, text));
+        if let Some(text) = text {
+            say(name, &text);
+        }
     }
     for parent in &options.depends_on {
         say("waits for", &format!("{} ({:?})", parent.id, options.on_parent_failure).to_lowercase());
