@@ -5,7 +5,7 @@ pub mod features;
 pub mod queue;
 mod statistics;
 
-pub use statistics::{Spread, median};
+pub use statistics::{Rates, Spread, median};
 
 use longshore_core::limits::ENDED_JOBS_MAX;
 use longshore_core::{QueueChange, QueueName, RetentionChange, StoreResult};

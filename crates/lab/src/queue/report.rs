@@ -1,7 +1,7 @@
 use serde::Serialize;
 
 use super::Plan;
-use crate::statistics::{Spread, median};
+use crate::statistics::{Rates, Spread, median};
 
 /// What one round measured.
 #[derive(Clone, Debug, Serialize)]
@@ -67,6 +67,10 @@ pub struct Report {
     pub cpu_us_per_job: Option<f64>,
     /// Processor time of the store's own process per job; null for a store inside this process.
     pub store_cpu_us_per_job: Option<f64>,
+    /// How the rates of batch inserts spread over the rounds.
+    pub enqueue_batch_rates: Option<Rates>,
+    /// The same of processing.
+    pub process_rates: Option<Rates>,
     /// Each round.
     pub rounds: Vec<Round>,
     /// Whether every round was.
@@ -80,6 +84,7 @@ impl Report {
         };
         let rate =
             |read: &dyn Fn(&Round) -> f64| middle(&|round| Some(read(round))).unwrap_or_default().round();
+        let rates = |read: &dyn Fn(&Round) -> f64| Rates::of(&rounds.iter().map(read).collect::<Vec<_>>());
         let ratio = |value: Option<f64>| value.map(|value| (value * 1_000.0).round() / 1_000.0);
         // The spread of the round whose p99 is the middle one: percentiles cannot be averaged.
         let spread = |read: &dyn Fn(&Round) -> Option<Spread>| {
@@ -113,6 +118,8 @@ impl Report {
             lateness_ms: spread(&|round| round.lateness_ms),
             cpu_us_per_job: ratio(middle(&|round| round.cpu_us_per_job)),
             store_cpu_us_per_job: None,
+            enqueue_batch_rates: rates(&|round| round.enqueue_batch_per_s),
+            process_rates: rates(&|round| round.process_per_s),
             valid: !rounds.is_empty() && rounds.iter().all(|round| round.valid),
             rounds,
         }

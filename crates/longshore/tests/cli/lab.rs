@@ -22,6 +22,7 @@ fn the_lab_measures_a_new_file_and_takes_it_away() {
     for key in ["enqueue_batch_per_s", "process_per_s", "floor_process_per_s"] {
         assert!(report[key].as_f64().unwrap() > 0.0, "{key}");
     }
+    assert_eq!(report["process_rates"]["mean"], report["process_per_s"], "there was one round");
     assert!(report["valid"].as_bool().unwrap());
     assert!(!site.path("lab.db").exists());
     site.run(&["lab", "queue", "--store", "redis://x"]).ends(2);

@@ -21,8 +21,12 @@ pub(crate) struct Yard {
 
 impl Yard {
     pub(crate) async fn open() -> Self {
-        // Short, so that nobody has to wait for the leases of the dead.
-        let site = Site::new().with("LONGSHORE_LEASE", "1s").with("LONGSHORE_LOG_LEVEL", "error");
+        // Short, so that nobody has to wait for the leases of the dead. And a job that was under way each time that all
+        // workers were killed is no poison.
+        let settings = [("LEASE", "1s"), ("MAX_STALLS", "1000"), ("LOG_LEVEL", "error")];
+        let site = settings
+            .into_iter()
+            .fold(Site::new(), |site, (name, text)| site.with(&format!("LONGSHORE_{name}"), text));
         let engine =
             longshore::open(&format!("sqlite:{}", site.path("longshore.db").display())).await.unwrap();
         Self { site, engine, queue: QueueName::new("q").unwrap() }

@@ -1,4 +1,5 @@
 use clap::Args;
+use longshore_lab::Rates;
 use longshore_lab::queue::{Plan, Report, run};
 
 use super::subject::subject;
@@ -46,9 +47,25 @@ impl Queue {
             all if self.json => out::json(&all),
             all => {
                 out::line(shown(all));
+                for report in all {
+                    print_rates(report);
+                }
                 Ok(())
             }
         }
+    }
+}
+
+/// How the rounds of one subject spread.
+fn print_rates(report: &Report) {
+    let rates = [("enqueue/s", report.enqueue_batch_rates), ("process/s", report.process_rates)];
+    for (name, rates) in rates {
+        let Some(Rates { mean, median, p95, p99, min, max }) = rates else { continue };
+        out::line(format_args!(
+            "{} {name}: mean {mean}, median {median}, p95 {p95}, p99 {p99}, min {min}, max {max} over {} rounds",
+            report.store,
+            report.rounds.len(),
+        ));
     }
 }
 
