@@ -126,8 +126,11 @@ fn wrong_usage_ends_with_two() {
 #[test]
 fn args_have_a_limit() {
     let site = Site::new().with("LONGSHORE_MAX_JOB_PAYLOAD_BYTES", "10B");
-    let told = site.run(&["job", "enqueue", "x", "--args", "\"0123456789\""]).ends(2).err;
-    assert!(told.contains("expected at most 10 bytes (max_job_payload_bytes), got 12 bytes"), "{told}");
+    let add = ["schedule", "add", "s", "--kind", "x", "--every", "1h"];
+    for command in [&["job", "enqueue", "x"][..], &add] {
+        let told = site.run(&[command, &["--args", "\"0123456789\""]].concat()).ends(2).err;
+        assert!(told.contains("expected at most 10 bytes (max_job_payload_bytes), got 12 bytes"), "{told}");
+    }
 }
 
 #[test]

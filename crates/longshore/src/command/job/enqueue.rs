@@ -53,14 +53,7 @@ pub(crate) struct Enqueue {
 
 impl Enqueue {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let args = read_args(&self.args)?;
-        let (bytes, most) = (args.as_str().len(), context.settings.max_job_payload_bytes);
-        if bytes > most {
-            return Err(Usage(format!(
-                "--args: expected at most {most} bytes (max_job_payload_bytes), got {bytes} bytes"
-            ))
-            .into());
-        }
+        let args = read_args(&self.args, context)?;
         let operator = context.operator_of_any()?;
         refuse_unknown(&operator, &self.kind).await?;
         let id =
@@ -145,7 +138,7 @@ fn read_parent(text: &str) -> Result<Parent, Invalid> {
 }
 
 /// Reads args as the command line gives them.
-pub(crate) fn read_args(given: &str) -> anyhow::Result<Json> {
+pub(crate) fn read_args(given: &str, context: &Context) -> anyhow::Result<Json> {
     let text = match given.strip_prefix('@') {
         _ if given == "-" => {
             let mut text = String::new();
@@ -155,8 +148,15 @@ pub(crate) fn read_args(given: &str) -> anyhow::Result<Json> {
         Some(path) => std::fs::read_to_string(path).with_context(|| format!("--args: cannot read {path}"))?,
         None => given.to_owned(),
     };
-    Json::parse(&text)
-        .map_err(|error| Usage(format!("--args: expected JSON, @FILE or -, got {error}")).into())
+    let args = Json::parse(&text)
+        .map_err(|error| Usage(format!("--args: expected JSON, @FILE or -, got {error}")))?;
+    let (bytes, most) = (args.as_str().len(), context.settings.max_job_payload_bytes);
+    if bytes > most {
+        let wrong =
+            format!("--args: expected at most {most} bytes (max_job_payload_bytes), got {bytes} bytes");
+        return Err(Usage(wrong).into());
+    }
+    Ok(args)
 }
 
 /// A kind that no live worker knows is most often a typing mistake. If no worker is alive, nobody can tell.

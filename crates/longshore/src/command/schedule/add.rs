@@ -136,7 +136,7 @@ struct Given<'a> {
 
 impl Add {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let args = read_args(&self.args)?;
+        let args = read_args(&self.args, context)?;
         let schedule = self.schedule(&context.settings.jobs(&self.queue), args.clone());
         schedule.check()?;
         let scheduled = context.operator_of_any()?.put_schedule(schedule, &self.given(&args)).await?;
