@@ -49,6 +49,40 @@ pub struct JobFilter {
 }
 
 impl JobFilter {
+    /// The same, and of a queue, of a kind, in one of these states. Words that say something else about them are refused:
+    /// nobody means both, and only one of them could be obeyed.
+    pub fn and(
+        mut self,
+        queue: Option<QueueName>,
+        kind: Option<String>,
+        states: &[State],
+    ) -> Result<Self, Invalid> {
+        let other = |word: &str, got: String| {
+            Err(Invalid::new("q", format!("no other {word} than the one that is named beside it"), got))
+        };
+        if let (Some(own), Some(queue)) = (&self.queue, &queue)
+            && own != queue
+        {
+            return other("queue", own.to_string());
+        }
+        if let (Some(own), Some(kind)) = (&self.kind, &kind)
+            && own != kind
+        {
+            return other("kind", own.clone());
+        }
+        if self.states.is_empty() {
+            self.states.extend(states);
+        } else if !states.is_empty() {
+            let own = self.states.iter().map(State::to_string).collect::<Vec<_>>().join(",");
+            self.states.retain(|state| states.contains(state));
+            if self.states.is_empty() {
+                return other("state", own);
+            }
+        }
+        (self.queue, self.kind) = (queue.or(self.queue), kind.or(self.kind));
+        Ok(self)
+    }
+
     /// Whether the job is meant. This is the specification; a store may use an index to get there faster.
     pub fn matches(&self, job: &Job) -> bool {
         let spec = &job.spec;

@@ -134,7 +134,7 @@ impl Control {
             reasons.push(reason("paused", format!("queue {queue} is paused")));
         }
         for hold in self.holds(job.id()).await? {
-            reasons.push(held_up(&hold, self.now()));
+            reasons.extend(held_up(&hold, self.now()));
         }
         let workers = self.workers().await?;
         let alive: Vec<&WorkerInfo> =
@@ -198,7 +198,9 @@ fn parent_reason(parent: &Job, options: &Options) -> Option<WhyReason> {
     Some(WhyReason { jobs: vec![id.clone()], ..reason("parent", message) })
 }
 
-fn held_up(hold: &Hold, now: Timestamp) -> WhyReason {
+/// A limit may be full in both ways at once.
+fn held_up(hold: &Hold, now: Timestamp) -> Vec<WhyReason> {
+    let mut reasons = Vec::new();
     let whose = match (&hold.kind, &hold.key, &hold.value) {
         (None, None, _) => "its queue".to_owned(),
         (Some(kind), None, _) => format!("kind {kind}"),
@@ -211,13 +213,17 @@ fn held_up(hold: &Hold, now: Timestamp) -> WhyReason {
         let by: Vec<String> = hold.held_by.iter().map(ToString::to_string).collect();
         let by = if by.is_empty() { String::new() } else { format!(", held by {}", by.join(", ")) };
         let message = format!("{whose} is at {}/{most}{by}", hold.running);
-        return WhyReason { jobs: hold.held_by.clone(), ..reason("concurrency", message) };
+        reasons.push(WhyReason { jobs: hold.held_by.clone(), ..reason("concurrency", message) });
+    }
+    if hold.rate.is_none() {
+        return reasons;
     }
     let message = match hold.next_at {
         Some(at) => format!("{whose} has a rate token in {}", format_duration(at.since(now))),
         None => format!("{whose} has a rate of 0: nothing starts"),
     };
-    WhyReason { until: hold.next_at, ..reason("rate", message) }
+    reasons.push(WhyReason { until: hold.next_at, ..reason("rate", message) });
+    reasons
 }
 
 /// Why no worker takes it, as far as the workers themselves are concerned. `held` counts the jobs of its queue that each

@@ -103,12 +103,12 @@ impl Operator {
         }
     }
 
-    /// The job as it last was.
-    pub(crate) async fn remove(&self, id: &JobId, force: bool) -> anyhow::Result<Job> {
+    /// The job as it last was; none if the caller may remove it, but not look at it.
+    pub(crate) async fn remove(&self, id: &JobId, force: bool) -> anyhow::Result<Option<Job>> {
         match self {
-            Self::Store(opened) => Ok(opened.tell(opened.control().remove(id, force)).await?),
+            Self::Store(opened) => Ok(Some(opened.tell(opened.control().remove(id, force)).await?)),
             Self::Api(api) => {
-                let job = self.job(id).await?;
+                let job = self.job(id).await.ok();
                 api.delete::<()>(&format!("/jobs/{}?force={force}", Segment(id))).await?;
                 Ok(job)
             }

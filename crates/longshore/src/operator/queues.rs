@@ -115,7 +115,7 @@ impl Operator {
         match self {
             Self::Store(opened) => {
                 known(opened, name).await?;
-                let filter = JobFilter { queue: Some(name.clone()), ..filter };
+                let filter = filter.and(Some(name.clone()), None, &[])?;
                 Ok(opened.tell(opened.control().retry_all(filter, limit.unwrap_or(usize::MAX))).await?)
             }
             Self::Api(api) => {

@@ -67,7 +67,7 @@ impl Control {
         most: usize,
     ) -> StoreResult<Batch> {
         let words = filter.to_string();
-        let mut filter = JobFilter { queue: Some(queue.clone()), ..filter };
+        let mut filter = filter.and(Some(queue.clone()), None, &[])?;
         if filter.states.is_empty() {
             filter.states = State::ALL.into_iter().filter(|state| is_for(change, *state)).collect();
         }
@@ -99,7 +99,7 @@ impl Control {
 
     /// Makes the jobs that match and have failed ready again, at most `most` of them.
     pub async fn retry_all(&self, filter: JobFilter, most: usize) -> StoreResult<Batch> {
-        let filter = JobFilter { states: vec![State::Failed], ..filter };
+        let filter = filter.and(None, None, &[State::Failed])?;
         let (queue, words) = (filter.queue.clone(), filter.to_string());
         let target = queue.map_or_else(|| "*".to_owned(), |queue| queue.to_string());
         let tell = |batch: &Batch| json!({ "filter": words, "changed": batch.changed, "refused": batch.refused.len() });
@@ -142,12 +142,9 @@ impl Control {
     ) -> StoreResult<Batch> {
         let before = Some(self.now() - grace).filter(|_| state.is_end() && !grace.is_zero());
         let words = filter.to_string();
-        let filter = JobFilter {
-            queue: Some(queue.clone()),
-            states: vec![state],
-            finished_before: filter.finished_before.into_iter().chain(before).min(),
-            ..filter
-        };
+        let filter = filter.and(Some(queue.clone()), None, &[state])?;
+        let filter =
+            JobFilter { finished_before: filter.finished_before.into_iter().chain(before).min(), ..filter };
         let action = if state == State::Failed { "dlq.remove" } else { "queue.purge" };
         let purge = self.amend_all(filter, Change::Remove { force: false }, most);
         let grace = longshore_core::format_duration(grace);

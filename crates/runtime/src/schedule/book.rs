@@ -142,7 +142,9 @@ impl Schedules {
             let before = standing.as_ref().and_then(read);
             let now = self.engine.now();
             let record = ScheduleRecord::put(schedule.clone(), before.as_ref(), now);
-            if before.is_none() && record.standing.next_at.is_none() {
+            // One that is there may be brought to its end, by `end_at` or `max_fires`.
+            let goes_on = before.as_ref().is_some_and(|before| before.is_due_like(&schedule));
+            if !goes_on && record.standing.next_at.is_none() {
                 return Err(never_due(&schedule, now).into());
             }
             let expect = standing.map_or(Expect::Absent, |doc| Expect::Version(doc.version));

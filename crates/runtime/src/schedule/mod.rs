@@ -243,11 +243,7 @@ impl Schedule {
 impl ScheduleRecord {
     /// A new one, or a changed one that keeps its counts: the next time is kept if the rule is.
     fn put(schedule: Schedule, before: Option<&Self>, now: Timestamp) -> Self {
-        let kept = before.filter(|before| {
-            let one = &before.schedule;
-            let window = (one.start_at, &one.time_ranges) == (schedule.start_at, &schedule.time_ranges);
-            window && one.rule == schedule.rule && one.timezone == schedule.timezone
-        });
+        let kept = before.filter(|before| before.is_due_like(&schedule));
         let mut standing = before
             .map_or(Standing { created_at: now, anchor_at: now, ..Standing::default() }, |before| {
                 before.standing.clone()
@@ -264,6 +260,13 @@ impl ScheduleRecord {
         let mut record = Self { schedule, standing };
         record.close();
         record
+    }
+
+    /// Whether another schedule begins as this one did, and has the same rule.
+    fn is_due_like(&self, other: &Schedule) -> bool {
+        let one = &self.schedule;
+        let window = (one.start_at, &one.time_ranges) == (other.start_at, &other.time_ranges);
+        window && one.rule == other.rule && one.timezone == other.timezone
     }
 
     /// There is no next time after the end of the window, or after the last fire.

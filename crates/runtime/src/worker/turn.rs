@@ -374,6 +374,7 @@ impl Turns<'_> {
                 (event.reason, event.error, event.result) = (Some(Reason::ByOperator), None, None);
             }
             event.progress = (state == State::Completed).then_some(100);
+            event.worker = Some(desk.id.as_str().into());
             desk.engine.hub().tell(event);
         }
     }

@@ -249,6 +249,12 @@ async fn a_schedule_that_would_never_make_a_job_is_refused_and_one_far_from_its_
     let far = Schedule { time_ranges: window("23:58", "23:59"), ..every("far", millis(10)) };
     let next = kit.schedules().put(far).await.unwrap().standing.next_at.unwrap();
     assert_eq!(next.since(now).as_secs(), 23 * 3_600 + 58 * 60, "{next}");
+    // A new rule that is never due does not take the place of one that is.
+    let night = Schedule { time_ranges: window("09:00", "17:00"), ..cron("now", "0 3 * * *") };
+    assert!(kit.schedules().put(night).await.is_err());
+    assert!(
+        kit.schedules().get(&ScheduleName::new("now").unwrap()).await.unwrap().standing.next_at.is_some()
+    );
     // What was there may come to its end.
     let over = Schedule { end_at: Some(now), ..every("now", Duration::from_secs(60)) };
     assert_eq!(kit.schedules().put(over).await.unwrap().standing.next_at, None);

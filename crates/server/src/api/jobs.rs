@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use longshore_core::limits::PAGE_JOBS_MAX;
-use longshore_core::{Cursor, Invalid, JobFilter, Page, QueueName};
+use longshore_core::{Cursor, Invalid, JobFilter, Page, QueueName, State};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -42,13 +42,10 @@ impl ListQuery {
     fn filter(&self) -> Result<JobFilter, Invalid> {
         let mut filter: JobFilter =
             self.q.as_deref().unwrap_or_default().parse().map_err(|error: Invalid| error.below("q"))?;
-        if let Some(queue) = &self.queue {
-            filter.queue = Some(QueueName::new(queue)?);
-        }
-        if let Some(states) = &self.state {
-            filter.states = states.split(',').map(str::parse).collect::<Result<_, _>>()?;
-        }
-        filter.kind = self.kind.clone().or(filter.kind);
+        let queue = self.queue.as_ref().map(QueueName::new).transpose()?;
+        let states = self.state.iter().flat_map(|states| states.split(','));
+        let states: Vec<State> = states.map(str::parse).collect::<Result<_, _>>()?;
+        filter = filter.and(queue, self.kind.clone(), &states)?;
         filter.tags.extend(self.tag.clone());
         Ok(filter)
     }

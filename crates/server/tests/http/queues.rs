@@ -286,3 +286,26 @@ async fn a_part_of_the_retention_is_changed_alone() {
     assert_eq!((&changed["failed"], &changed["most"]), (&json!(3_600), &json!(7)));
     assert_eq!((&changed["completed"], &changed["cancelled"]), (&usual["completed"], &usual["cancelled"]));
 }
+
+#[tokio::test]
+async fn words_that_name_another_queue_are_refused_and_change_nothing() {
+    let house = House::asleep().await;
+    let client = house.client;
+    client.submit(json!({ "kind": "test.echo", "queue": "mail", "id": "a" })).await;
+    for (path, body) in [
+        ("/api/v1/queues/mail/jobs/remove", r#"{"q": "queue:other"}"#),
+        ("/api/v1/queues/mail/jobs/cancel", r#"{"q": "queue:other"}"#),
+        ("/api/v1/queues/mail/purge?state=ready&q=queue:other", ""),
+        ("/api/v1/queues/mail/purge?state=ready&q=state:failed", ""),
+        ("/api/v1/queues/mail/retry?q=queue:other", ""),
+        ("/api/v1/queues/mail/retry?q=state:ready", ""),
+    ] {
+        let refused = client.post(path, body).await.json(StatusCode::BAD_REQUEST);
+        assert_eq!(refused["error"]["details"]["field"], "q", "{path}: {refused}");
+    }
+    for path in ["queue=mail&q=queue:other", "kind=test.echo&q=kind:x", "state=ready&q=state:failed"] {
+        client.get(&format!("/api/v1/jobs?{path}")).await.json(StatusCode::BAD_REQUEST);
+    }
+    let both = client.get("/api/v1/jobs?queue=mail&q=queue:mail").await.json(StatusCode::OK);
+    assert_eq!(both["jobs"][0]["state"], "ready");
+}

@@ -151,7 +151,8 @@ pub(crate) fn read_args(given: &str, context: &Context) -> anyhow::Result<Json> 
     let args = Json::parse(&text)
         .map_err(|error| Usage(format!("--args: expected JSON, @FILE or -, got {error}")))?;
     let (bytes, most) = (args.as_str().len(), context.settings.max_job_payload_bytes);
-    if bytes > most {
+    // A server has a limit of its own.
+    if bytes > most && context.settings.api.is_none() {
         let wrong =
             format!("--args: expected at most {most} bytes (max_job_payload_bytes), got {bytes} bytes");
         return Err(Usage(wrong).into());

@@ -1,6 +1,6 @@
 use clap::Args;
 use longshore_core::limits::PAGE_JOBS_MAX;
-use longshore_core::{Cursor, Job, JobFilter, Page, QueueName, State};
+use longshore_core::{Cursor, Invalid, Job, JobFilter, Page, QueueName, State};
 
 use crate::context::Context;
 use crate::operator::read_cursor;
@@ -38,7 +38,7 @@ impl List {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
         let page = Page { after: self.cursor, limit: self.limit as usize };
         let json = self.json;
-        let found = context.operator()?.list(self.filter(), page).await?;
+        let found = context.operator()?.list(self.filter()?, page).await?;
         if json {
             return out::json(&found);
         }
@@ -51,13 +51,10 @@ impl List {
         Ok(())
     }
 
-    fn filter(self) -> JobFilter {
-        let mut filter = self.filter.unwrap_or_default();
-        filter.queue = self.queue.or(filter.queue);
-        filter.kind = self.kind.or(filter.kind);
-        filter.states.extend(self.state);
+    fn filter(self) -> Result<JobFilter, Invalid> {
+        let mut filter = self.filter.unwrap_or_default().and(self.queue, self.kind, &self.state)?;
         filter.tags.extend(self.tags);
-        filter
+        Ok(filter)
     }
 }
 

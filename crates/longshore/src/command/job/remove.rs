@@ -3,6 +3,7 @@ use longshore_core::JobId;
 
 use super::show_changed;
 use crate::context::Context;
+use crate::out;
 
 #[derive(Args, Debug)]
 pub(crate) struct Remove {
@@ -18,7 +19,13 @@ pub(crate) struct Remove {
 
 impl Remove {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let job = context.operator()?.remove(&self.id, self.force).await?;
-        show_changed(&job, self.json, "is removed")
+        match context.operator()?.remove(&self.id, self.force).await? {
+            Some(job) => show_changed(&job, self.json, "is removed"),
+            None if self.json => out::json(&serde_json::json!({ "id": self.id })),
+            None => {
+                out::line(format_args!("{} is removed", self.id));
+                Ok(())
+            }
+        }
     }
 }

@@ -185,7 +185,7 @@ pub(crate) async fn retry(
     let filter: JobFilter = words.parse().map_err(|error: Invalid| error.below("q"))?;
     let limit = read_limit(query.limit.as_deref())?;
     let queue = find(&api, &name).await?;
-    let filter = JobFilter { queue: Some(queue.name), ..filter };
+    let filter = filter.and(Some(queue.name), None, &[])?;
     let Batch { changed, ids, refused } = api.engine.control().retry_all(filter, limit).await?;
     Ok(Json(Retried { retried: changed, ids, refused }))
 }
@@ -241,7 +241,8 @@ async fn amend(
         }
         (None, Some(words)) => {
             let filter: JobFilter = words.parse().map_err(|error: Invalid| error.below("q"))?;
-            let most = limit.unwrap_or(usize::MAX);
+            // 0 is all, as everywhere.
+            let most = limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
             control.amend_matching(&find(api, queue).await?.name, filter, change, most).await?
         }
         (ids, _) => {
