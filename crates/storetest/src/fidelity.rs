@@ -5,12 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use longshore_core::limits::{ARGS_BYTES_MAX, CUSTOM_ID_BYTES_MAX, NAME_BYTES_MAX, RESULT_BYTES_MAX};
 use longshore_core::{
-    Backoff, Change, DurationText, Expect, Job, JobError, JobId, JobSpec, Json, KindName, LeaseToken,
-    Outcome, Progress, QueueName, Reason, State, Timestamp,
+    Amended, Backoff, Change, DurationText, Expect, Job, JobError, JobId, JobSpec, Json, KindName,
+    LeaseToken, Outcome, Progress, QueueName, Reason, State, Timestamp, Unique,
 };
 
 use crate::desk::Desk;
-use crate::draft::{START, at, claim_of, done, job, queue};
+use crate::draft::{START, at, claim_of, done, id, job, queue, retry};
 
 /// JSON that a store which reads and writes it anew would spoil.
 fn texts() -> Vec<String> {
@@ -45,6 +45,9 @@ fn texts() -> Vec<String> {
     .to_vec();
     texts.push(format!("\"{}\"", "x".repeat(100 * 1024)));
     texts.push(format!("[{}]", vec!["\"ß\""; 20_000].join(",")));
+    // The same, large: a hundred kibibytes of what is hard to keep.
+    let hard = "1152921504606846977,0.30000000000000004,[],[[],{}],-0.0,12345678901234";
+    texts.push(format!("[{}]", vec![hard; 100 * 1_024 / hard.len()].join(",")));
     texts
 }
 
@@ -147,6 +150,25 @@ pub(crate) async fn awkward_ids_are_ids_like_others(desk: &Desk) {
         assert_eq!((token.id().to_string(), token.state), (text.clone(), State::Running));
         desk.amend(&text, Change::Remove { force: true }, at(2)).await;
         desk.assert_gone(&text).await;
+    }
+    // And in every other step: as parents, with keys, cancelled, tried again, found.
+    for (index, text) in awkward_ids().iter().enumerate() {
+        let child = format!("child {index}");
+        let parent = job(text).unique(Unique::new(text.clone()));
+        desk.insert([parent, job(&child).after(&[text])], at(3)).await;
+        let held = desk.store.unique_owner(queue("default"), text.clone(), at(3)).await.unwrap();
+        assert_eq!(held, Some(id(text)));
+        let told = |answer: Amended| matches!(answer, Amended::Moved { .. });
+        assert!(told(desk.amend(text, Change::Cancel, at(4)).await), "{text}");
+        assert!(told(desk.amend(text, Change::Revive, at(5)).await), "{text}");
+        let token = desk.take("default", at(6)).await.lease.token;
+        desk.end(token, retry(at(7)), at(6)).await;
+        desk.store.promote(10, at(7)).await.unwrap();
+        let token = desk.take("default", at(8)).await.lease.token;
+        desk.end(token, done(), at(9)).await;
+        assert_eq!(desk.state(text).await, Some(State::Completed));
+        desk.amend(&child, Change::Remove { force: true }, at(10)).await;
+        desk.store.settle(100, at(10)).await.unwrap();
     }
 }
 

@@ -98,6 +98,40 @@ pub(crate) async fn one_lease_ends_its_attempt_once(desk: &Desk) {
     assert_eq!(desk.count("default", State::Ready).await, 20);
 }
 
+pub(crate) async fn parents_that_end_at_once_release_each_child_once(desk: &Desk) {
+    const CHILDREN: usize = 50;
+    let parents = (0..2 * CHILDREN).map(|index| job(&format!("p{index}")));
+    desk.insert(parents, START).await;
+    let child = |index: usize| {
+        let (one, other) = (format!("p{index}"), format!("p{}", CHILDREN + index));
+        job(&format!("c{index}")).queue("children").after(&[&one, &other])
+    };
+    desk.insert((0..CHILDREN).map(child), START).await;
+    let tokens: Arc<Vec<_>> = Arc::new(
+        desk.claim("default", 2 * CHILDREN, at(1)).await.into_iter().map(|job| job.lease.token).collect(),
+    );
+    let released = together(desk, move |task, store| {
+        let tokens = tokens.clone();
+        async move {
+            let mut released = Vec::new();
+            for token in tokens.iter().skip(task).step_by(TASKS) {
+                store.finish(Arc::new(vec![End::by_token(*token, done())]), at(2)).await.unwrap();
+                released.extend(store.settle(7, at(2)).await.unwrap().moved);
+            }
+            released.extend(store.settle(1_000, at(3)).await.unwrap().moved);
+            released.into_iter().map(|moved| moved.spec.id.clone()).collect::<Vec<_>>()
+        }
+    })
+    .await;
+    let mut released: Vec<JobId> = released.into_iter().flatten().collect();
+    released.extend(
+        desk.store.settle(1_000, at(4)).await.unwrap().moved.iter().map(|moved| moved.spec.id.clone()),
+    );
+    let once: HashSet<_> = released.iter().collect();
+    assert_eq!((released.len(), once.len()), (CHILDREN, CHILDREN));
+    assert_eq!(desk.count("children", State::Ready).await, CHILDREN as u64);
+}
+
 pub(crate) async fn a_cancel_and_an_end_at_once_agree(desk: &Desk) {
     const JOBS: usize = 60;
     desk.insert((0..JOBS).map(|index| job(&format!("j{index}"))), START).await;

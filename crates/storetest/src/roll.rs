@@ -298,6 +298,7 @@ macro_rules! __roll {
                 no_job_is_leased_twice
                 inserts_of_one_id_at_once_give_one_job
                 one_lease_ends_its_attempt_once
+                parents_that_end_at_once_release_each_child_once
                 a_cancel_and_an_end_at_once_agree
                 jobs_that_are_claimed_lost_and_taken_back_at_once_end_exactly_once
                 counts_are_right_whoever_wrote

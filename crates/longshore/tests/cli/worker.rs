@@ -164,3 +164,16 @@ fn a_job_that_kills_its_workers_is_given_up_after_as_many_leases_as_configured()
         (&json!("failed"), &json!("stalled"), &json!(1))
     );
 }
+
+#[test]
+fn a_queue_names_the_kinds_that_its_workers_do_not_know() {
+    let site = Site::new();
+    let id = site.enqueue(&["nobody.knows", "--queue", "q"]);
+    let _worker = site.worker(&["q", "--test-kinds"]);
+    // It was looked at once this one, which stands behind it, has ended.
+    let probe = site.enqueue(&["test.noop", "--queue", "q"]);
+    site.run(&["job", "watch", &probe]).ends(0);
+    assert_eq!(site.json(&["queue", "info", "q"])["kinds_without_worker"], json!(["nobody.knows"]));
+    assert!(site.ok(&["queue", "info", "q"]).contains("kinds without worker  nobody.knows"));
+    assert_eq!(site.json(&["job", "show", &id])["attempt"], 0, "no attempt is spent on it");
+}

@@ -375,3 +375,31 @@ async fn a_schedule_whose_jobs_would_be_refused_is_refused_itself() {
     assert!(refused.starts_with("unique.key: expected a key that does not begin with @"), "{refused}");
     assert!(kit.schedules().list().await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn two_repeated_jobs_of_a_kind_both_fire_with_their_own_args() {
+    let kit = kit();
+    for number in [1, 2] {
+        kit.schedules().add_repeatable(Rule::every(Duration::from_secs(60)), &Task { number }).await.unwrap();
+    }
+    kit.advance(Duration::from_secs(61)).await.unwrap();
+    let mut numbers: Vec<u32> =
+        kit.enqueued::<Task>().await.unwrap().iter().map(|task| task.number).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, [1, 2]);
+}
+
+#[tokio::test]
+async fn a_job_that_ended_a_moment_ago_is_not_purged_for_being_old() {
+    let kit = kit();
+    kit.client().enqueue(Task { number: 1 }).await.unwrap();
+    kit.advance(2 * HOUR).await.unwrap();
+    kit.drain("default").await.unwrap();
+    let purge = async || {
+        let queue = longshore_core::QueueName::default();
+        kit.control().purge(&queue, State::Completed, HOUR, usize::MAX).await.unwrap().changed
+    };
+    assert_eq!(purge().await, 0, "it was made two hours ago, and ended now");
+    kit.advance(HOUR + millis(1)).await.unwrap();
+    assert_eq!(purge().await, 1);
+}
