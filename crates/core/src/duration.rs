@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -21,7 +22,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, Invalid> {
     };
     let trimmed = text.trim();
     if let Ok(seconds) = trimmed.parse::<f64>() {
-        return from_seconds(seconds).ok_or_else(wrong);
+        return from_seconds(seconds, text);
     }
     let mut rest = trimmed;
     let mut seconds = 0.0;
@@ -34,13 +35,17 @@ pub fn parse_duration(text: &str) -> Result<Duration, Invalid> {
         seconds += number.parse::<f64>().map_err(|_| wrong())? * factor;
         rest = tail.trim_start();
     }
-    if trimmed.is_empty() { Err(wrong()) } else { from_seconds(seconds).ok_or_else(wrong) }
+    if trimmed.is_empty() { Err(wrong()) } else { from_seconds(seconds, text) }
 }
 
-fn from_seconds(seconds: f64) -> Option<Duration> {
-    let duration = Duration::try_from_secs_f64(seconds).ok()?;
-    (duration <= DURATION_MAX)
-        .then(|| Duration::from_millis((duration.as_secs_f64() * 1000.0).round() as u64))
+/// `got` is how it was written.
+fn from_seconds(seconds: f64, got: impl fmt::Debug) -> Result<Duration, Invalid> {
+    let most = DURATION_MAX.as_secs_f64();
+    if (0.0..=most).contains(&seconds) {
+        return Ok(Duration::from_millis((seconds * 1000.0).round() as u64));
+    }
+    let expected = format!("a duration from 0 to {}", format_duration(DURATION_MAX));
+    Err(Invalid::new("", expected, format!("{got:?}")).code("invalid_duration"))
 }
 
 /// Writes a duration the way [`parse_duration`] reads it: `300ms`, `1.5s`, `5m`, `1h30m`.
@@ -92,24 +97,20 @@ impl<'de> Deserialize<'de> for DurationText {
         struct Visitor;
         impl serde::de::Visitor<'_> for Visitor {
             type Value = DurationText;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a number of seconds or a text such as \"300ms\" or \"5m\", not negative")
             }
             fn visit_f64<E: serde::de::Error>(self, seconds: f64) -> Result<DurationText, E> {
-                from_seconds(seconds)
-                    .map(DurationText)
-                    .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Float(seconds), &self))
+                from_seconds(seconds, seconds).map(DurationText).map_err(E::custom)
             }
             fn visit_u64<E: serde::de::Error>(self, seconds: u64) -> Result<DurationText, E> {
-                self.visit_f64(seconds as f64)
+                from_seconds(seconds as f64, seconds).map(DurationText).map_err(E::custom)
             }
             fn visit_i64<E: serde::de::Error>(self, seconds: i64) -> Result<DurationText, E> {
-                self.visit_f64(seconds as f64)
+                from_seconds(seconds as f64, seconds).map(DurationText).map_err(E::custom)
             }
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<DurationText, E> {
-                parse_duration(text)
-                    .map(DurationText)
-                    .map_err(|_| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+                parse_duration(text).map(DurationText).map_err(E::custom)
             }
         }
         deserializer.deserialize_any(Visitor)
@@ -129,6 +130,12 @@ mod tests {
         }
         for text in ["", "-1", "5 parsecs", "m", "1e400", "NaN", "11y", "9999999999"] {
             assert!(parse_duration(text).is_err(), "{text}");
+        }
+        for text in ["11y", "5 parsecs"] {
+            assert!(parse_duration(text).unwrap_err().to_string().contains("such as"), "{text}");
+        }
+        for text in ["-1", "1e400", "9999999999", "4000d"] {
+            assert!(parse_duration(text).unwrap_err().to_string().contains("from 0 to 3660d"), "{text}");
         }
     }
 

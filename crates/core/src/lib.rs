@@ -37,7 +37,7 @@ pub use failure::{FailureGroup, Fingerprint};
 pub use filter::JobFilter;
 pub use flow::{Consequence, Parent, ParentEnd, ParentPolicy};
 pub use job::{AttemptError, Job, JobError, JobSpec, Progress, Reason};
-pub use json::Json;
+pub use json::{Fields, Json};
 pub use lease::{Lease, LeaseToken};
 pub use life::State;
 pub use limit::{Hold, KindInfo, Limit};

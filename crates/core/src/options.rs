@@ -136,6 +136,13 @@ impl Options {
         *self == *Self::shared_default()
     }
 
+    /// All attempts of a job that may be tried again so often.
+    pub fn attempts_with(retries: u32) -> Result<u32, Invalid> {
+        let wrong =
+            || Invalid::new("max_retries", format!("a whole number from 0 to {}", ATTEMPTS_MAX - 1), retries);
+        if retries < ATTEMPTS_MAX { Ok(retries + 1) } else { Err(wrong()) }
+    }
+
     /// Checks every limit on options.
     pub fn check(&self) -> Result<(), Invalid> {
         if !(1..=ATTEMPTS_MAX).contains(&self.max_attempts) {

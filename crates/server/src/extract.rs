@@ -1,6 +1,5 @@
 //! Reading requests, with errors that name the field, what was expected and what came.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -14,7 +13,6 @@ use longshore_runtime::OnceKey;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::app::Face;
@@ -70,32 +68,6 @@ impl FromRequest<Face> for NoBody {
     }
 }
 
-/// The fields of an object, each of them once.
-pub(crate) struct Fields(pub(crate) BTreeMap<String, Box<RawValue>>);
-
-impl<'de> Deserialize<'de> for Fields {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Once;
-        impl<'de> Visitor<'de> for Once {
-            type Value = Fields;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
-                let mut fields = BTreeMap::new();
-                while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
-                    if fields.contains_key(&name) {
-                        return Err(serde::de::Error::custom(format!("duplicate field `{name}`")));
-                    }
-                    fields.insert(name, value);
-                }
-                Ok(Fields(fields))
-            }
-        }
-        deserializer.deserialize_map(Once)
-    }
-}
-
 /// Reads JSON; an error names the path of the field.
 pub(crate) fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     // Paths cost time, so they are followed only when there is a mistake to find.
@@ -134,6 +106,37 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
             }
         }
         deserializer.deserialize_map(OnlyMap(PhantomData)).map(Self)
+    }
+}
+
+/// What may be written as a text, for short.
+pub(crate) trait FromText: Sized {
+    /// Both ways to write it.
+    const FORMS: &'static str;
+    /// What the text stands for.
+    fn from_text(text: &str) -> Result<Self, Invalid>;
+}
+
+/// A `T` that is written as an object, or as a text. Unlike an untagged enum it tells which field is wrong.
+#[derive(Clone, Debug)]
+pub(crate) struct TextOr<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de> + FromText> Deserialize<'de> for TextOr<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de> + FromText> Visitor<'de> for Either<T> {
+            type Value = T;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(T::FORMS)
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+                T::from_text(text).map_err(E::custom)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_any(Either(PhantomData)).map(Self)
     }
 }
 

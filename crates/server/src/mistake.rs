@@ -50,6 +50,7 @@ fn code_of(path: &str) -> &'static str {
     match path.rsplit('.').next() {
         Some("id") => "invalid_id",
         Some("queue" | "kind" | "name") => "invalid_name",
+        Some(parent) if parent.starts_with("depends_on[") => "invalid_id",
         Some("cron") => "invalid_cron",
         Some("timezone") => "invalid_timezone",
         _ => "invalid",

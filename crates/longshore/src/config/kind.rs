@@ -146,7 +146,9 @@ impl Kind {
             .then(plain),
             Self::Url => {
                 let rest = text.strip_prefix("http://").or(text.strip_prefix("https://"));
-                (text.is_empty() || rest.is_some_and(|rest| !rest.is_empty())).then(plain)
+                // A password in it would be shown wherever the address is.
+                let fits = |rest: &str| !rest.is_empty() && !rest.contains('@');
+                (text.is_empty() || rest.is_some_and(fits)).then(plain)
             }
             Self::Secret => Some(Value::Secret(text.to_owned())),
             Self::Address { optional: true } if text.is_empty() => Some(plain()),
@@ -183,7 +185,10 @@ impl Kind {
     fn expected(self) -> String {
         match self {
             Self::Store => "memory: or sqlite:PATH".to_owned(),
-            Self::Url => "a URL such as http://127.0.0.1:7070, or an empty text".to_owned(),
+            Self::Url => {
+                "a URL such as http://127.0.0.1:7070 without a name and a password, or an empty text"
+                    .to_owned()
+            }
             Self::Secret => "a text".to_owned(),
             Self::Address { .. } => "an address and a port such as 127.0.0.1:7070".to_owned(),
             Self::Path { .. } => "a path".to_owned(),

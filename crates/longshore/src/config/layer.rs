@@ -1,7 +1,6 @@
 //! Where settings come from.
 
-use std::collections::BTreeMap;
-
+use longshore_core::Fields;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
@@ -89,13 +88,13 @@ fn environment(variables: &[(String, String)]) -> Vec<Said> {
 
 /// What the environment says of single queues: `{"mail": {"concurrency": 3}}`.
 fn queues(variables: &[(String, String)], mistakes: &mut Vec<Mistake>) -> Vec<Said> {
-    type Queues = BTreeMap<String, BTreeMap<String, serde_json::Value>>;
+    type Queues = Fields<Fields<serde_json::Value>>;
     let Some((name, text)) = variables.iter().find(|(name, _)| name == QUEUES) else { return Vec::new() };
     let origin = Origin::Variable(name.clone());
     match serde_json::from_str::<Queues>(text) {
-        Ok(queues) => queues
+        Ok(Fields(queues)) => queues
             .into_iter()
-            .flat_map(|(queue, keys)| {
+            .flat_map(|(queue, Fields(keys))| {
                 keys.into_iter().map(move |(key, value)| (format!("queues.{queue}.{key}"), value))
             })
             .map(|(key, value)| (key, json(&value), origin.clone()))

@@ -147,6 +147,14 @@ fn a_single_queue_is_configured_in_a_table_of_its_name() {
 }
 
 #[test]
+fn a_key_of_a_queue_is_set_once() {
+    for text in [r#"{"mail": {"ttl": 1, "ttl": 2}}"#, r#"{"mail": {}, "mail": {}}"#] {
+        let told = Site::new().with("LONGSHORE_QUEUES", text).run(&["config"]).ends(2).err;
+        assert!(told.contains("duplicate field"), "{told}");
+    }
+}
+
+#[test]
 fn mistakes_in_the_table_of_a_queue_are_named() {
     let site = Site::new().with("LONGSHORE_QUEUES", "[1]");
     site.write(

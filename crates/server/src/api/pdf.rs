@@ -2,15 +2,16 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use longshore_core::{JobId, JobSpec, KindName, StoreError, StoreResult};
+use longshore_core::{Fields, JobId, JobSpec, KindName, StoreError, StoreResult};
 use longshore_services::{PdfRequest, PdfService};
 use serde_json::json;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::record::{Accepted, ErrorBody};
 use super::submit::{accepted, insert, recall};
 use crate::error::ApiError;
-use crate::extract::{Body, Fields, Idempotency, Nothing, Query, read_json};
+use crate::extract::{Body, Idempotency, Nothing, Query, read_json};
 use crate::identity::Submits;
 use crate::layers::correlation;
 
@@ -75,7 +76,7 @@ pub(crate) async fn submit(
     }
     if body.trim_ascii().starts_with(b"{") {
         // A field that is given twice is a mistake, and not the last one.
-        read_json::<Fields>(&body)?;
+        read_json::<Fields<Box<RawValue>>>(&body)?;
     }
     let request = PdfRequest::from_value(read_json(&body)?).map_err(|error| match error.field.as_str() {
         "" => error.below("body"),

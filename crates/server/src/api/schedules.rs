@@ -1,18 +1,19 @@
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use longshore_core::{DurationText, Invalid, JobId, ScheduleName, Timestamp};
+use longshore_core::{DurationText, Fields, Invalid, JobId, ScheduleName, Timestamp};
 use longshore_cron::{Cron, Zone};
 use longshore_runtime::{Misfire, Overlap, Rule, Schedule, ScheduleError, ShownSchedule, TimeRange};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 use super::record::{Accepted, ErrorBody};
 use super::submit::{JobRequest, accepted};
 use crate::error::ApiError;
-use crate::extract::{Body, Fields, Idempotency, NoBody, Nothing, Object, PathSchedule, Query, read_json};
+use crate::extract::{Body, Idempotency, NoBody, Nothing, Object, PathSchedule, Query, read_json};
 use crate::identity::{Asked, Operates};
 
 /// What is asked of a schedule itself; the other fields of the object are those of its jobs.
@@ -84,7 +85,7 @@ const OWN: [&str; 12] = [
 ];
 /// Reads the flat object that asks for a schedule and its jobs.
 fn read(body: &[u8], api: &Asked, named: Option<ScheduleName>) -> Result<Schedule, ApiError> {
-    let Fields(fields) = read_json::<Fields>(body)?;
+    let Fields(fields) = read_json::<Fields<Box<RawValue>>>(body)?;
     let is_own = |field: &String| OWN.contains(&field.as_str());
     let (own, job): (BTreeMap<_, _>, BTreeMap<_, _>) =
         fields.into_iter().partition(|(field, _)| is_own(field));

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::record::{Accepted, ErrorBody};
 use crate::error::ApiError;
-use crate::extract::{Body, Idempotency, Nothing, Object, Query, given, read_json};
+use crate::extract::{Body, FromText, Idempotency, Nothing, Object, Query, TextOr, given, read_json};
 use crate::identity::{Asked, Submits};
 use crate::layers::correlation;
 
@@ -86,14 +86,14 @@ pub(crate) struct JobRequest {
     /// Be the only one with this key in the queue: the key, or an object {key, ttl, extend, replace}.
     #[serde(default)]
     #[schema(value_type = Option<serde_json::Value>)]
-    unique: Option<UniqueForm>,
+    unique: Option<TextOr<UniqueForm>>,
     /// What the job counts as under limits with a key, instead of what stands in its args.
     #[serde(default)]
     limit_key: Option<String>,
     /// Ids of jobs that it waits for, at most 1000; {id, name} gives a parent's result a name.
     #[serde(default)]
     #[schema(value_type = Vec<serde_json::Value>)]
-    depends_on: Vec<ParentForm>,
+    depends_on: Vec<TextOr<ParentForm>>,
     /// Whose job it is: the caller's. Only a key with the scope admin may name another owner.
     #[serde(default)]
     owner: Option<String>,
@@ -105,15 +105,8 @@ pub(crate) struct JobRequest {
 
 /// A unique key as a caller writes it.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged, expecting = "a key, or an object {key, ttl, extend, replace}")]
-enum UniqueForm {
-    Key(String),
-    Whole(WholeUnique),
-}
-
-#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WholeUnique {
+struct UniqueForm {
     key: String,
     #[serde(default)]
     ttl: Option<DurationText>,
@@ -124,37 +117,39 @@ struct WholeUnique {
 }
 
 impl From<UniqueForm> for Unique {
-    fn from(form: UniqueForm) -> Self {
-        match form {
-            UniqueForm::Key(key) => Self::new(key),
-            UniqueForm::Whole(WholeUnique { key, ttl, extend, replace }) => {
-                Self { key, ttl, extend, replace }
-            }
-        }
+    fn from(UniqueForm { key, ttl, extend, replace }: UniqueForm) -> Self {
+        Self { key, ttl, extend, replace }
+    }
+}
+
+impl FromText for UniqueForm {
+    const FORMS: &'static str = "a key, or an object {key, ttl, extend, replace}";
+
+    fn from_text(key: &str) -> Result<Self, Invalid> {
+        Ok(Self { key: key.to_owned(), ttl: None, extend: false, replace: false })
     }
 }
 
 /// A parent as a caller writes it.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged, expecting = "the id of a job, or an object {id, name}")]
-enum ParentForm {
-    Id(JobId),
-    Named(NamedParent),
-}
-
-#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NamedParent {
+struct ParentForm {
     id: JobId,
-    name: String,
+    #[serde(default)]
+    name: Option<String>,
 }
 
 impl From<ParentForm> for Parent {
-    fn from(form: ParentForm) -> Self {
-        match form {
-            ParentForm::Id(id) => Self { id, name: None },
-            ParentForm::Named(NamedParent { id, name }) => Self { id, name: Some(name) },
-        }
+    fn from(ParentForm { id, name }: ParentForm) -> Self {
+        Self { id, name }
+    }
+}
+
+impl FromText for ParentForm {
+    const FORMS: &'static str = "the id of a job, or an object {id, name}";
+
+    fn from_text(id: &str) -> Result<Self, Invalid> {
+        Ok(Self { id: JobId::parse(id)?, name: None })
     }
 }
 
@@ -204,7 +199,7 @@ impl JobRequest {
         spec.run_at = self.run_at.or_else(|| self.delay.map(|delay| now + delay.0));
         spec.correlation_id = correlation::shared();
         spec.owner = self.owner.as_deref().map(|owner| api.owner(owner)).transpose()?;
-        let options = self.options(usual.options());
+        let options = self.options(usual.options())?;
         if !options.is_default() {
             spec.options = Arc::new(options);
         }
@@ -212,13 +207,10 @@ impl JobRequest {
         Ok(spec)
     }
 
-    fn options(&self, usual: Options) -> Options {
-        Options {
-            max_attempts: self
-                .max_retries
-                .map(|retries| retries.saturating_add(1))
-                .or(self.max_attempts)
-                .unwrap_or(usual.max_attempts),
+    fn options(&self, usual: Options) -> Result<Options, Invalid> {
+        let attempts = self.max_retries.map(Options::attempts_with).transpose()?.or(self.max_attempts);
+        Ok(Options {
+            max_attempts: attempts.unwrap_or(usual.max_attempts),
             backoff: self
                 .backoff
                 .clone()
@@ -228,13 +220,13 @@ impl JobRequest {
             retention: self.retention,
             result_retention: self.result_retention,
             ttl: self.ttl.or(usual.ttl),
-            unique: self.unique.clone().map(Unique::from),
+            unique: self.unique.clone().map(|TextOr(form)| form.into()),
             limit_key: self.limit_key.clone(),
-            depends_on: self.depends_on.iter().cloned().map(Parent::from).collect(),
+            depends_on: self.depends_on.iter().map(|TextOr(form)| form.clone().into()).collect(),
             on_parent_failure: self.on_parent_failure,
             schedule: None,
             nominal_at: None,
-        }
+        })
     }
 }
 

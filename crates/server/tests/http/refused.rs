@@ -15,7 +15,7 @@ fn bad_jobs() -> Vec<(String, u16, &'static str, &'static str, &'static str, &'s
     let long = "q".repeat(129);
     let positive = "a whole number from 1 to 1000";
     let whole = "a whole number, not negative";
-    let duration = "a number of seconds or a text such as \"300ms\" or \"5m\", not negative";
+    let duration = "a duration such as \"300ms\", \"5m\" or a number of seconds, not negative";
     let priority = "a finite number, lower runs first, or one of high, normal, low";
     let name = "1 to 128 bytes without control characters";
     let custom = "a UUID, or 1 to 200 bytes";
@@ -52,10 +52,23 @@ fn bad_jobs() -> Vec<(String, u16, &'static str, &'static str, &'static str, &'s
             "at most 1024 bytes of JSON (max_job_payload_bytes)",
             "2002 bytes",
         ),
-        (job(r#""delay":-1"#), 400, "invalid", "delay", duration, "-1"),
+        (job(r#""delay":-1"#), 400, "invalid", "delay", "a duration from 0 to 3660d", "-1"),
         (job(r#""delay":"-5m""#), 400, "invalid", "delay", duration, "\"-5m\""),
         (job(r#""delay":"soon""#), 400, "invalid", "delay", duration, "\"soon\""),
-        (job(r#""delay":"100000d""#), 400, "invalid", "delay", duration, "\"100000d\""),
+        (job(r#""delay":"100000d""#), 400, "invalid", "delay", "a duration from 0 to 3660d", "\"100000d\""),
+        (job(r#""max_retries":1000"#), 400, "invalid", "max_retries", "a whole number from 0 to 999", "1000"),
+        (job(r#""unique":{"key":"a","ttl":"soon"}"#), 400, "invalid", "unique.ttl", "a duration", "\"soon\""),
+        (
+            job(r#""unique":{"keys":"a"}"#),
+            400,
+            "unknown_field",
+            "unique.keys",
+            "key, ttl",
+            "an unknown field",
+        ),
+        (job(r#""unique":7"#), 400, "invalid", "unique", "a key, or an object", "7"),
+        (job(r#""depends_on":["a:b"]"#), 400, "invalid_id", "depends_on[0]", custom, "a:b"),
+        (job(r#""depends_on":[{"id":"a:b"}]"#), 400, "invalid_id", "depends_on[0].id", custom, "a:b"),
         (
             job(r#""delay":1,"run_at":"2099-01-01T00:00:00Z""#),
             400,

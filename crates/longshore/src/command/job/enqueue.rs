@@ -76,7 +76,7 @@ impl Enqueue {
     fn spec(&self, mut spec: JobSpec, usual: &JobDefaults, now: Timestamp) -> anyhow::Result<JobSpec> {
         spec.priority = self.priority.or(usual.priority).unwrap_or(spec.priority);
         spec.run_at = self.delay.map(|delay| now + delay).or(self.run_at);
-        let mut options = self.options.options(usual.options());
+        let mut options = self.options.options(usual.options())?;
         options.depends_on.clone_from(&self.depends_on);
         options.on_parent_failure = self.policy();
         spec.options = Arc::new(options);

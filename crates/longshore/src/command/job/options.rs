@@ -95,13 +95,10 @@ fn parse_backoff(text: &str) -> Result<Backoff, String> {
 
 impl OptionFlags {
     /// The options of the job; what is not given is as usual.
-    pub(crate) fn options(&self, usual: Options) -> Options {
-        Options {
-            max_attempts: self
-                .max_retries
-                .map(|retries| retries.saturating_add(1))
-                .or(self.max_attempts)
-                .unwrap_or(usual.max_attempts),
+    pub(crate) fn options(&self, usual: Options) -> Result<Options, Invalid> {
+        let attempts = self.max_retries.map(Options::attempts_with).transpose()?.or(self.max_attempts);
+        Ok(Options {
+            max_attempts: attempts.unwrap_or(usual.max_attempts),
             backoff: self.backoff.clone().unwrap_or(usual.backoff),
             timeout: self.timeout.map_or(usual.timeout, |timeout| timeout.0.map(DurationText)),
             tags: self.tags.clone(),
@@ -111,7 +108,7 @@ impl OptionFlags {
             limit_key: self.limit_key.clone(),
             unique: self.unique(),
             ..Options::default()
-        }
+        })
     }
 
     fn unique(&self) -> Option<Unique> {

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use longshore_core::{
-    DurationText, JobDefaults, Json, KindName, Priority, QueueName, ScheduleName, Timestamp, parse_duration,
+    DurationText, Invalid, JobDefaults, Json, KindName, Priority, QueueName, ScheduleName, Timestamp,
+    parse_duration,
 };
 use longshore_cron::{Cron, Zone};
 use longshore_runtime::{Misfire, Overlap, Rule, Schedule, TimeRange};
@@ -137,7 +138,7 @@ struct Given<'a> {
 impl Add {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
         let args = read_args(&self.args, context)?;
-        let schedule = self.schedule(&context.settings.jobs(&self.queue), args.clone());
+        let schedule = self.schedule(&context.settings.jobs(&self.queue), args.clone())?;
         schedule.check()?;
         let scheduled = context.operator_of_any()?.put_schedule(schedule, &self.given(&args)).await?;
         show(&scheduled, self.json)
@@ -165,7 +166,7 @@ impl Add {
         }
     }
 
-    fn schedule(&self, usual: &JobDefaults, args: Json) -> Schedule {
+    fn schedule(&self, usual: &JobDefaults, args: Json) -> Result<Schedule, Invalid> {
         let rule = match (&self.cron, self.every) {
             (Some(cron), _) => Rule::Cron { cron: cron.clone() },
             (None, every) => {
@@ -173,7 +174,7 @@ impl Add {
                 Rule::Every { every, start_now: self.start_now }
             }
         };
-        Schedule {
+        Ok(Schedule {
             timezone: self.timezone.clone(),
             start_at: self.start_at,
             end_at: self.end_at,
@@ -186,8 +187,8 @@ impl Add {
             args,
             priority: self.priority.or(usual.priority).unwrap_or_default(),
             owner: self.options.owner.as_deref().map(Into::into),
-            options: self.options.options(usual.options()),
+            options: self.options.options(usual.options())?,
             ..Schedule::new(self.name.clone(), rule, self.kind.clone())
-        }
+        })
     }
 }
