@@ -1,8 +1,8 @@
-use longshore_core::Invalid;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use longshore_core::Invalid;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::days::{Days, MonthDays, Weekdays};

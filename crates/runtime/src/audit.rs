@@ -5,13 +5,15 @@ use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use longshore_core::{Invalid, QueueName, StoreError, StoreResult, Timestamp};
+use longshore_core::{Invalid, Job, QueueInfo, QueueName, StoreError, StoreResult, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::control::{Control, ControlError};
+use crate::client::Receipt;
+use crate::control::{Batch, Control, ControlError};
 use crate::engine::Engine;
-use crate::schedule::ScheduleError;
+use crate::identity::ApiKey;
+use crate::schedule::{ScheduleError, ScheduleRecord};
 
 /// Entries that are kept.
 pub const AUDIT_KEPT: usize = 10_000;
@@ -110,15 +112,42 @@ impl Refusal for ScheduleError {
     }
 }
 
-/// Whether what was done found nothing that it could be done to.
-fn did_nothing(details: &Value) -> bool {
-    let none_of_many = details["changed"] == 0 && details["refused"].as_u64() > Some(0);
-    none_of_many || details["was_there"] == false || details.get("held_by").is_some_and(Value::is_null)
+/// What an operation that was carried out gives.
+pub(crate) trait Done {
+    /// Whether it found nothing that it could be done to.
+    fn is_nothing(&self) -> bool {
+        false
+    }
+}
+
+impl Done for () {}
+impl Done for Job {}
+impl Done for QueueInfo {}
+impl Done for Receipt {}
+impl Done for ScheduleRecord {}
+impl Done for (ApiKey, String) {}
+
+impl Done for Batch {
+    fn is_nothing(&self) -> bool {
+        self.changed == 0 && !self.refused.is_empty()
+    }
+}
+
+impl Done for bool {
+    fn is_nothing(&self) -> bool {
+        !self
+    }
+}
+
+impl<T> Done for Option<T> {
+    fn is_nothing(&self) -> bool {
+        self.is_none()
+    }
 }
 
 impl Engine {
     /// Does something and enters it, with what `tell` knows of it.
-    pub(crate) async fn audited<T, E: Refusal>(
+    pub(crate) async fn audited<T: Done, E: Refusal>(
         &self,
         action: &str,
         target: impl Display,
@@ -137,8 +166,7 @@ impl Engine {
             actor: self.caller().name().cloned(),
             target: target.to_string(),
             outcome: match &done {
-                // Of all that it was meant for, nothing was changed.
-                Ok(_) if did_nothing(&details) => "refused",
+                Ok(value) if value.is_nothing() => "refused",
                 Ok(_) => "ok",
                 Err(error) if error.is_refusal() => "refused",
                 Err(_) => "failed",

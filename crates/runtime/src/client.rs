@@ -8,7 +8,7 @@ use longshore_core::{
     Backoff, DurationText, Event, EventName, Inserted, Invalid, JobId, JobSpec, Json, KindName, Options,
     Parent, ParentPolicy, Priority, QueueName, State, StoreError, StoreResult, Times, Timestamp, Unique,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::control::ControlError;
@@ -22,14 +22,14 @@ pub struct Client {
 }
 
 /// What became of one inserted job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// Its id.
     pub id: JobId,
     /// Its state.
     pub state: State,
     /// The id was known, or another job holds the unique key (then it is that job's id); nothing was created.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub duplicate: bool,
 }
 

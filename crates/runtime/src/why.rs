@@ -136,10 +136,7 @@ impl Control {
         for hold in self.holds(job.id()).await? {
             reasons.extend(held_up(&hold, self.now()));
         }
-        let workers = self.workers().await?;
-        let alive: Vec<&WorkerInfo> =
-            workers.iter().filter(|worker| worker.alive).map(|worker| &worker.info).collect();
-        reasons.extend(nobody(job, &alive, &self.held_by_workers(queue).await?));
+        reasons.extend(nobody(job, &self.live_workers().await?, &self.held_by_workers(queue).await?));
         Ok(reasons)
     }
 }
@@ -228,16 +225,16 @@ fn held_up(hold: &Hold, now: Timestamp) -> Vec<WhyReason> {
 
 /// Why no worker takes it, as far as the workers themselves are concerned. `held` counts the jobs of its queue that each
 /// worker runs.
-fn nobody(job: &Job, alive: &[&WorkerInfo], held: &HashMap<WorkerId, u32>) -> Option<WhyReason> {
+fn nobody(job: &Job, alive: &[WorkerInfo], held: &HashMap<WorkerId, u32>) -> Option<WhyReason> {
     let (queue, kind) = (&job.spec.queue, &job.spec.kind);
-    let serving: Vec<&&WorkerInfo> = alive.iter().filter(|worker| worker.serves(queue)).collect();
+    let serving: Vec<&WorkerInfo> = alive.iter().filter(|worker| worker.serves(queue)).collect();
     if serving.is_empty() {
         return Some(reason("no_worker", format!("no live worker serves queue {queue}")));
     }
     if !serving.iter().any(|worker| worker.kinds.contains(kind)) {
         return Some(reason("unknown_kind", format!("no live worker of queue {queue} knows kind {kind}")));
     }
-    let free: Vec<&&WorkerInfo> = serving
+    let free: Vec<&WorkerInfo> = serving
         .into_iter()
         .filter(|worker| held.get(&worker.id).copied().unwrap_or(0) < worker.slots_of(queue))
         .collect();
@@ -248,7 +245,7 @@ fn nobody(job: &Job, alive: &[&WorkerInfo], held: &HashMap<WorkerId, u32>) -> Op
         return Some(reason("busy", message));
     }
     // Whether such a worker has a token now, only it knows.
-    let own_rate = |worker: &&&WorkerInfo| Some((worker.id.clone(), worker.own_rates.get(queue)?.clone()));
+    let own_rate = |worker: &&WorkerInfo| Some((worker.id.clone(), worker.own_rates.get(queue)?.clone()));
     let paced: Vec<(WorkerId, Limit)> = free.iter().filter_map(own_rate).collect();
     if paced.len() < free.len() {
         return None;

@@ -2,27 +2,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use longshore_core::{Job, JobFilter, JobId, JobSpec, Page, State};
+use longshore_core::{Job, JobFilter, JobId, JobSpec, Page};
 use longshore_runtime::{Caller, Receipt, Why};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::remote::{Segment, query};
 use super::{Listing, Operator};
-
-/// A job that was taken.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Accepted {
-    pub(crate) id: JobId,
-    pub(crate) state: State,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) duplicate: bool,
-}
-
-impl From<Receipt> for Accepted {
-    fn from(receipt: Receipt) -> Self {
-        Self { id: receipt.id, state: receipt.state, duplicate: receipt.duplicate }
-    }
-}
 
 impl Operator {
     pub(crate) async fn job(&self, id: &JobId) -> anyhow::Result<Job> {
@@ -71,13 +56,13 @@ impl Operator {
         spec: JobSpec,
         owner: Option<&str>,
         body: &(impl Serialize + Sync),
-    ) -> anyhow::Result<Accepted> {
+    ) -> anyhow::Result<Receipt> {
         match self {
             Self::Store(opened) => {
                 let caller = owner.map(Caller::operator).transpose()?.unwrap_or_default();
                 let client = opened.client(caller);
                 let receipts = opened.tell(client.insert(vec![Arc::new(spec)])).await?;
-                Ok(receipts.into_iter().next().context("the store gave no receipt")?.into())
+                receipts.into_iter().next().context("the store gave no receipt")
             }
             Self::Api(api) => api.send("POST", "/jobs", body).await,
         }

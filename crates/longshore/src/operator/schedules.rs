@@ -1,8 +1,7 @@
 use longshore_core::{Json, KindName, QueueName, ScheduleName, Timestamp};
-use longshore_runtime::{Schedule, ScheduleRecord};
+use longshore_runtime::{Receipt, Schedule, ScheduleRecord};
 use serde::{Deserialize, Serialize};
 
-use super::jobs::Accepted;
 use super::remote::Segment;
 use super::{Operator, listing};
 
@@ -114,9 +113,9 @@ impl Operator {
         }
     }
 
-    pub(crate) async fn run_schedule(&self, name: &ScheduleName) -> anyhow::Result<Accepted> {
+    pub(crate) async fn run_schedule(&self, name: &ScheduleName) -> anyhow::Result<Receipt> {
         match self {
-            Self::Store(opened) => Ok(opened.tell(opened.engine.schedules().run_now(name)).await?.into()),
+            Self::Store(opened) => Ok(opened.tell(opened.engine.schedules().run_now(name)).await?),
             Self::Api(api) => api.post(&format!("/schedules/{}/run-now", Segment(name))).await,
         }
     }

@@ -77,6 +77,14 @@ impl Control {
         Ok(())
     }
 
+    /// The live workers, as they last told of themselves.
+    pub async fn live_workers(&self) -> StoreResult<Vec<WorkerInfo>> {
+        let now = self.now();
+        let mut workers = roster::list(&**self.engine().store(), now).await?;
+        workers.retain(|worker| worker.is_alive(now));
+        Ok(workers)
+    }
+
     /// How many jobs of a queue each worker holds, read from the jobs themselves.
     pub(crate) async fn held_by_workers(&self, queue: &QueueName) -> StoreResult<HashMap<WorkerId, u32>> {
         let filter =
@@ -98,8 +106,7 @@ impl Control {
 
     /// The kinds that live workers know. While there are none, nobody can tell which kinds there are.
     pub async fn live_kinds(&self) -> StoreResult<BTreeSet<KindName>> {
-        let workers = self.workers().await?;
-        Ok(workers.into_iter().filter(|worker| worker.alive).flat_map(|worker| worker.info.kinds).collect())
+        Ok(self.live_workers().await?.into_iter().flat_map(|worker| worker.kinds).collect())
     }
 
     /// One queue with those who serve it.

@@ -44,10 +44,9 @@ pub(crate) struct Health {
 )]
 pub(crate) async fn health(Shared(api): Shared<Face>) -> Response {
     let control = api.system.control();
-    let workers = control.workers().await;
+    let workers = control.live_workers().await;
     let message = workers.as_ref().err().map(|_| "the store does not answer".to_owned());
-    let workers = workers.ok().map(|workers| workers.iter().filter(|worker| worker.alive).count());
-    answer(&api, message, workers)
+    answer(&api, message, workers.ok().map(|workers| workers.len()))
 }
 
 fn answer(api: &Api, message: Option<String>, workers: Option<usize>) -> Response {
@@ -94,8 +93,8 @@ pub(crate) async fn ready(Shared(api): Shared<Face>) -> Response {
         let text = "every render thread is held by a document that nobody waits for any more";
         return answer(&api, Some(text.to_owned()), None);
     }
-    let workers = control.workers().await.ok();
-    answer(&api, None, workers.map(|workers| workers.iter().filter(|worker| worker.alive).count()))
+    let workers = control.live_workers().await.ok();
+    answer(&api, None, workers.map(|workers| workers.len()))
 }
 
 /// Everything that is measured, as Prometheus reads it.

@@ -59,10 +59,10 @@ pub(crate) async fn text(api: &Api) -> String {
         }
     }
     let control = api.system.control();
-    let overview = control.overview().await;
-    out.gauge("longshore_store_up", "Whether the store answers.", &[], f64::from(u8::from(overview.is_ok())));
-    if let Ok(overview) = overview {
-        for queue in overview.queues.iter().take(QUEUES_MAX) {
+    let looked = tokio::try_join!(control.queues(), control.live_workers());
+    out.gauge("longshore_store_up", "Whether the store answers.", &[], f64::from(u8::from(looked.is_ok())));
+    if let Ok((queues, workers)) = looked {
+        for queue in queues.iter().take(QUEUES_MAX) {
             for state in State::ALL {
                 let labels = [("queue", queue.name.as_str()), ("state", state.as_str())];
                 out.gauge(
@@ -73,12 +73,11 @@ pub(crate) async fn text(api: &Api) -> String {
                 );
             }
         }
-        let alive = overview.workers.iter().filter(|worker| worker.alive).count();
         out.gauge(
             "longshore_workers",
             "Workers that told of themselves lately (worker_ttl).",
             &[],
-            alive as f64,
+            workers.len() as f64,
         );
     }
     out.counter(

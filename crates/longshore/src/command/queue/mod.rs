@@ -4,10 +4,9 @@ mod drain;
 mod failures;
 mod info;
 mod list;
+mod named;
 mod obliterate;
-mod pause;
 mod purge;
-mod resume;
 mod retry;
 pub(crate) mod set;
 
@@ -24,9 +23,9 @@ pub(crate) enum Queue {
     /// Show one queue: counts, workers, and kinds that nobody here can run
     Info(info::Info),
     /// Stop handing out the jobs of a queue, on every node; running jobs go on
-    Pause(pause::Pause),
+    Pause(named::Named),
     /// Hand out the jobs of a queue again
-    Resume(resume::Resume),
+    Resume(named::Named),
     /// Set limits, ageing and scan interval of a queue, on every node
     Set(Box<set::Set>),
     /// Remove the jobs of a queue that wait to run
@@ -47,8 +46,8 @@ impl Queue {
         match self {
             Self::List(command) => command.run(context).await,
             Self::Info(command) => command.run(context).await,
-            Self::Pause(command) => command.run(context).await,
-            Self::Resume(command) => command.run(context).await,
+            Self::Pause(command) => command.pause(context).await,
+            Self::Resume(command) => command.resume(context).await,
             Self::Failures(command) => command.run(context).await,
             Self::Retry(command) => command.run(context).await,
             Self::Set(command) => command.run(context).await,
