@@ -26,9 +26,19 @@ pub trait Around: Send + Sync + 'static {
     fn page(&self, page: Page) -> Page {
         page
     }
+
+    /// What is heard of the bell.
+    fn hear(&self, wakes: WakeStream) -> WakeStream {
+        wakes
+    }
+
+    /// Whether other processes use the store as well, whatever it says itself.
+    fn is_shared(&self) -> bool {
+        false
+    }
 }
 
-/// A store inside something else. The bell, [`Store::can`] and [`Store::close`] are always passed on.
+/// A store inside something else. [`Store::close`] is always passed on.
 pub struct Wrapped<A> {
     pub(crate) inner: Arc<dyn Store>,
     pub(crate) around: A,
@@ -172,15 +182,16 @@ impl<A: Around> Store for Wrapped<A> {
     }
 
     fn wakeups(&self) -> WakeStream {
-        self.inner.wakeups()
+        self.around.hear(self.inner.wakeups())
     }
 
     fn is_alone(&self) -> bool {
-        self.inner.is_alone()
+        !self.around.is_shared() && self.inner.is_alone()
     }
 
     fn can(&self) -> Can {
-        self.inner.can()
+        let can = self.inner.can();
+        Can { shared: can.shared || self.around.is_shared(), ..can }
     }
 
     async fn close(&self) -> StoreResult<()> {

@@ -9,6 +9,7 @@ mod job;
 mod key;
 mod lab;
 mod limits;
+mod options;
 mod pdf;
 mod queue;
 mod schedule;
