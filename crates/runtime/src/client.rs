@@ -70,20 +70,27 @@ impl Client {
             crate::observe::count(&meters.inserted);
         }
         for (spec, inserted) in told.iter().zip(&inserted) {
-            self.tell(spec, inserted, now);
+            self.tell(spec, inserted, now).await;
         }
         Ok(inserted.into_iter().map(Receipt::from).collect())
     }
 
-    fn tell(&self, spec: &Arc<JobSpec>, inserted: &Inserted, now: Timestamp) {
-        let of = |name| {
-            let mut event = Event::of_job(name, now, spec, inserted.state, 0, now);
-            event.id = Some(inserted.id.clone());
-            if inserted.duplicate {
-                // Of the job that was there nothing more is known here.
-                (event.attempt, event.timestamps, event.job) = (None, Some(Times::default()), None);
-            }
-            event
+    async fn tell(&self, spec: &Arc<JobSpec>, inserted: &Inserted, now: Timestamp) {
+        // An insert that met another job is told with what that one is.
+        let met =
+            if inserted.duplicate { self.engine.store().get(inserted.id.clone()).await } else { Ok(None) };
+        let of = |name| match &met {
+            Ok(Some(job)) => Event::of_job(name, now, &job.spec, job.state, job.attempt, job.created_at)
+                .times(job.started_at, job.finished_at),
+            _ if !inserted.duplicate => Event::of_job(name, now, spec, inserted.state, 0, now),
+            // It has gone meanwhile.
+            _ => Event {
+                id: Some(inserted.id.clone()),
+                queue: Some(spec.queue.clone()),
+                state: Some(inserted.state),
+                timestamps: Some(Times::default()),
+                ..Event::new(name, now)
+            },
         };
         let by_key = inserted.duplicate && inserted.id != spec.id;
         if let Some(dropped) = inserted.replaced.clone().or_else(|| by_key.then(|| spec.id.clone())) {

@@ -64,6 +64,7 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress_message: Option<Arc<str>>,
     /// `job:progress`: the handler's free data. `queue:changed`: the settings of the queue as they are now.
+    /// `queue:paused`, `queue:resumed`: how many jobs of the queue are in each state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Json>,
     /// The worker it happened to, or that did it.

@@ -288,8 +288,12 @@ impl Control {
         let set = self.engine.store().set_queue(queue.clone(), change, now);
         let tell = |info: &QueueInfo| if paused.is_some() { Value::Null } else { settings(info) };
         let info = self.engine.audited(action, queue, set, tell).await?;
-        let data = if paused.is_some() { None } else { Json::from_value(&settings(&info)).ok() };
-        self.tell_of(queue, Event { data, ..Event::new(name, now) });
+        let data = if paused.is_some() {
+            Json::from_value(&info.counts)
+        } else {
+            Json::from_value(&settings(&info))
+        };
+        self.tell_of(queue, Event { data: data.ok(), ..Event::new(name, now) });
         Ok(info)
     }
 

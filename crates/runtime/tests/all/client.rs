@@ -80,7 +80,9 @@ async fn an_id_that_is_known_creates_nothing_and_is_told_as_a_duplicate() {
     let first = new().await.unwrap();
     let again = new().await.unwrap();
     assert_eq!(again, Receipt { duplicate: true, ..first.clone() });
-    assert_eq!(hear(&mut events, EventName::Duplicated).await.event.id, Some(first.id));
+    let told = hear(&mut events, EventName::Duplicated).await.event;
+    assert_eq!((told.id, told.attempt), (Some(first.id.clone()), Some(0)));
+    assert_eq!(told.timestamps.unwrap().created_at, Some(room.job(&first.id).await.created_at.as_secs_f64()));
     assert_eq!(room.count("default", State::Ready).await, 1);
     assert!(matches!(new().queue("other").await, Err(StoreError::IdTaken { .. })));
 }

@@ -190,7 +190,9 @@ async fn an_operator_hears_what_operators_do() {
     let mut events = room.engine.hub().subscribe();
     let queue = crate::support::queue("default");
     room.control.pause(&queue).await.unwrap();
-    assert_eq!(hear(&mut events, EventName::QueuePaused).await.event.queue, Some(queue.clone()));
+    let told = hear(&mut events, EventName::QueuePaused).await.event;
+    assert_eq!(told.queue, Some(queue.clone()));
+    assert!(told.data.unwrap().as_str().contains(r#""ready":0"#));
     room.control.resume(&queue).await.unwrap();
     assert_eq!(hear(&mut events, EventName::QueueResumed).await.event.queue, Some(queue.clone()));
     room.add("nobody").await;

@@ -1,5 +1,7 @@
 //! What the features of the queue cost: unique keys, limits with a backlog, flows, listings beside a long history,
-//! pauses, schedules, cron.
+//! pauses, schedules, cron, and what more processors bring.
+
+mod cores;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +20,7 @@ use longshore_runtime::{
 use serde::Serialize;
 use tokio::sync::{Notify, mpsc};
 
+pub use self::cores::Cores;
 use crate::statistics::Spread;
 
 /// How much of everything.
@@ -71,6 +74,8 @@ pub struct Report {
     pub schedule_lateness_ms: Option<Spread>,
     /// 1000 occurrences of an expression in a zone with daylight saving.
     pub cron_thousand_ms: Option<Spread>,
+    /// Handlers that compute, on one processor and on all.
+    pub cores: Cores,
 }
 
 type Task = (Stop, tokio::task::JoinHandle<Result<(), longshore_core::StoreError>>);
@@ -97,6 +102,7 @@ pub async fn run(engine: &Engine, plan: &Plan) -> anyhow::Result<Report> {
     let (counts, listing) = bench.looks().await?;
     let (pause, resume) = bench.pauses().await?;
     let schedule = bench.schedules().await?;
+    let cores = cores::measure(&bench).await?;
     stop.drain();
     keeper.await?;
     Ok(Report {
@@ -112,6 +118,7 @@ pub async fn run(engine: &Engine, plan: &Plan) -> anyhow::Result<Report> {
         pause_ms: pause,
         resume_ms: resume,
         schedule_lateness_ms: schedule,
+        cores,
         cron_thousand_ms: cron(engine.door().clock.now(), plan.samples),
     })
 }
