@@ -71,6 +71,15 @@ impl Clock {
         }
     }
 
+    /// The time since some moment before all questions. It never goes back, whoever sets the wall clock; on a manual clock
+    /// it goes on as that is advanced.
+    pub fn uptime(&self) -> Duration {
+        match &self.0 {
+            Kind::System { .. } => STARTED.elapsed(),
+            Kind::Manual(manual) => manual.now().since(Timestamp::ZERO),
+        }
+    }
+
     /// Starts a stopwatch. It measures real elapsed time on every clock.
     pub fn stopwatch(&self) -> Stopwatch {
         Stopwatch::start()
@@ -80,7 +89,7 @@ impl Clock {
 /// A clock that was set is noticed within this time by whoever waits for a time.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
-/// Some moment; see [`Clock::offset`].
+/// Some moment; see [`Clock::offset`] and [`Clock::uptime`].
 static STARTED: LazyLock<Stopwatch> = LazyLock::new(Stopwatch::start);
 
 #[expect(clippy::disallowed_methods, reason = "this is the door")]

@@ -1,5 +1,42 @@
 //! What stands between a caller and something slow or broken. Knows nothing of jobs.
 
+mod adaptive;
+mod breaker;
+mod hedge;
+mod keyed;
+mod limiter;
+mod panics;
+mod pipeline;
+mod priority;
+mod rate;
 mod retry;
+mod timeout;
 
-pub use retry::Retry;
+pub use adaptive::{
+    AdaptiveLimiter, AdaptivePermit, AimdLimit, FixedLimit, Gradient2Limit, Limit, LimitSample, VegasLimit,
+};
+pub use breaker::{
+    Admission, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError, CircuitBreakerMetrics,
+    CircuitBreakers, CircuitCallError, CircuitCounts, CircuitEvent, CircuitEvents, CircuitState,
+    CircuitWindow, HalfOpenRule, Trigger, Verdict,
+};
+pub use hedge::{Hedge, HedgeAfter, HedgeConfig, HedgeMetrics};
+pub use limiter::{
+    AcquisitionTimeoutError, Bulkhead, BulkheadConfig, BulkheadError, BulkheadMetrics, Permit,
+    SemaphoreLimiter, SemaphoreLimiterConfig, SemaphoreMetrics,
+};
+pub use pipeline::{
+    BatchSink, BatchedWriter, BatchedWriterConfig, BoxError, DeadBatch, FlushReport, JsonlConfig, JsonlSink,
+    JsonlWriter, OnBatchFailure, PipelineConfig, PipelineMetrics, ProducerConsumerPipeline, PutError,
+    PutManyReport, StopReport,
+};
+pub use priority::{
+    EnqueueError, PriorityMetrics, PriorityTaskQueue, PriorityTaskQueueConfig, StopMode, TaskError,
+    TaskHandle,
+};
+pub use rate::{RateLimitedError, RateLimiter, RateLimiterConfig, RateMetrics, SlidingLog, SlidingLogConfig};
+pub use retry::{
+    Advice, Fault, Jitter, Retry, RetryAttempt, RetryBudgetExceededError, RetryConfig, RetryEnd, RetryError,
+    RetryExecution, RetryExhaustedError, RetryLimit, RetryMetrics, RetryPolicy, parse_retry_after,
+};
+pub use timeout::{Timeout, TimeoutError};

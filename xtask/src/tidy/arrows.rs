@@ -11,7 +11,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("core", &[]),
     ("cron", &["core"]),
-    ("resilience", &["core"]),
+    ("resilience", &["core", "telemetry"]),
     ("telemetry", &["core"]),
     ("pool", &["resilience", "telemetry"]),
     ("pdf", &[]),

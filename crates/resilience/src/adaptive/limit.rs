@@ -1,0 +1,161 @@
+//! Rules that find a limit out of how long calls take.
+
+use std::time::Duration;
+
+use longshore_clock::Chance;
+
+/// What one window of calls showed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LimitSample {
+    /// How long they took, on average.
+    pub rtt: Duration,
+    /// The most that were out at once.
+    pub in_flight: usize,
+    /// Whether any of them was dropped: it timed out, or was refused for load.
+    pub dropped: bool,
+}
+
+/// A rule: the limit that follows from a sample.
+pub trait Limit: Send {
+    /// The limit now.
+    fn limit(&self) -> usize;
+    /// Takes note of a window.
+    fn update(&mut self, sample: LimitSample);
+}
+
+/// The same limit for ever.
+#[derive(Clone, Copy, Debug)]
+pub struct FixedLimit(
+    /// The limit, at least 1.
+    pub usize,
+);
+
+impl Limit for FixedLimit {
+    fn limit(&self) -> usize {
+        self.0
+    }
+
+    fn update(&mut self, _: LimitSample) {}
+}
+
+/// One more while all goes well, a tenth less when a call is dropped or takes more than five seconds. From 20 to 200.
+#[derive(Clone, Copy, Debug)]
+pub struct AimdLimit(f64);
+
+impl Default for AimdLimit {
+    fn default() -> Self {
+        Self(20.0)
+    }
+}
+
+impl Limit for AimdLimit {
+    fn limit(&self) -> usize {
+        self.0 as usize
+    }
+
+    fn update(&mut self, sample: LimitSample) {
+        if sample.dropped || sample.rtt > Duration::from_secs(5) {
+            self.0 *= 0.9;
+        } else if sample.in_flight * 2 >= self.limit() {
+            self.0 += 1.0;
+        }
+        self.0 = self.0.clamp(20.0, 200.0);
+    }
+}
+
+/// Keeps the queue in front of the other side short, by the time that calls take without one. Starts at 20, up to 1000.
+#[derive(Clone, Debug)]
+pub struct VegasLimit {
+    limit: f64,
+    /// The shortest time seen: without a queue.
+    unloaded: Option<f64>,
+    samples: f64,
+    /// After so many samples it is measured anew.
+    probe_at: f64,
+    chance: Chance,
+}
+
+impl VegasLimit {
+    /// Chance spreads the moments at which it measures anew.
+    pub fn new(chance: Chance) -> Self {
+        let mut new = Self { limit: 20.0, unloaded: None, samples: 0.0, probe_at: 0.0, chance };
+        new.plan();
+        new
+    }
+
+    fn plan(&mut self) {
+        self.samples = 0.0;
+        self.probe_at = (0.5 + self.chance.unit() / 2.0) * 30.0 * self.limit;
+    }
+}
+
+impl Limit for VegasLimit {
+    fn limit(&self) -> usize {
+        self.limit as usize
+    }
+
+    fn update(&mut self, sample: LimitSample) {
+        let rtt = sample.rtt.as_secs_f64();
+        self.samples += 1.0;
+        if self.samples >= self.probe_at {
+            self.plan();
+            self.unloaded = Some(rtt);
+            return;
+        }
+        let Some(unloaded) = self.unloaded.filter(|unloaded| *unloaded <= rtt) else {
+            self.unloaded = Some(rtt);
+            return;
+        };
+        let step = self.limit.log10().max(1.0);
+        let queue = (self.limit * (1.0 - unloaded / rtt)).ceil();
+        let (alpha, beta) = (3.0 * step, 6.0 * step);
+        if sample.dropped || queue > beta {
+            self.limit -= step;
+        } else if (sample.in_flight as f64) * 2.0 < self.limit {
+            return;
+        } else if queue <= step {
+            self.limit += beta;
+        } else if queue < alpha {
+            self.limit += step;
+        }
+        self.limit = self.limit.clamp(1.0, 1_000.0);
+    }
+}
+
+/// Compares how long calls take now with how long they took before, and leaves room for a short queue. From 20 to 200.
+#[derive(Clone, Copy, Debug)]
+pub struct Gradient2Limit {
+    limit: f64,
+    long: Option<f64>,
+    samples: u32,
+}
+
+/// Samples over which the long average goes.
+const LONG: u32 = 600;
+
+impl Default for Gradient2Limit {
+    fn default() -> Self {
+        Self { limit: 20.0, long: None, samples: 0 }
+    }
+}
+
+impl Limit for Gradient2Limit {
+    fn limit(&self) -> usize {
+        self.limit as usize
+    }
+
+    fn update(&mut self, sample: LimitSample) {
+        let short = sample.rtt.as_secs_f64();
+        self.samples = (self.samples + 1).min(LONG);
+        let long = self.long.map_or(short, |long| long + (short - long) / f64::from(self.samples));
+        // After a long time of load, the average has to find its way back.
+        let long = if long > 2.0 * short { long * 0.95 } else { long };
+        self.long = Some(long);
+        if (sample.in_flight as f64) < self.limit / 2.0 {
+            return;
+        }
+        let gradient = (1.5 * long / short.max(1e-9)).clamp(0.5, 1.0);
+        let wanted = self.limit * gradient + 4.0;
+        self.limit = (self.limit * 0.8 + wanted * 0.2).clamp(20.0, 200.0);
+    }
+}

@@ -1,0 +1,350 @@
+//! Stops calling what fails, for a while, and then finds out with few calls whether it works again.
+
+mod config;
+mod events;
+mod registry;
+mod state;
+mod window;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use longshore_clock::{Clock, Door, Timestamp};
+use longshore_core::Invalid;
+use serde::Serialize;
+
+pub use self::config::{CircuitBreakerConfig, HalfOpenRule};
+pub use self::events::{CircuitEvent, CircuitEvents, Trigger};
+pub use self::registry::CircuitBreakers;
+pub use self::state::CircuitState;
+pub use self::window::{CircuitCounts, CircuitWindow};
+
+use self::events::Bell;
+use self::state::{Change, Machine};
+
+/// What the end of a call says about what was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It works.
+    Success,
+    /// It does not.
+    Failure,
+    /// Nothing: we refused by ourselves, the caller went away, or the request was wrong.
+    Ignored,
+}
+
+impl Verdict {
+    /// By an HTTP status: 408, 425, 429 and all of 500 and above are failures, other errors of the client say nothing.
+    pub fn of_status(status: u16) -> Self {
+        match status {
+            408 | 425 | 429 | 500.. => Self::Failure,
+            400..500 => Self::Ignored,
+            _ => Self::Success,
+        }
+    }
+}
+
+/// The breaker let nobody through. A refusal of ours: nothing was called.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("circuit {name} is {state}: not called; it may be tried again in {}s", .retry_after.as_secs_f64())]
+pub struct CircuitBreakerError {
+    /// Which breaker.
+    pub name: Arc<str>,
+    /// Its state: open, or half-open with all probes out.
+    pub state: CircuitState,
+    /// When another try is worth it: once it is half-open; zero if it is, and its probes are out.
+    pub retry_after: Duration,
+}
+
+/// Why a call through a breaker gave no value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CircuitCallError<E> {
+    /// It was not made.
+    #[error(transparent)]
+    Refused(CircuitBreakerError),
+    /// It was made and failed.
+    #[error(transparent)]
+    Failed(E),
+}
+
+/// What a breaker has seen. Counts are of all time, but for `window`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CircuitBreakerMetrics {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its state.
+    pub state: CircuitState,
+    /// Calls that failed.
+    pub failure_count: u64,
+    /// Calls that succeeded.
+    pub success_count: u64,
+    /// Calls that succeeded or failed.
+    pub request_count: u64,
+    /// Of these, the slow ones.
+    pub slow_count: u64,
+    /// Calls that said nothing.
+    pub ignored_count: u64,
+    /// Calls that were not made. They are in no other count.
+    pub total_rejected: u64,
+    /// When a call failed last.
+    pub last_failure_timestamp: Option<Timestamp>,
+    /// When the state changed last, in seconds of a clock that only goes forward.
+    pub last_state_change: f64,
+    /// How long until it lets a probe through, in seconds; none unless it is open.
+    pub next_probe_in: Option<f64>,
+    /// What counts now.
+    pub window: CircuitCounts,
+    /// Callbacks that panicked.
+    pub callback_panics: u64,
+}
+
+/// Stands between callers and something that may break. Cheap to clone; clones are one breaker.
+#[derive(Clone)]
+pub struct CircuitBreaker(Arc<Shared>);
+
+struct Shared {
+    name: Arc<str>,
+    clock: Clock,
+    slow_after: Duration,
+    /// The generation while it is closed, which most calls only look at; [`NOT_CLOSED`] otherwise.
+    closed: AtomicU64,
+    machine: Mutex<Machine>,
+    rejected: AtomicU64,
+    bell: Bell,
+}
+
+const NOT_CLOSED: u64 = u64::MAX;
+
+impl CircuitBreaker {
+    /// Refuses thresholds out of range.
+    pub fn new(config: CircuitBreakerConfig, door: &Door) -> Result<Self, Invalid> {
+        config.check()?;
+        Ok(Self(Arc::new(Shared {
+            name: config.name.as_str().into(),
+            clock: door.clock.clone(),
+            slow_after: config.slow_after(),
+            closed: AtomicU64::new(0),
+            machine: Mutex::new(Machine::new(config, door.clock.uptime())),
+            rejected: AtomicU64::new(0),
+            bell: Bell::default(),
+        })))
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &Arc<str> {
+        &self.0.name
+    }
+
+    /// Lets a call through, or does not. What is let through ends with the guard.
+    pub fn admit(&self) -> Result<Admission, CircuitBreakerError> {
+        let shared = &*self.0;
+        let now = shared.clock.uptime();
+        let closed = shared.closed.load(Ordering::Acquire);
+        if closed != NOT_CLOSED {
+            return Ok(Admission { breaker: self.clone(), generation: closed, since: now, ended: false });
+        }
+        let (admitted, change) = {
+            let mut machine = self.machine();
+            let change = machine.look(now);
+            (machine.admit(now), change)
+        };
+        self.tell(change);
+        match admitted {
+            Ok(generation) => Ok(Admission { breaker: self.clone(), generation, since: now, ended: false }),
+            Err((state, retry_after)) => {
+                shared.rejected.fetch_add(1, Ordering::Relaxed);
+                let error = CircuitBreakerError { name: shared.name.clone(), state, retry_after };
+                shared.bell.ring(|| CircuitEvent::Rejected { error: error.clone() });
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes a call if it is let through. An error is a failure; see [`Self::call_with`] for calls where it is not.
+    pub async fn call<T, E, F: Future<Output = Result<T, E>>>(
+        &self,
+        call: impl FnOnce() -> F,
+    ) -> Result<T, CircuitCallError<E>> {
+        let verdict = |ended: &Result<T, E>| if ended.is_ok() { Verdict::Success } else { Verdict::Failure };
+        self.call_with(verdict, call).await
+    }
+
+    /// The same, with a verdict of one's own about what came of it.
+    pub async fn call_with<T, E, F: Future<Output = Result<T, E>>>(
+        &self,
+        verdict: impl FnOnce(&Result<T, E>) -> Verdict,
+        call: impl FnOnce() -> F,
+    ) -> Result<T, CircuitCallError<E>> {
+        let admission = self.admit().map_err(CircuitCallError::Refused)?;
+        let ended = call().await;
+        admission.end(verdict(&ended));
+        ended.map_err(CircuitCallError::Failed)
+    }
+
+    /// Its state now: one that has been open for long enough is half-open.
+    pub fn state(&self) -> CircuitState {
+        if self.0.closed.load(Ordering::Acquire) != NOT_CLOSED {
+            return CircuitState::Closed;
+        }
+        let (state, change) = {
+            let mut machine = self.machine();
+            let change = machine.look(self.0.clock.uptime());
+            (machine.state(), change)
+        };
+        self.tell(change);
+        state
+    }
+
+    /// Whether it lets everything through.
+    pub fn is_closed(&self) -> bool {
+        self.state() == CircuitState::Closed
+    }
+
+    /// Whether it lets nothing through.
+    pub fn is_open(&self) -> bool {
+        self.state() == CircuitState::Open
+    }
+
+    /// Whether it lets a few through to find out.
+    pub fn is_half_open(&self) -> bool {
+        self.state() == CircuitState::HalfOpen
+    }
+
+    /// Closes it by hand, and forgets what it has counted in its window.
+    pub fn reset(&self) {
+        let change = self.machine().reset(self.0.clock.uptime());
+        self.tell(change);
+    }
+
+    /// Counts a call that was made without [`Self::admit`]: a success that took so long.
+    pub fn record_latency(&self, latency: Duration) {
+        let generation = self.machine().generation();
+        self.record(generation, Verdict::Success, latency);
+    }
+
+    fn record(&self, generation: u64, verdict: Verdict, latency: Duration) {
+        let shared = &*self.0;
+        let slow = latency > shared.slow_after;
+        let change = {
+            let mut machine = self.machine();
+            let at = (verdict == Verdict::Failure).then(|| shared.clock.now());
+            let change = machine.end(generation, verdict, slow, shared.clock.uptime(), at);
+            self.publish(&machine);
+            change
+        };
+        shared.bell.ring(|| CircuitEvent::Ended { verdict, latency });
+        self.announce(change);
+    }
+
+    fn machine(&self) -> MutexGuard<'_, Machine> {
+        self.0.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows to admissions what they need to know; under the lock, so that the newest state stays.
+    fn publish(&self, machine: &Machine) {
+        let closed = if machine.state() == CircuitState::Closed { machine.generation() } else { NOT_CLOSED };
+        if self.0.closed.load(Ordering::Relaxed) != closed {
+            self.0.closed.store(closed, Ordering::Release);
+        }
+    }
+
+    fn tell(&self, change: Option<Change>) {
+        if change.is_some() {
+            self.publish(&self.machine());
+            self.announce(change);
+        }
+    }
+
+    fn announce(&self, change: Option<Change>) {
+        let Some(change) = change else { return };
+        events::log(&self.0.name, &change);
+        let Change { from, to, trigger, .. } = change;
+        self.0.bell.ring(|| CircuitEvent::Changed { from, to, trigger });
+    }
+
+    /// Calls `listener` with everything that happens, outside of all locks. At most sixteen.
+    pub fn listen(&self, listener: impl Fn(&CircuitEvent) + Send + Sync + 'static) -> Result<(), Invalid> {
+        self.0.bell.listen(Arc::new(listener))
+    }
+
+    /// What happens from now on. Who reads too slowly misses the oldest events, and is told how many.
+    pub fn subscribe(&self) -> CircuitEvents {
+        self.0.bell.subscribe()
+    }
+
+    /// Waits until no listener is being called.
+    pub async fn wait_pending(&self) {
+        self.0.bell.quiet().await;
+    }
+
+    /// What it has seen so far.
+    pub fn get_metrics(&self) -> CircuitBreakerMetrics {
+        // A state that is due to change has changed.
+        self.state();
+        let now = self.0.clock.uptime();
+        let mut machine = self.machine();
+        let (ended, standing) = (machine.ended(), machine.standing(now));
+        CircuitBreakerMetrics {
+            name: self.0.name.clone(),
+            state: machine.state(),
+            failure_count: ended.counts.failures,
+            success_count: ended.counts.total - ended.counts.failures,
+            request_count: ended.counts.total,
+            slow_count: ended.counts.slow,
+            ignored_count: ended.ignored,
+            total_rejected: self.0.rejected.load(Ordering::Relaxed),
+            last_failure_timestamp: ended.last_failure,
+            last_state_change: standing.since.as_secs_f64(),
+            next_probe_in: standing.opens_in.map(|left| left.as_secs_f64()),
+            window: standing.window,
+            callback_panics: self.0.bell.panics(),
+        }
+    }
+}
+
+/// A call that was let through. Dropped without an end, as when its caller is cancelled, it counts as ignored.
+#[must_use = "a call that is let through has to end"]
+pub struct Admission {
+    breaker: CircuitBreaker,
+    generation: u64,
+    since: Duration,
+    ended: bool,
+}
+
+impl Admission {
+    /// It succeeded.
+    pub fn success(self) {
+        self.end(Verdict::Success);
+    }
+
+    /// It failed.
+    pub fn failure(self) {
+        self.end(Verdict::Failure);
+    }
+
+    /// It says nothing.
+    pub fn ignored(self) {
+        self.end(Verdict::Ignored);
+    }
+
+    /// It ended like this.
+    pub fn end(mut self, verdict: Verdict) {
+        self.finish(verdict);
+    }
+
+    fn finish(&mut self, verdict: Verdict) {
+        self.ended = true;
+        let latency = self.breaker.0.clock.uptime().saturating_sub(self.since);
+        self.breaker.record(self.generation, verdict, latency);
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.finish(Verdict::Ignored);
+        }
+    }
+}

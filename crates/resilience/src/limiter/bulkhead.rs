@@ -1,0 +1,127 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use longshore_clock::Door;
+use longshore_core::Invalid;
+use serde::Serialize;
+
+use super::semaphore::{
+    AcquisitionTimeoutError, Permit, SemaphoreLimiter, SemaphoreLimiterConfig, SemaphoreMetrics,
+};
+
+/// How many may be at work at once, and how many others may wait how long.
+#[derive(Clone, Debug)]
+pub struct BulkheadConfig {
+    /// Permits, at least 1.
+    pub max_concurrent: usize,
+    /// Callers that may wait; further ones are refused at once.
+    pub max_queue: usize,
+    /// Longest wait for a permit.
+    pub acquire_timeout: Duration,
+}
+
+impl Default for BulkheadConfig {
+    fn default() -> Self {
+        Self { max_concurrent: 25, max_queue: 100, acquire_timeout: Duration::from_secs(1) }
+    }
+}
+
+/// Why a bulkhead let nobody in. A refusal of ours: nothing was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BulkheadError {
+    /// The line is full.
+    #[error("{limit} callers wait already (max_queue)")]
+    Full {
+        /// How many may wait.
+        limit: usize,
+    },
+    /// No permit came in time.
+    #[error(transparent)]
+    Timeout(#[from] AcquisitionTimeoutError),
+}
+
+/// What a bulkhead has seen.
+#[derive(Clone, Debug, Serialize)]
+pub struct BulkheadMetrics {
+    /// The permits.
+    #[serde(flatten)]
+    pub permits: SemaphoreMetrics,
+    /// Callers that may wait.
+    pub max_queue: usize,
+    /// Callers that found the line full.
+    pub full_count: u64,
+}
+
+/// A [`SemaphoreLimiter`] with a bounded line, so that one slow thing cannot gather all callers. Cheap to clone.
+#[derive(Clone)]
+pub struct Bulkhead {
+    limiter: SemaphoreLimiter,
+    line: Arc<Line>,
+}
+
+struct Line {
+    max: usize,
+    waiting: AtomicUsize,
+    full: AtomicU64,
+}
+
+/// A place in the line.
+struct Place<'a>(&'a Line);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Bulkhead {
+    /// Refuses a limit of zero.
+    pub fn new(config: &BulkheadConfig, door: &Door) -> Result<Self, Invalid> {
+        let permits = SemaphoreLimiterConfig {
+            max_concurrent: config.max_concurrent,
+            acquire_timeout: config.acquire_timeout,
+        };
+        let line = Line { max: config.max_queue, waiting: AtomicUsize::new(0), full: AtomicU64::new(0) };
+        Ok(Self { limiter: SemaphoreLimiter::new(&permits, door)?, line: Arc::new(line) })
+    }
+
+    /// A permit, after those who came before.
+    pub async fn acquire(&self) -> Result<Permit, BulkheadError> {
+        if let Some(permit) = self.limiter.try_acquire() {
+            return Ok(permit);
+        }
+        let _place = self.place()?;
+        Ok(self.limiter.acquire().await?)
+    }
+
+    /// A permit, if one is free and nobody waits.
+    pub fn try_acquire(&self) -> Option<Permit> {
+        self.limiter.try_acquire()
+    }
+
+    fn place(&self) -> Result<Place<'_>, BulkheadError> {
+        let line = &*self.line;
+        let join = |waiting: usize| (waiting < line.max).then_some(waiting + 1);
+        if line.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, join).is_err() {
+            line.full.fetch_add(1, Ordering::Relaxed);
+            return Err(BulkheadError::Full { limit: line.max });
+        }
+        Ok(Place(line))
+    }
+
+    /// Changes the number of permits; see [`SemaphoreLimiter::set_max_concurrent`].
+    pub fn set_max_concurrent(&self, limit: usize) -> Result<(), Invalid> {
+        self.limiter.set_max_concurrent(limit)
+    }
+
+    /// What it has seen so far.
+    pub fn get_metrics(&self) -> BulkheadMetrics {
+        BulkheadMetrics {
+            permits: self.limiter.get_metrics(),
+            max_queue: self.line.max,
+            full_count: self.line.full.load(Ordering::Relaxed),
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! So many at once: with a line of any length, and with a bounded one.
+
+mod bulkhead;
+mod semaphore;
+
+pub use bulkhead::{Bulkhead, BulkheadConfig, BulkheadError, BulkheadMetrics};
+pub use semaphore::{
+    AcquisitionTimeoutError, Permit, SemaphoreLimiter, SemaphoreLimiterConfig, SemaphoreMetrics,
+};

@@ -1,0 +1,189 @@
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use longshore_clock::{Deadline, Door};
+use tokio::sync::watch;
+
+use super::line::{Line, Phase};
+use super::metrics::add;
+use super::{OnBatchFailure, PipelineConfig};
+use crate::Retry;
+use crate::panics::panic_text;
+
+/// Any error.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Processes batches, one at a time. An error means that nothing of the batch was processed, as far as anybody knows.
+pub trait BatchSink<T>: Send + 'static {
+    /// Processes a batch; the items stay with the pipeline until it is done.
+    fn write(&mut self, batch: &[T]) -> impl Future<Output = Result<(), BoxError>> + Send;
+}
+
+/// A plain function that does not wait.
+impl<T: Sync, F: FnMut(&[T]) -> Result<(), BoxError> + Send + 'static> BatchSink<T> for F {
+    async fn write(&mut self, batch: &[T]) -> Result<(), BoxError> {
+        self(batch)
+    }
+}
+
+/// A batch that could not be processed.
+#[derive(Debug)]
+pub struct DeadBatch<T> {
+    /// Its items.
+    pub items: Vec<T>,
+    /// What went wrong last.
+    pub error: String,
+}
+
+pub(super) struct Consumer<T, S> {
+    pub(super) sink: S,
+    pub(super) on_error: Option<Box<dyn FnMut(DeadBatch<T>) + Send>>,
+    pub(super) size: Option<fn(&T) -> usize>,
+}
+
+/// What is left of a run.
+pub(super) struct Ended<T, S> {
+    pub(super) consumer: Box<Consumer<T, S>>,
+    pub(super) returned: Vec<T>,
+    pub(super) error: Option<String>,
+}
+
+/// How a batch ended.
+enum Fate {
+    Processed,
+    Failed(String),
+    Cancelled,
+}
+
+impl<T: Send + Sync + 'static, S: BatchSink<T>> Consumer<T, S> {
+    pub(super) async fn run(
+        mut self: Box<Self>,
+        line: Arc<Line<T>>,
+        config: PipelineConfig,
+        door: Door,
+    ) -> Ended<T, S> {
+        let mut phase = line.phase();
+        let usual = if self.on_error.is_some() { OnBatchFailure::DeadLetter } else { OnBatchFailure::Stop };
+        let on_failure = config.on_batch_failure.unwrap_or(usual);
+        let (mut batch, mut error) = (Vec::new(), None);
+        while gather(&mut batch, self.size, &line, &mut phase, &config, &door).await {
+            let size = batch.len();
+            match self.process(&batch, &line, &mut phase, &config, &door).await {
+                Fate::Processed => {
+                    batch.clear();
+                    add(&line.meters.processed, size);
+                    add(&line.meters.batches, 1);
+                    line.settle(size, 0);
+                }
+                Fate::Failed(why) if on_failure == OnBatchFailure::DeadLetter => {
+                    let dead = DeadBatch { items: std::mem::take(&mut batch), error: why };
+                    add(&line.meters.dead, size);
+                    line.settle(0, size);
+                    if let Some(on_error) = &mut self.on_error
+                        && let Err(panic) = std::panic::catch_unwind(AssertUnwindSafe(|| on_error(dead)))
+                    {
+                        tracing::error!(error = panic_text(&*panic), "who takes dead letters has panicked");
+                    }
+                }
+                Fate::Failed(why) => {
+                    error = Some(why);
+                    break;
+                }
+                Fate::Cancelled => break,
+            }
+        }
+        // Whatever comes now is refused, and what is here is handed back.
+        line.close(Phase::Cancel);
+        add(&line.meters.returned, batch.len());
+        line.settle(0, batch.len());
+        let mut returned = batch;
+        let rest = std::mem::take(&mut *line.items());
+        add(&line.meters.returned, rest.len());
+        returned.extend(rest);
+        line.end();
+        Ended { consumer: self, returned, error }
+    }
+
+    async fn process(
+        &mut self,
+        batch: &[T],
+        line: &Line<T>,
+        phase: &mut watch::Receiver<Phase>,
+        config: &PipelineConfig,
+        door: &Door,
+    ) -> Fate {
+        let mut retry = Retry::new(config.retry_backoff.clone(), door.clone());
+        loop {
+            let began = door.clock.uptime();
+            let cancelled = phase.wait_for(|phase| *phase == Phase::Cancel);
+            let write = AssertUnwindSafe(self.sink.write(batch)).catch_unwind();
+            let written = tokio::select! {
+                biased;
+                written = write => written,
+                _ = cancelled => return Fate::Cancelled,
+            };
+            line.meters.worked(door.clock.uptime().saturating_sub(began));
+            let why = match written {
+                Ok(Ok(())) => return Fate::Processed,
+                Ok(Err(error)) => error.to_string(),
+                Err(panic) => format!("it panicked: {}", panic_text(&*panic)),
+            };
+            add(&line.meters.failed, batch.len());
+            if retry.failures() >= config.retries {
+                return Fate::Failed(why);
+            }
+            tokio::select! {
+                () = retry.wait() => {}
+                _ = phase.wait_for(|phase| *phase == Phase::Cancel) => return Fate::Cancelled,
+            }
+        }
+    }
+}
+
+/// Fills a batch; false if there is none any more.
+async fn gather<T>(
+    batch: &mut Vec<T>,
+    size: Option<fn(&T) -> usize>,
+    line: &Line<T>,
+    phase: &mut watch::Receiver<Phase>,
+    config: &PipelineConfig,
+    door: &Door,
+) -> bool {
+    let (mut bytes, mut over) = (0, Deadline::NEVER);
+    loop {
+        // Heard from before the look, so that nothing falls between the two.
+        let news = line.news.notified();
+        let now = *phase.borrow_and_update();
+        if now == Phase::Cancel {
+            return false;
+        }
+        let most = config.batch_bytes.unwrap_or(usize::MAX);
+        let mut is_full = false;
+        while !is_full && batch.len() < config.batch_size {
+            let fits = |item: &T| {
+                let size = size.map_or(0, |size| size(item));
+                is_full = !batch.is_empty() && bytes + size > most;
+                bytes += if is_full { 0 } else { size };
+                !is_full
+            };
+            let Some(item) = line.take(fits) else { break };
+            if batch.is_empty() {
+                over = door.clock.after(config.batch_timeout);
+            }
+            batch.push(item);
+        }
+        is_full |= batch.len() >= config.batch_size;
+        if is_full || (!batch.is_empty() && (over.is_over() || line.is_asked_for())) {
+            return true;
+        }
+        if now == Phase::Drain {
+            return !batch.is_empty();
+        }
+        tokio::select! {
+            () = news => {}
+            () = over.wait() => {}
+            _ = phase.changed() => {}
+        }
+    }
+}

@@ -1,0 +1,143 @@
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use longshore_clock::Door;
+use longshore_core::Invalid;
+use serde::Serialize;
+
+use super::{BatchSink, BatchedWriter, BatchedWriterConfig, BoxError};
+
+/// Where lines go, and when.
+#[derive(Clone, Debug)]
+pub struct JsonlConfig {
+    /// The file; what is in it stays, unless `overwrite`.
+    pub file_path: PathBuf,
+    /// Lines that are written at once, at most.
+    pub buffer_size: usize,
+    /// How long a line waits for others.
+    pub flush_interval: Duration,
+    /// Begin with an empty file.
+    pub overwrite: bool,
+    /// A file that is larger is renamed to `….1` before the next lines, in place of the one before; none is never.
+    pub rotate_bytes: Option<u64>,
+}
+
+impl JsonlConfig {
+    /// With everything as usual: 100 lines, 5 seconds, nothing overwritten, no rotation.
+    pub fn new(file_path: impl Into<PathBuf>) -> Self {
+        Self {
+            file_path: file_path.into(),
+            buffer_size: 100,
+            flush_interval: Duration::from_secs(5),
+            overwrite: false,
+            rotate_bytes: None,
+        }
+    }
+}
+
+/// Writes each item as one line of JSON.
+pub type JsonlWriter<T> = BatchedWriter<T, JsonlSink>;
+
+impl<T: Serialize + Send + Sync + 'static> JsonlWriter<T> {
+    /// Opens the file. Refuses sizes of zero and a file that cannot be written.
+    pub fn open(config: &JsonlConfig, door: &Door) -> Result<Self, Invalid> {
+        if config.rotate_bytes == Some(0) {
+            return Err(Invalid::new("rotate_bytes", "a whole number above 0, or none", 0));
+        }
+        let writer = BatchedWriterConfig {
+            batch_size: config.buffer_size,
+            flush_interval: config.flush_interval,
+            ..BatchedWriterConfig::default()
+        };
+        Self::new(&writer, JsonlSink::open(config)?, door)
+    }
+}
+
+/// The file behind a [`JsonlWriter`].
+pub struct JsonlSink {
+    path: PathBuf,
+    /// Taken by the thread that writes; none after a write that panicked.
+    file: Option<File>,
+    rotate_bytes: Option<u64>,
+}
+
+impl JsonlSink {
+    fn open(config: &JsonlConfig) -> Result<Self, Invalid> {
+        let path = config.file_path.clone();
+        let opened = open(&path, config.overwrite);
+        let wrong = |error: io::Error| {
+            Invalid::new("file_path", "a file that can be written", format!("{}: {error}", path.display()))
+        };
+        let file = opened.map_err(wrong)?;
+        Ok(Self { path: config.file_path.clone(), file: Some(file), rotate_bytes: config.rotate_bytes })
+    }
+}
+
+fn open(path: &Path, overwrite: bool) -> io::Result<File> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .append(!overwrite)
+        .write(true)
+        .create(true)
+        .truncate(overwrite)
+        .open(path)?;
+    // A line that a crash has cut off ends here, so that the next one is whole.
+    let length = file.seek(SeekFrom::End(0))?;
+    if length > 0 {
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        if last != [b'\n'] {
+            file.write_all(b"\n")?;
+        }
+    }
+    Ok(file)
+}
+
+impl<T: Serialize + Send + Sync + 'static> BatchSink<T> for JsonlSink {
+    async fn write(&mut self, batch: &[T]) -> Result<(), BoxError> {
+        let mut lines = Vec::new();
+        for item in batch {
+            serde_json::to_writer(&mut lines, item)?;
+            lines.push(b'\n');
+        }
+        let (path, rotate_bytes) = (self.path.clone(), self.rotate_bytes);
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => open(&path, false)?,
+        };
+        // Disks are slow, and the runtime must not wait for them.
+        let written = tokio::task::spawn_blocking(move || append(file, &path, &lines, rotate_bytes));
+        let (file, written) = written.await?;
+        self.file = file;
+        Ok(written?)
+    }
+}
+
+/// Writes all of the lines or none: a part that was written is taken back.
+fn append(
+    mut file: File,
+    path: &Path,
+    lines: &[u8],
+    rotate_bytes: Option<u64>,
+) -> (Option<File>, io::Result<()>) {
+    let mut write = || {
+        let length = file.metadata()?.len();
+        if rotate_bytes.is_some_and(|most| length > 0 && length + lines.len() as u64 > most) {
+            let mut older = path.as_os_str().to_owned();
+            older.push(".1");
+            std::fs::rename(path, older)?;
+            file = open(path, false)?;
+        }
+        let before = file.metadata()?.len();
+        let written = file.write_all(lines).and_then(|()| file.sync_data());
+        if written.is_err() {
+            let _ = file.set_len(before);
+        }
+        written
+    };
+    let written = write();
+    (Some(file), written)
+}

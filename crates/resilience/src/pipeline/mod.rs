@@ -1,0 +1,220 @@
+//! From many producers to one consumer, in batches, without losing anything silently.
+
+mod config;
+mod consumer;
+mod jsonl;
+mod line;
+mod metrics;
+mod writer;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use longshore_clock::Door;
+use longshore_core::Invalid;
+use tokio::task::JoinHandle;
+
+pub use self::config::{OnBatchFailure, PipelineConfig};
+pub use self::consumer::{BatchSink, BoxError, DeadBatch};
+pub use self::jsonl::{JsonlConfig, JsonlSink, JsonlWriter};
+pub use self::line::{PutError, PutManyReport};
+pub use self::metrics::PipelineMetrics;
+pub use self::writer::{BatchedWriter, BatchedWriterConfig, FlushReport};
+
+use self::consumer::{Consumer, Ended};
+use self::line::{Line, Phase};
+use self::metrics::Meters;
+
+/// What is left after a stop.
+#[derive(Debug)]
+pub struct StopReport<T> {
+    /// What was taken and not processed, in its order.
+    pub returned: Vec<T>,
+    /// Why the consumer had stopped by itself, if it had.
+    pub error: Option<String>,
+}
+
+/// Takes items from many producers, and hands them to one consumer in batches. Every item that was taken is processed,
+/// or told of as dead, or handed back by the stop. Cheap to clone.
+///
+/// In numbers, always: accepted = processed + dead letters + returned + in the queue + in the batch.
+pub struct ProducerConsumerPipeline<T, S>(Arc<Shared<T, S>>);
+
+impl<T, S> Clone for ProducerConsumerPipeline<T, S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+struct Shared<T, S> {
+    config: PipelineConfig,
+    door: Door,
+    meters: Arc<Meters>,
+    seat: Mutex<Seat<T, S>>,
+}
+
+/// Where the consumer is.
+enum Seat<T, S> {
+    Idle(Box<Consumer<T, S>>),
+    Running {
+        line: Arc<Line<T>>,
+        task: JoinHandle<Ended<T, S>>,
+    },
+    /// Somebody is stopping it.
+    Stopping,
+}
+
+impl<T: Send + Sync + 'static, S: BatchSink<T>> ProducerConsumerPipeline<T, S> {
+    /// Refuses sizes and times of zero.
+    pub fn new(config: PipelineConfig, sink: S, door: &Door) -> Result<Self, Invalid> {
+        Self::with(config, sink, None, None, door)
+    }
+
+    /// With something that is told of batches that could not be processed, and gets their items.
+    pub fn with_dead_letters(
+        config: PipelineConfig,
+        sink: S,
+        on_error: impl FnMut(DeadBatch<T>) + Send + 'static,
+        door: &Door,
+    ) -> Result<Self, Invalid> {
+        Self::with(config, sink, Some(Box::new(on_error)), None, door)
+    }
+
+    /// With the size of an item in bytes, for `batch_bytes`.
+    pub fn with_sizes(
+        config: PipelineConfig,
+        sink: S,
+        size: fn(&T) -> usize,
+        door: &Door,
+    ) -> Result<Self, Invalid> {
+        Self::with(config, sink, None, Some(size), door)
+    }
+
+    fn with(
+        config: PipelineConfig,
+        sink: S,
+        on_error: Option<Box<dyn FnMut(DeadBatch<T>) + Send>>,
+        size: Option<fn(&T) -> usize>,
+        door: &Door,
+    ) -> Result<Self, Invalid> {
+        config.check(on_error.is_some(), size.is_some())?;
+        let consumer = Consumer { sink, on_error, size };
+        Ok(Self(Arc::new(Shared {
+            config,
+            door: door.clone(),
+            meters: Arc::default(),
+            seat: Mutex::new(Seat::Idle(Box::new(consumer))),
+        })))
+    }
+
+    fn seat(&self) -> MutexGuard<'_, Seat<T, S>> {
+        self.0.seat.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts the consumer on the tokio runtime of the caller; nothing if it runs.
+    pub fn start(&self) {
+        let mut seat = self.seat();
+        match std::mem::replace(&mut *seat, Seat::Stopping) {
+            Seat::Idle(consumer) => {
+                let shared = &self.0;
+                let line =
+                    Arc::new(Line::new(&shared.config, shared.door.clock.clone(), shared.meters.clone()));
+                let work = consumer.run(line.clone(), shared.config.clone(), shared.door.clone());
+                *seat = Seat::Running { line, task: tokio::spawn(work) };
+            }
+            other => *seat = other,
+        }
+    }
+
+    fn line(&self) -> Option<Arc<Line<T>>> {
+        match &*self.seat() {
+            Seat::Running { line, .. } => Some(line.clone()),
+            Seat::Idle(_) | Seat::Stopping => None,
+        }
+    }
+
+    /// Hands in an item, and waits for room.
+    pub async fn put(&self, item: T) -> Result<(), PutError<T>> {
+        self.put_within(item, None).await
+    }
+
+    /// Hands in an item, and waits at most so long for room.
+    pub async fn put_timeout(&self, item: T, timeout: Duration) -> Result<(), PutError<T>> {
+        self.put_within(item, Some(timeout)).await
+    }
+
+    async fn put_within(&self, item: T, timeout: Option<Duration>) -> Result<(), PutError<T>> {
+        match self.line() {
+            Some(line) => line.put(item, timeout).await,
+            None => Err(PutError::Shutdown { item }),
+        }
+    }
+
+    /// Hands in several items, in their order, until one is not taken.
+    pub async fn put_many(&self, items: Vec<T>) -> PutManyReport<T> {
+        let mut items = items.into_iter();
+        let mut accepted = 0;
+        while let Some(item) = items.next() {
+            if let Err(error) = self.put(item).await {
+                let is_full = matches!(error, PutError::Full { .. });
+                let rest = std::iter::once(error.into_item()).chain(items).collect();
+                return PutManyReport { accepted, rest, is_full };
+            }
+            accepted += 1;
+        }
+        PutManyReport { accepted, rest: Vec::new(), is_full: false }
+    }
+
+    /// Waits until everything that was taken before is processed, or could not be.
+    pub async fn flush(&self) -> FlushReport {
+        match self.line() {
+            Some(line) => line.flush().await,
+            None => FlushReport::default(),
+        }
+    }
+
+    /// Stops taking items. With `drain` what was taken is processed first; without, it is handed back, and so is what
+    /// is being processed: that may have happened.
+    pub async fn stop(&self, drain: bool) -> StopReport<T> {
+        let running = {
+            let mut seat = self.seat();
+            match std::mem::replace(&mut *seat, Seat::Stopping) {
+                Seat::Running { line, task } => Some((line, task)),
+                other => {
+                    *seat = other;
+                    None
+                }
+            }
+        };
+        let Some((line, task)) = running else { return StopReport { returned: Vec::new(), error: None } };
+        line.close(if drain { Phase::Drain } else { Phase::Cancel });
+        match task.await {
+            Ok(Ended { consumer, returned, error }) => {
+                *self.seat() = Seat::Idle(consumer);
+                StopReport { returned, error }
+            }
+            // The runtime is going down, and has taken the task with it.
+            Err(gone) => StopReport { returned: Vec::new(), error: Some(gone.to_string()) },
+        }
+    }
+
+    /// Whether it takes items.
+    pub fn is_running(&self) -> bool {
+        self.line().is_some_and(|line| line.is_open())
+    }
+
+    /// Items that wait.
+    pub fn queue_size(&self) -> usize {
+        self.line().map_or(0, |line| line.len())
+    }
+
+    /// How many may wait.
+    pub fn max_queue_size(&self) -> usize {
+        self.0.config.max_queue_size
+    }
+
+    /// What it has seen since it was made.
+    pub fn get_metrics(&self) -> PipelineMetrics {
+        self.0.meters.read(self.queue_size())
+    }
+}

@@ -1,0 +1,206 @@
+use std::hash::Hash;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use longshore_clock::{Clock, Door};
+use longshore_core::Invalid;
+use serde::Serialize;
+
+use crate::keyed::Keyed;
+
+/// How often something may happen.
+#[derive(Clone, Debug)]
+pub struct RateLimiterConfig {
+    /// So often in each `per`, at least 1.
+    pub rate: u32,
+    /// The time in which that is counted.
+    pub per: Duration,
+    /// So often at once, at least 1.
+    pub burst: u32,
+    /// Longest wait for one's turn; without one, who comes too early is refused.
+    pub max_wait: Duration,
+    /// Keys with states of their own, for a limiter with keys.
+    pub max_keys: usize,
+}
+
+impl RateLimiterConfig {
+    /// So often in each second, one at a time, without waits.
+    pub fn per_second(rate: u32) -> Self {
+        Self { rate, per: Duration::from_secs(1), burst: 1, max_wait: Duration::ZERO, max_keys: 10_000 }
+    }
+}
+
+/// It came too early. A refusal of ours: nothing was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many: the next one is due in {}s", .retry_after.as_secs_f64())]
+pub struct RateLimitedError {
+    /// When it is worth another try.
+    pub retry_after: Duration,
+}
+
+/// What a limiter has seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct RateMetrics {
+    /// Let through, at once or after a wait.
+    pub admitted: u64,
+    /// Refused.
+    pub refused: u64,
+    /// Keys with states of their own.
+    pub keys: usize,
+}
+
+/// One word: the theoretical arrival time of the next cell, in nanoseconds of [`Clock::uptime`].
+#[derive(Default)]
+pub(crate) struct Cell(AtomicU64);
+
+/// The numbers behind a rate, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// From one cell to the next.
+    pub(crate) step: u64,
+    /// How far ahead of the time the next arrival may lie.
+    pub(crate) ahead: u64,
+    /// How much further with a wait.
+    pub(crate) wait: u64,
+}
+
+impl Cell {
+    /// Takes `count` cells at `now`: how long to wait for them, or after what time another try may succeed.
+    pub(crate) fn take(&self, pace: Pace, now: u64, count: u32) -> Result<u64, u64> {
+        let cost = pace.step.saturating_mul(count.into());
+        let mut arrival = self.0.load(Ordering::Relaxed);
+        loop {
+            let next = arrival.max(now).saturating_add(cost);
+            let early = next.saturating_sub(now).saturating_sub(pace.ahead);
+            if early > pace.wait {
+                return Err(early);
+            }
+            match self.0.compare_exchange_weak(arrival, next, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Ok(early),
+                Err(other) => arrival = other,
+            }
+        }
+    }
+
+    fn is_idle(&self, now: u64) -> bool {
+        self.0.load(Ordering::Relaxed) <= now
+    }
+}
+
+/// So often per key: the generic cell rate algorithm, one atomic word for each key. In any span of time `t` it lets
+/// through at most `burst` + `t` · `rate` / `per`.
+///
+/// Whoever waits has taken a place; a caller that stops waiting leaves it unused. Once `max_keys` keys are busy, further
+/// keys share one state.
+pub struct RateLimiter<K = ()> {
+    cells: Keyed<K, Cell>,
+    only: Cell,
+    pace: Pace,
+    burst: u32,
+    clock: Clock,
+    admitted: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl<K: Hash + Eq + Clone> RateLimiter<K> {
+    /// Refuses a rate, a burst, a time or a number of keys of zero, and a rate of more than one in a nanosecond.
+    pub fn keyed(config: &RateLimiterConfig, door: &Door) -> Result<Self, Invalid> {
+        for (field, value) in [("rate", config.rate), ("burst", config.burst)] {
+            if value == 0 {
+                return Err(Invalid::new(field, "a whole number above 0", value));
+            }
+        }
+        longshore_core::check_duration("per", config.per)?;
+        longshore_core::check_duration("max_wait", config.max_wait)?;
+        let nanos = |time: Duration| time.as_nanos().min(u64::MAX.into()) as u64;
+        // Rounded up, so that no span ever holds one too many.
+        let step = nanos(config.per).div_ceil(config.rate.into());
+        if step == 0 {
+            return Err(Invalid::new("per", "a duration above zero", "0"));
+        }
+        let ahead = step.saturating_mul(config.burst.into());
+        Ok(Self {
+            cells: Keyed::new(config.max_keys, Cell::default)?,
+            only: Cell::default(),
+            pace: Pace { step, ahead, wait: nanos(config.max_wait) },
+            burst: config.burst,
+            clock: door.clock.clone(),
+            admitted: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        })
+    }
+
+    /// Takes one for a key, waiting for it if it may wait.
+    pub async fn acquire_for(&self, key: &K) -> Result<(), RateLimitedError> {
+        self.wait_out(self.take(&self.cell(key), 1, self.pace)).await
+    }
+
+    /// Takes one for a key at once.
+    pub fn try_acquire_for(&self, key: &K) -> Result<(), RateLimitedError> {
+        self.take(&self.cell(key), 1, Pace { wait: 0, ..self.pace }).map(drop)
+    }
+
+    fn cell(&self, key: &K) -> std::sync::Arc<Cell> {
+        self.cells.of(key, |cell| cell.is_idle(self.now()))
+    }
+
+    fn now(&self) -> u64 {
+        self.clock.uptime().as_nanos() as u64
+    }
+
+    fn take(&self, cell: &Cell, count: u32, pace: Pace) -> Result<Duration, RateLimitedError> {
+        match cell.take(pace, self.now(), count) {
+            Ok(wait) => {
+                self.admitted.fetch_add(count.into(), Ordering::Relaxed);
+                Ok(Duration::from_nanos(wait))
+            }
+            Err(early) => {
+                self.refused.fetch_add(count.into(), Ordering::Relaxed);
+                Err(RateLimitedError { retry_after: Duration::from_nanos(early) })
+            }
+        }
+    }
+
+    async fn wait_out(&self, taken: Result<Duration, RateLimitedError>) -> Result<(), RateLimitedError> {
+        let wait = taken?;
+        if !wait.is_zero() {
+            self.clock.sleep(wait).await;
+        }
+        Ok(())
+    }
+
+    /// What it has seen so far.
+    pub fn get_metrics(&self) -> RateMetrics {
+        RateMetrics {
+            admitted: self.admitted.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            keys: self.cells.len(),
+        }
+    }
+}
+
+impl RateLimiter {
+    /// Without keys.
+    pub fn new(config: &RateLimiterConfig, door: &Door) -> Result<Self, Invalid> {
+        Self::keyed(config, door)
+    }
+
+    /// Takes one, waiting for it if it may wait.
+    pub async fn acquire(&self) -> Result<(), RateLimitedError> {
+        self.wait_out(self.take(&self.only, 1, self.pace)).await
+    }
+
+    /// Takes one at once.
+    pub fn try_acquire(&self) -> Result<(), RateLimitedError> {
+        self.take(&self.only, 1, Pace { wait: 0, ..self.pace }).map(drop)
+    }
+
+    /// Takes several as one, waiting for them if it may wait. More than the burst never fit, and are a mistake.
+    pub async fn acquire_many(&self, count: u32) -> Result<Result<(), RateLimitedError>, Invalid> {
+        if !(1..=self.burst).contains(&count) {
+            let expected = format!("a whole number from 1 to {} (burst)", self.burst);
+            return Err(Invalid::new("count", expected, count));
+        }
+        Ok(self.wait_out(self.take(&self.only, count, self.pace)).await)
+    }
+}

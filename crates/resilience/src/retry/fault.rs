@@ -1,0 +1,135 @@
+use std::fmt::Display;
+use std::io;
+use std::time::Duration;
+
+use longshore_clock::Timestamp;
+
+use crate::{
+    AcquisitionTimeoutError, BulkheadError, CircuitBreakerError, CircuitCallError, RateLimitedError,
+};
+
+/// Whether an error is worth another try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// It is not: trying again changes nothing, or nobody may.
+    Pass,
+    /// It is.
+    Retry,
+    /// It is, but not before this time has passed: the other side asks for it.
+    RetryAfter(Duration),
+}
+
+/// An error that knows whether it is worth another try. By default its text is searched for what passes by itself: a
+/// connection that was refused or reset, a network or a host that cannot be reached, a time-out.
+pub trait Fault: Display {
+    /// Whether it is.
+    fn advice(&self) -> Advice {
+        if is_transient(&self.to_string()) { Advice::Retry } else { Advice::Pass }
+    }
+}
+
+/// What opaque errors say when it is worth another try, in lower case.
+const TRANSIENT: [&str; 9] = [
+    "connection refused",
+    "connection reset",
+    "network unreachable",
+    "host unreachable",
+    "temporary failure",
+    "no route to host",
+    "econnreset",
+    "etimedout",
+    "socket closed",
+];
+
+fn is_transient(text: &str) -> bool {
+    let text = text.to_lowercase();
+    TRANSIENT.iter().any(|known| text.contains(known))
+}
+
+impl Fault for String {}
+impl Fault for &str {}
+impl Fault for Box<dyn std::error::Error + Send + Sync> {}
+
+impl Fault for io::Error {
+    fn advice(&self) -> Advice {
+        use io::ErrorKind as Kind;
+        match self.kind() {
+            Kind::ConnectionRefused
+            | Kind::ConnectionReset
+            | Kind::ConnectionAborted
+            | Kind::NotConnected
+            | Kind::BrokenPipe
+            | Kind::HostUnreachable
+            | Kind::NetworkUnreachable
+            | Kind::NetworkDown
+            | Kind::TimedOut
+            | Kind::UnexpectedEof => Advice::Retry,
+            // What the system has no word for is looked for in the text.
+            Kind::Other if is_transient(&self.to_string()) => Advice::Retry,
+            _ => Advice::Pass,
+        }
+    }
+}
+
+/// Refusals of ours: what was not called has not failed.
+macro_rules! refusals {
+    ($($error:ty),*) => {
+        $(impl Fault for $error {
+            fn advice(&self) -> Advice {
+                Advice::Pass
+            }
+        })*
+    };
+}
+
+refusals!(AcquisitionTimeoutError, BulkheadError, CircuitBreakerError, RateLimitedError);
+
+impl<E: Fault> Fault for CircuitCallError<E> {
+    fn advice(&self) -> Advice {
+        match self {
+            Self::Refused(refused) => refused.advice(),
+            Self::Failed(error) => error.advice(),
+        }
+    }
+}
+
+/// Reads the header `Retry-After`: seconds, or a date as HTTP writes it.
+pub fn parse_retry_after(text: &str, now: Timestamp) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<u32>() {
+        return Some(Duration::from_secs(seconds.into()));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    let since = date.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(Timestamp::from_millis(since.as_millis() as i64).since(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_to_wait_is_read_as_seconds_or_as_a_date() {
+        let now = Timestamp::from_millis(784_111_777_000);
+        for (text, wait) in [
+            ("120", Some(120)),
+            (" 0 ", Some(0)),
+            ("Sun, 06 Nov 1994 08:49:47 GMT", Some(10)),
+            ("Sunday, 06-Nov-94 08:49:38 GMT", Some(1)),
+            ("Sun Nov  6 08:49:30 1994", Some(0)),
+            ("soon", None),
+            ("-1", None),
+        ] {
+            assert_eq!(parse_retry_after(text, now), wait.map(Duration::from_secs), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_passes_by_itself_is_tried_again() {
+        assert_eq!("Connection RESET by peer".advice(), Advice::Retry);
+        assert_eq!("out of paper".advice(), Advice::Pass);
+        assert_eq!(io::Error::from(io::ErrorKind::TimedOut).advice(), Advice::Retry);
+        assert_eq!(io::Error::from(io::ErrorKind::PermissionDenied).advice(), Advice::Pass);
+        assert_eq!(AcquisitionTimeoutError(Duration::ZERO).advice(), Advice::Pass);
+    }
+}

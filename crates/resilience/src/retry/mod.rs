@@ -1,0 +1,15 @@
+//! Once more: which errors are worth it, how long to wait, and how much of it a system can bear.
+
+mod budget;
+mod config;
+mod fault;
+mod policy;
+mod reconnect;
+
+pub use config::{Jitter, RetryConfig};
+pub use fault::{Advice, Fault, parse_retry_after};
+pub use policy::{
+    RetryAttempt, RetryBudgetExceededError, RetryEnd, RetryError, RetryExecution, RetryExhaustedError,
+    RetryLimit, RetryMetrics, RetryPolicy,
+};
+pub use reconnect::Retry;

@@ -1,0 +1,315 @@
+use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use longshore_clock::Door;
+use longshore_core::Invalid;
+use serde::Serialize;
+
+use super::budget::Budget;
+use super::{Advice, Fault, RetryConfig};
+use crate::keyed::Keyed;
+
+/// Keys with budgets of their own.
+const KEYS_MAX: usize = 10_000;
+
+/// Which limit ended a call that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetryLimit {
+    /// The number of attempts.
+    Attempts,
+    /// The deadline.
+    Deadline,
+}
+
+/// Every attempt failed.
+#[derive(Debug, thiserror::Error)]
+#[error("All {attempt_count} attempts exhausted. Last error: {last}")]
+pub struct RetryExhaustedError<E: fmt::Display> {
+    /// Attempts that were made.
+    pub attempt_count: u32,
+    /// Why there was no further one.
+    pub reason: RetryLimit,
+    /// What went wrong last.
+    pub last: E,
+}
+
+/// The attempts failed, and nothing is left for another one.
+#[derive(Debug, thiserror::Error)]
+#[error("no retries are left for {key:?} after {attempt_count} attempts. Last error: {last}")]
+pub struct RetryBudgetExceededError<E: fmt::Display> {
+    /// Attempts that were made.
+    pub attempt_count: u32,
+    /// Whose budget is used up.
+    pub key: String,
+    /// What went wrong last.
+    pub last: E,
+}
+
+/// Why a call gave no value.
+#[derive(Debug)]
+pub enum RetryError<E: fmt::Display> {
+    /// Its error is not worth another try; it is passed on as it came.
+    Passed(E),
+    /// Every attempt failed.
+    Exhausted(RetryExhaustedError<E>),
+    /// There is no budget for another attempt.
+    Budget(RetryBudgetExceededError<E>),
+}
+
+impl<E: fmt::Display> RetryError<E> {
+    /// What went wrong last.
+    pub fn into_last(self) -> E {
+        match self {
+            Self::Passed(last) => last,
+            Self::Exhausted(error) => error.last,
+            Self::Budget(error) => error.last,
+        }
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for RetryError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed(last) => last.fmt(f),
+            Self::Exhausted(error) => error.fmt(f),
+            Self::Budget(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: Error + 'static> Error for RetryError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Passed(last) => last.source(),
+            Self::Exhausted(RetryExhaustedError { last, .. })
+            | Self::Budget(RetryBudgetExceededError { last, .. }) => Some(last),
+        }
+    }
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetryEnd {
+    /// There was none yet.
+    #[default]
+    None,
+    /// With a value.
+    Success,
+    /// After the last attempt.
+    Exhausted,
+    /// At the deadline.
+    Deadline,
+    /// Without a budget for another attempt.
+    Budget,
+    /// With an error that is not worth one.
+    NotTransient,
+}
+
+/// What became of the calls with one key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct RetryMetrics {
+    /// Calls.
+    pub calls: u64,
+    /// Retries: attempts after the first of their call.
+    pub retries: u64,
+    /// How long was waited between attempts, in milliseconds.
+    pub total_delay_ms: u64,
+    /// How the last call ended.
+    pub final_result: RetryEnd,
+    /// How much of the budget is used up, from 0 to 1.
+    pub budget_consumed: f64,
+}
+
+/// One attempt that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryAttempt {
+    /// From 1 on.
+    pub attempt: u32,
+    /// What went wrong.
+    pub error: String,
+    /// The wait that followed; none if no attempt followed.
+    pub delay: Option<Duration>,
+}
+
+/// A call with all that happened.
+#[derive(Debug)]
+pub struct RetryExecution<T, E: fmt::Display> {
+    /// The value, or why there is none.
+    pub value: Result<T, RetryError<E>>,
+    /// Attempts that were made.
+    pub attempt_count: u32,
+    /// How long was waited between them.
+    pub total_delay: Duration,
+    /// Those that failed.
+    pub attempts: Vec<RetryAttempt>,
+}
+
+#[derive(Default)]
+struct State {
+    budget: Option<Budget>,
+    metrics: RetryMetrics,
+}
+
+/// Tries again what is worth it, within its budget. Cheap to clone; clones share the budgets.
+#[derive(Clone)]
+pub struct RetryPolicy(Arc<Shared>);
+
+struct Shared {
+    config: RetryConfig,
+    door: Door,
+    states: Keyed<String, Mutex<State>>,
+}
+
+impl RetryPolicy {
+    /// Refuses counts of zero and durations out of range.
+    pub fn new(config: RetryConfig, door: &Door) -> Result<Self, Invalid> {
+        config.check()?;
+        let states = Keyed::new(KEYS_MAX, Mutex::default)?;
+        Ok(Self(Arc::new(Shared { config, door: door.clone(), states })))
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &RetryConfig {
+        &self.0.config
+    }
+
+    /// Makes a call. `call` is given the number of the attempt, from 1 on; `key` names the budget, such as a host.
+    pub async fn execute<T, E: Fault, F: Future<Output = Result<T, E>>>(
+        &self,
+        key: &str,
+        call: impl FnMut(u32) -> F,
+    ) -> Result<T, RetryError<E>> {
+        self.run(key, E::advice, call, |_, _, _| {}).await.0
+    }
+
+    /// The same for errors that somebody else judges.
+    pub async fn execute_with<T, E: fmt::Display, F: Future<Output = Result<T, E>>>(
+        &self,
+        key: &str,
+        advice: impl Fn(&E) -> Advice,
+        call: impl FnMut(u32) -> F,
+    ) -> Result<T, RetryError<E>> {
+        self.run(key, advice, call, |_, _, _| {}).await.0
+    }
+
+    /// The same, with everything that happened.
+    pub async fn execute_with_metrics<T, E: Fault, F: Future<Output = Result<T, E>>>(
+        &self,
+        key: &str,
+        call: impl FnMut(u32) -> F,
+    ) -> RetryExecution<T, E> {
+        let mut attempts = Vec::new();
+        let note = |attempt, error: &E, delay| {
+            attempts.push(RetryAttempt { attempt, error: error.to_string(), delay });
+        };
+        let (value, attempt_count, total_delay) = self.run(key, E::advice, call, note).await;
+        RetryExecution { value, attempt_count, total_delay, attempts }
+    }
+
+    async fn run<T, E: fmt::Display, F: Future<Output = Result<T, E>>>(
+        &self,
+        key: &str,
+        advice: impl Fn(&E) -> Advice,
+        mut call: impl FnMut(u32) -> F,
+        mut note: impl FnMut(u32, &E, Option<Duration>),
+    ) -> (Result<T, RetryError<E>>, u32, Duration) {
+        let Shared { config, door, .. } = &*self.0;
+        let began = door.clock.uptime();
+        let state = self.begin(key, began);
+        let (mut attempt, mut before, mut waited) = (1, None, Duration::ZERO);
+        loop {
+            let error = match call(attempt).await {
+                Ok(value) => {
+                    lock(&state).metrics.final_result = RetryEnd::Success;
+                    return (Ok(value), attempt, waited);
+                }
+                Err(error) => error,
+            };
+            let now = door.clock.uptime();
+            let wanted = match advice(&error) {
+                Advice::Pass => None,
+                Advice::RetryAfter(wish) if config.honour_retry_after => Some(wish),
+                Advice::Retry | Advice::RetryAfter(_) => Some(Duration::ZERO),
+            };
+            let wait = wanted.map(|wish| wish.max(config.wait(attempt, before, &door.chance)));
+            let is_late =
+                |wait: Duration| config.deadline.is_some_and(|most| now.saturating_sub(began) + wait > most);
+            let end = match wait {
+                None => Err(RetryEnd::NotTransient),
+                Some(_) if attempt >= config.max_attempts => Err(RetryEnd::Exhausted),
+                Some(wait) if is_late(wait) => Err(RetryEnd::Deadline),
+                Some(wait) => self.take(&state, now).then_some(wait).ok_or(RetryEnd::Budget),
+            };
+            note(attempt, &error, end.ok());
+            let wait = match end {
+                Ok(wait) => wait,
+                Err(end) => {
+                    lock(&state).metrics.final_result = end;
+                    return (Err(failed(end, attempt, key, error)), attempt, waited);
+                }
+            };
+            {
+                let metrics = &mut lock(&state).metrics;
+                metrics.retries += 1;
+                metrics.total_delay_ms += wait.as_millis() as u64;
+            }
+            door.clock.sleep(wait).await;
+            (before, waited, attempt) = (Some(wait), waited + wait, attempt + 1);
+        }
+    }
+
+    fn begin(&self, key: &str, now: Duration) -> Arc<Mutex<State>> {
+        let config = &self.0.config;
+        let idle = |state: &Mutex<State>| {
+            lock(state).budget.as_mut().is_none_or(|budget| budget.used(config, now) <= 0.0)
+        };
+        let state = self.0.states.of(&key.to_owned(), idle);
+        {
+            let mut state = lock(&state);
+            state.metrics.calls += 1;
+            state.budget.get_or_insert_with(|| Budget::new(config, now)).call(config, now);
+        }
+        state
+    }
+
+    fn take(&self, state: &Mutex<State>, now: Duration) -> bool {
+        let config = &self.0.config;
+        lock(state).budget.get_or_insert_with(|| Budget::new(config, now)).take(config, now)
+    }
+
+    /// What became of the calls with a key. Nothing, if it has not been used lately.
+    pub fn get_metrics(&self, key: &str) -> RetryMetrics {
+        let Some(state) = self.0.states.known(&key.to_owned()) else { return RetryMetrics::default() };
+        let mut state = lock(&state);
+        let now = self.0.door.clock.uptime();
+        let used = state.budget.as_mut().map(|budget| budget.used(&self.0.config, now));
+        RetryMetrics { budget_consumed: used.unwrap_or(0.0), ..state.metrics }
+    }
+
+    /// Fills the budget of a key.
+    pub fn reset_budget(&self, key: &str) {
+        if let Some(state) = self.0.states.known(&key.to_owned()) {
+            lock(&state).budget = None;
+        }
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn failed<E: fmt::Display>(end: RetryEnd, attempt_count: u32, key: &str, last: E) -> RetryError<E> {
+    let exhausted = |reason, last| RetryError::Exhausted(RetryExhaustedError { attempt_count, reason, last });
+    match end {
+        RetryEnd::Exhausted => exhausted(RetryLimit::Attempts, last),
+        RetryEnd::Deadline => exhausted(RetryLimit::Deadline, last),
+        RetryEnd::Budget => {
+            RetryError::Budget(RetryBudgetExceededError { attempt_count, key: key.to_owned(), last })
+        }
+        RetryEnd::None | RetryEnd::Success | RetryEnd::NotTransient => RetryError::Passed(last),
+    }
+}

@@ -1,0 +1,334 @@
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use longshore_clock::ManualClock;
+use longshore_resilience::{
+    Admission, CircuitBreaker, CircuitBreakerConfig, CircuitBreakers, CircuitEvent, CircuitState,
+    CircuitWindow, HalfOpenRule, Trigger, Verdict,
+};
+use proptest::prelude::*;
+
+use crate::support::{door, millis, now, secs};
+
+fn breaker(config: CircuitBreakerConfig) -> (CircuitBreaker, ManualClock) {
+    let (door, manual) = door();
+    (CircuitBreaker::new(config, &door).unwrap(), manual)
+}
+
+fn times(breaker: &CircuitBreaker, verdict: Verdict, count: usize) {
+    for _ in 0..count {
+        breaker.admit().unwrap().end(verdict);
+    }
+}
+
+#[test]
+fn it_opens_at_the_threshold_and_closes_after_its_probes() {
+    let (breaker, manual) =
+        breaker(CircuitBreakerConfig { error_rate_threshold: None, ..CircuitBreakerConfig::default() });
+    times(&breaker, Verdict::Failure, 9);
+    assert!(breaker.is_closed());
+    times(&breaker, Verdict::Failure, 1);
+    let error = breaker.admit().err().unwrap();
+    assert_eq!((error.state, error.retry_after), (CircuitState::Open, secs(60)));
+    manual.advance(millis(59_999));
+    assert!(breaker.is_open());
+    manual.advance(millis(1));
+    // A healthy server, and three probes one after the other.
+    for _ in 0..3 {
+        assert!(breaker.is_half_open());
+        let probe = breaker.admit().unwrap();
+        let refused = breaker.admit().err().unwrap();
+        assert_eq!((refused.state, refused.retry_after), (CircuitState::HalfOpen, Duration::ZERO));
+        probe.success();
+    }
+    assert!(breaker.is_closed());
+    // What was before the opening is forgotten.
+    times(&breaker, Verdict::Failure, 9);
+    assert!(breaker.is_closed());
+    let metrics = breaker.get_metrics();
+    assert_eq!((metrics.failure_count, metrics.success_count, metrics.total_rejected), (19, 3, 4));
+    assert_eq!(metrics.window.failures, 9);
+}
+
+#[test]
+fn rates_count_from_enough_calls_on_and_slow_calls_count_once() {
+    let (breaker, manual) =
+        breaker(CircuitBreakerConfig { failure_threshold: None, ..CircuitBreakerConfig::default() });
+    times(&breaker, Verdict::Failure, 9);
+    assert!(breaker.is_closed(), "nine calls say nothing about a rate");
+    times(&breaker, Verdict::Success, 1);
+    assert!(breaker.is_open());
+
+    breaker.reset();
+    assert_eq!(breaker.get_metrics().window.total, 0);
+    for call in 0..10 {
+        let admission = breaker.admit().unwrap();
+        manual.advance(millis(if call < 5 { 301 } else { 300 }));
+        admission.success();
+    }
+    let metrics = breaker.get_metrics();
+    assert_eq!((metrics.state, metrics.slow_count, metrics.request_count), (CircuitState::Open, 5, 20));
+}
+
+#[test]
+fn what_says_nothing_changes_nothing() {
+    let (breaker, manual) = breaker(CircuitBreakerConfig::simple("host", 1, secs(30)));
+    drop(breaker.admit().unwrap());
+    breaker.admit().unwrap().ignored();
+    assert_eq!(breaker.get_metrics().window.total, 0);
+    assert_eq!(breaker.get_metrics().ignored_count, 2);
+    // The end of a call from before does not decide in half-open.
+    let early = breaker.admit().unwrap();
+    times(&breaker, Verdict::Failure, 1);
+    manual.advance(secs(30));
+    assert!(breaker.is_half_open());
+    early.success();
+    assert!(breaker.is_half_open());
+    // A probe that is cancelled makes room for another one.
+    drop(breaker.admit().unwrap());
+    breaker.admit().unwrap().success();
+    assert!(breaker.is_closed());
+    for (status, verdict) in [
+        (200, Verdict::Success),
+        (304, Verdict::Success),
+        (404, Verdict::Ignored),
+        (408, Verdict::Failure),
+        (425, Verdict::Failure),
+        (429, Verdict::Failure),
+        (500, Verdict::Failure),
+    ] {
+        assert_eq!(Verdict::of_status(status), verdict, "{status}");
+    }
+}
+
+#[test]
+fn the_simple_one_counts_failures_in_a_row() {
+    let (breaker, manual) = breaker(CircuitBreakerConfig::simple("host", 3, secs(30)));
+    for _ in 0..20 {
+        times(&breaker, Verdict::Failure, 2);
+        times(&breaker, Verdict::Success, 1);
+    }
+    assert!(breaker.is_closed());
+    let failed = now(breaker.call(|| async { Err::<(), _>("no paper") })).unwrap_err();
+    assert_eq!(failed.to_string(), "no paper");
+    times(&breaker, Verdict::Failure, 2);
+    let mut called = false;
+    let refused = now(breaker.call(|| {
+        called = true;
+        async { Ok::<_, String>(7) }
+    }));
+    assert!(refused.unwrap_err().to_string().contains("circuit host is open") && !called);
+    manual.advance(secs(30));
+    assert_eq!(now(breaker.call(|| async { Ok::<_, String>(7) })).unwrap(), 7);
+    assert!(breaker.is_closed());
+}
+
+#[test]
+fn openings_in_a_row_last_longer() {
+    let config = CircuitBreakerConfig {
+        open_growth: 2.0,
+        open_state_duration_max: secs(150),
+        ..CircuitBreakerConfig::default()
+    };
+    let (breaker, manual) = breaker(config);
+    times(&breaker, Verdict::Failure, 10);
+    for wait in [60, 120, 150, 150] {
+        assert_eq!(breaker.get_metrics().next_probe_in, Some(f64::from(wait)));
+        manual.advance(secs(wait as u64));
+        times(&breaker, Verdict::Failure, 1);
+    }
+    manual.advance(secs(150));
+    times(&breaker, Verdict::Success, 3);
+    times(&breaker, Verdict::Failure, 10);
+    assert_eq!(breaker.get_metrics().next_probe_in, Some(60.0));
+}
+
+#[test]
+fn everything_is_told_outside_of_the_lock() {
+    let (breaker, manual) = breaker(CircuitBreakerConfig::simple("host", 1, secs(1)));
+    let told: Arc<Mutex<Vec<String>>> = Arc::default();
+    let (note, own) = (told.clone(), breaker.clone());
+    breaker
+        .listen(move |event| {
+            // A listener may ask the breaker itself.
+            let state = own.state();
+            if let CircuitEvent::Changed { from, to, trigger } = event {
+                note.lock().unwrap().push(format!("{from} {to} {} {state}", trigger.as_str()));
+            }
+        })
+        .unwrap();
+    breaker.listen(|_| panic!("on purpose")).unwrap();
+    let mut events = breaker.subscribe();
+    times(&breaker, Verdict::Failure, 1);
+    assert!(breaker.admit().is_err());
+    manual.advance(secs(1));
+    times(&breaker, Verdict::Failure, 1);
+    breaker.reset();
+    assert_eq!(
+        *told.lock().unwrap(),
+        [
+            "closed open failure_threshold_exceeded open",
+            "open half_open timeout_elapsed half_open",
+            "half_open open half_open_failure open",
+            "open closed manual_reset closed",
+        ]
+    );
+    now(breaker.wait_pending());
+    assert!(breaker.get_metrics().callback_panics >= 7);
+    let first = now(events.next()).unwrap().unwrap();
+    assert!(matches!(first, CircuitEvent::Ended { verdict: Verdict::Failure, .. }));
+    let second = now(events.next()).unwrap().unwrap();
+    assert!(matches!(second, CircuitEvent::Changed { trigger: Trigger::FailureThresholdExceeded, .. }));
+    for _ in 0..300 {
+        times(&breaker, Verdict::Success, 1);
+    }
+    assert!(now(events.next()).unwrap().is_err(), "a slow reader is told what it missed");
+    for _ in 0..14 {
+        breaker.listen(|_| {}).unwrap();
+    }
+    assert!(breaker.listen(|_| {}).is_err());
+}
+
+#[test]
+fn breakers_by_name_are_bounded() {
+    let (door, _) = door();
+    let breakers = CircuitBreakers::new(CircuitBreakerConfig::simple("fetch", 1, secs(1)), 2, &door).unwrap();
+    breakers.of("a").admit().unwrap().failure();
+    assert!(breakers.of("a").is_open() && breakers.of("b").is_closed());
+    breakers.of("c").admit().unwrap().failure();
+    assert!(breakers.of("d").is_open(), "those beyond the limit share one");
+    let names: Vec<String> = breakers.all().iter().map(|breaker| breaker.name().to_string()).collect();
+    assert_eq!(names, ["fetch/a", "fetch/b", "fetch/other"]);
+}
+
+#[test]
+fn thresholds_out_of_range_are_refused() {
+    type Change = fn(&mut CircuitBreakerConfig);
+    let wrong: [(&str, Change); 11] = [
+        ("failure_threshold", |config| config.failure_threshold = Some(0)),
+        ("error_rate_threshold", |config| config.error_rate_threshold = Some(1.5)),
+        ("error_rate_threshold", |config| config.error_rate_threshold = Some(f64::NAN)),
+        ("slow_call_rate_threshold", |config| config.slow_call_rate_threshold = Some(0.0)),
+        ("latency_threshold_multiplier", |config| config.latency_threshold_multiplier = 0.5),
+        ("open_growth", |config| config.open_growth = f64::INFINITY),
+        ("open_state_duration", |config| config.open_state_duration = Duration::ZERO),
+        ("open_state_duration_max", |config| config.open_state_duration_max = secs(1)),
+        ("probe_count", |config| config.probe_count = 0),
+        ("window", |config| config.window = CircuitWindow::Count(0)),
+        ("minimum_calls", |config| config.window = CircuitWindow::Count(5)),
+    ];
+    for (field, change) in wrong {
+        let mut config = CircuitBreakerConfig::default();
+        change(&mut config);
+        let error = CircuitBreaker::new(config, &door().0).err().unwrap();
+        assert_eq!(error.field, field);
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Admit,
+    End(usize, Verdict),
+    Forget(usize),
+    Pass(u64),
+    Look,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let verdict = prop_oneof![Just(Verdict::Success), Just(Verdict::Failure), Just(Verdict::Ignored)];
+    prop_oneof![
+        4 => Just(Step::Admit),
+        4 => (0..9_usize, verdict).prop_map(|(place, verdict)| Step::End(place, verdict)),
+        1 => (0..9_usize).prop_map(Step::Forget),
+        2 => (1..1_500_u64).prop_map(Step::Pass),
+        1 => Just(Step::Look),
+    ]
+}
+
+proptest! {
+    /// Whatever happens: no more probes are out than may be, nothing is let through while it is open and its time is not
+    /// over, states follow one another as they should, and every call is counted once.
+    #[test]
+    fn a_breaker_keeps_its_promises(
+        probes in 1..4_u64,
+        needed in 1..5_u64,
+        by_rate in any::<bool>(),
+        by_count in any::<bool>(),
+        steps in prop::collection::vec(step(), 1..200),
+    ) {
+        let rule = if by_rate { HalfOpenRule::Rate } else { HalfOpenRule::Consecutive };
+        let window = if by_count { CircuitWindow::Count(20) } else { CircuitWindow::Time(secs(3)) };
+        let config = CircuitBreakerConfig {
+            failure_threshold: Some(4),
+            probe_count: probes,
+            half_open_max_calls: needed,
+            half_open_rule: rule,
+            open_state_duration: secs(1),
+            window,
+            ..CircuitBreakerConfig::default()
+        };
+        let (breaker, manual) = breaker(config);
+        let changes: Arc<Mutex<Vec<(CircuitState, CircuitState)>>> = Arc::default();
+        let note = changes.clone();
+        breaker.listen(move |event| {
+            if let CircuitEvent::Changed { from, to, .. } = event {
+                note.lock().unwrap().push((*from, *to));
+            }
+        }).unwrap();
+        let mut out: Vec<(usize, Admission)> = Vec::new();
+        let (mut opened_at, mut clock, mut ended, mut ignored, mut refused) = (None, Duration::ZERO, 0, 0, 0);
+        for step in steps {
+            match step {
+                Step::Admit => match breaker.admit() {
+                    Ok(admission) => out.push((changes.lock().unwrap().len(), admission)),
+                    Err(error) => {
+                        refused += 1;
+                        prop_assert!(error.state != CircuitState::Closed);
+                    }
+                },
+                Step::End(place, verdict) if !out.is_empty() => {
+                    out.remove(place % out.len()).1.end(verdict);
+                    if verdict == Verdict::Ignored { ignored += 1 } else { ended += 1 }
+                }
+                Step::Forget(place) if !out.is_empty() => {
+                    drop(out.remove(place % out.len()));
+                    ignored += 1;
+                }
+                Step::Pass(time) => {
+                    manual.advance(millis(time));
+                    clock += millis(time);
+                }
+                Step::Look => drop(breaker.state()),
+                Step::End(..) | Step::Forget(_) => {}
+            }
+            let seen = changes.lock().unwrap().clone();
+            let state = seen.last().map_or(CircuitState::Closed, |(_, to)| *to);
+            if state == CircuitState::Open {
+                let since = *opened_at.get_or_insert(clock);
+                prop_assert!(clock < since + secs(1) || !matches!(step, Step::Admit | Step::Look));
+            } else {
+                opened_at = None;
+            }
+            if state == CircuitState::HalfOpen {
+                let now_out = out.iter().filter(|(generation, _)| *generation == seen.len()).count();
+                prop_assert!(now_out as u64 <= probes.min(needed), "{now_out} probes");
+            }
+            for pair in seen.windows(2) {
+                prop_assert_eq!(pair[0].1, pair[1].0);
+            }
+            for (from, to) in seen {
+                let legal = [
+                    (CircuitState::Closed, CircuitState::Open),
+                    (CircuitState::Open, CircuitState::HalfOpen),
+                    (CircuitState::HalfOpen, CircuitState::Open),
+                    (CircuitState::HalfOpen, CircuitState::Closed),
+                ];
+                prop_assert!(legal.contains(&(from, to)), "{from} to {to}");
+            }
+        }
+        let metrics = breaker.get_metrics();
+        prop_assert_eq!((metrics.request_count, metrics.ignored_count), (ended, ignored));
+        prop_assert_eq!(metrics.total_rejected, refused);
+        prop_assert_eq!(metrics.request_count, metrics.success_count + metrics.failure_count);
+    }
+}

@@ -1,0 +1,13 @@
+//! What is promised, on a clock that stands still until it is told.
+
+#![expect(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
+
+mod adaptive;
+mod breaker;
+mod hedge;
+mod limiter;
+mod pipeline;
+mod priority;
+mod rate;
+mod retry;
+mod support;

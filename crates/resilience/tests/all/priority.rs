@@ -1,0 +1,123 @@
+use std::sync::{Arc, Mutex};
+
+use longshore_clock::Door;
+use longshore_resilience::{EnqueueError, PriorityTaskQueue, PriorityTaskQueueConfig, StopMode, TaskError};
+use proptest::prelude::*;
+use tokio::sync::oneshot;
+
+use crate::support::{door, secs};
+
+fn queue(max_queue_size: usize) -> PriorityTaskQueue {
+    let config = PriorityTaskQueueConfig { max_queue_size, ..PriorityTaskQueueConfig::default() };
+    PriorityTaskQueue::new(config, &Door::system()).unwrap()
+}
+
+#[tokio::test]
+async fn a_handle_gives_the_value_and_a_panic_is_an_error() {
+    let queue = queue(10);
+    let early = queue.enqueue(async || 6 * 7, 0).unwrap();
+    queue.start();
+    assert_eq!(early.result().await, Ok(42));
+    let panics = queue.enqueue(async || panic!("on purpose"), 0).unwrap();
+    assert_eq!(panics.result().await, Err::<(), _>(TaskError::Panicked("on purpose".to_owned())));
+    let after = queue.enqueue(async || "it goes on", 0).unwrap();
+    assert_eq!(after.result().await, Ok("it goes on"));
+    assert_eq!(queue.stop(StopMode::Drain, secs(5)).await, 0);
+    let metrics = queue.get_metrics();
+    assert_eq!((metrics.completed, metrics.panicked, metrics.running), (2, 1, 0));
+}
+
+#[tokio::test]
+async fn what_is_cancelled_ends_whether_it_runs_or_not() {
+    let queue = queue(10);
+    queue.start();
+    let (begun, begins) = oneshot::channel();
+    let running = queue
+        .enqueue(
+            move || async move {
+                begun.send(()).unwrap();
+                std::future::pending::<()>().await;
+            },
+            0,
+        )
+        .unwrap();
+    let waiting = queue.enqueue(async || 1, 0).unwrap();
+    begins.await.unwrap();
+    waiting.cancel();
+    running.cancel();
+    assert_eq!(running.result().await, Err(TaskError::Cancelled));
+    assert_eq!(waiting.result().await, Err(TaskError::Cancelled));
+    assert_eq!(queue.get_metrics().cancelled, 2);
+}
+
+#[tokio::test]
+async fn a_full_queue_gives_the_task_back() {
+    let queue = queue(1);
+    let _waits = queue.enqueue(async || 1, 0).unwrap();
+    let Err(EnqueueError::Full { item, limit: 1 }) = queue.enqueue(async || 2, 0) else {
+        panic!("there is no room")
+    };
+    assert_eq!(item().await, 2);
+}
+
+#[tokio::test]
+async fn a_stop_always_returns() {
+    let (door, manual) = door();
+    let config = PriorityTaskQueueConfig { workers: 2, ..PriorityTaskQueueConfig::default() };
+    let queue = PriorityTaskQueue::new(config, &door).unwrap();
+    queue.start();
+    let (begun, begins) = oneshot::channel();
+    let endless = queue
+        .enqueue(
+            move || async move {
+                begun.send(()).unwrap();
+                std::future::pending::<()>().await;
+            },
+            0,
+        )
+        .unwrap();
+    begins.await.unwrap();
+    let other = queue.clone();
+    let stop = tokio::spawn(async move { other.stop(StopMode::Drain, secs(3)).await });
+    tokio::task::yield_now().await;
+    assert!(matches!(queue.enqueue(async || 1, 0), Err(EnqueueError::Stopped { .. })));
+    assert!(!stop.is_finished());
+    manual.advance(secs(3));
+    assert_eq!(stop.await.unwrap(), 1);
+    assert_eq!(endless.result().await, Err(TaskError::Stopped));
+
+    // It may be started again, and aborted with tasks in the line.
+    queue.start();
+    assert_eq!(queue.enqueue(async || 7, 0).unwrap().result().await, Ok(7));
+    let idle = PriorityTaskQueue::new(PriorityTaskQueueConfig::default(), &door).unwrap();
+    let lost = idle.enqueue(async || 1, 0).unwrap();
+    assert_eq!(idle.stop(StopMode::Abort, secs(0)).await, 1);
+    assert_eq!(lost.result().await, Err(TaskError::Stopped));
+    let config = PriorityTaskQueueConfig { workers: 0, ..PriorityTaskQueueConfig::default() };
+    assert_eq!(PriorityTaskQueue::new(config, &door).err().unwrap().field, "workers");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn the_lowest_priority_runs_first_and_ties_keep_their_order(
+        priorities in prop::collection::vec(-3..4_i64, 1..100),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let queue = queue(1_000);
+            let order: Arc<Mutex<Vec<(i64, usize)>>> = Arc::default();
+            for (number, priority) in priorities.iter().copied().enumerate() {
+                let order = order.clone();
+                let note = async move || order.lock().unwrap().push((priority, number));
+                drop(queue.enqueue(note, priority).ok().unwrap());
+            }
+            queue.start();
+            queue.stop(StopMode::Drain, secs(10)).await;
+            let order = order.lock().unwrap().clone();
+            let mut sorted: Vec<_> = priorities.iter().copied().zip(0..).collect();
+            sorted.sort_unstable();
+            assert_eq!(order, sorted);
+        });
+    }
+}

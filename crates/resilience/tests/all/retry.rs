@@ -1,0 +1,225 @@
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use longshore_resilience::{Advice, Jitter, RetryConfig, RetryEnd, RetryError, RetryLimit, RetryPolicy};
+use proptest::prelude::*;
+
+use crate::support::{Slow, door, millis, now, secs};
+
+fn plain(max_attempts: u32) -> RetryConfig {
+    RetryConfig { max_attempts, jitter: Jitter::None, retry_budget: None, ..RetryConfig::default() }
+}
+
+#[test]
+fn waits_double_up_to_their_cap() {
+    let config = RetryConfig::default();
+    assert_eq!([1, 2, 3].map(|attempt| config.calculate_delay(attempt).as_secs()), [1, 2, 4]);
+    let config = RetryConfig { base_delay: secs(10), max_delay: secs(30), ..config };
+    assert_eq!(config.calculate_delay(5), secs(30));
+    assert_eq!(config.calculate_delay(u32::MAX), secs(30));
+    assert_eq!(RetryConfig::default().max_retries(4).max_attempts, 5);
+}
+
+#[test]
+fn it_tries_again_waits_and_tells_what_happened() {
+    let (door, manual) = door();
+    let policy = RetryPolicy::new(plain(3), &door).unwrap();
+    let calls = Rc::new(RefCell::new(Vec::new()));
+    let (noted, own) = (calls.clone(), policy.clone());
+    let clock = door.clock.clone();
+    let mut run = Slow::new(async move {
+        own.execute_with_metrics("host", |attempt| {
+            noted.borrow_mut().push((attempt, clock.uptime()));
+            async move { if attempt < 3 { Err("connection reset".to_owned()) } else { Ok(42) } }
+        })
+        .await
+    });
+    assert!(run.poll().is_none());
+    manual.advance(secs(1));
+    assert!(run.poll().is_none());
+    manual.advance(secs(2));
+    let execution = run.poll().unwrap();
+    assert_eq!(execution.value.unwrap(), 42);
+    assert_eq!((execution.attempt_count, execution.total_delay), (3, secs(3)));
+    assert_eq!(execution.attempts[1].delay, Some(secs(2)));
+    assert_eq!(*calls.borrow(), [(1, secs(0)), (2, secs(1)), (3, secs(3))]);
+    let metrics = policy.get_metrics("host");
+    assert_eq!((metrics.calls, metrics.retries, metrics.total_delay_ms), (1, 2, 3_000));
+    assert_eq!(metrics.final_result, RetryEnd::Success);
+}
+
+#[test]
+fn what_is_not_worth_it_passes_unchanged() {
+    let (door, _) = door();
+    let policy = RetryPolicy::new(plain(3), &door).unwrap();
+    let ended = now(policy.execute("k", |_| async { Err::<(), _>("no such thing") }));
+    assert!(matches!(ended, Err(RetryError::Passed("no such thing"))));
+    assert_eq!(policy.get_metrics("k").final_result, RetryEnd::NotTransient);
+    let once = RetryPolicy::new(plain(1), &door).unwrap();
+    let error = now(once.execute("k", |_| async { Err::<(), _>("socket closed") })).unwrap_err();
+    assert_eq!(error.to_string(), "All 1 attempts exhausted. Last error: socket closed");
+}
+
+#[test]
+fn the_other_side_may_ask_for_a_longer_wait_and_a_deadline_ends_it_at_once() {
+    let (door, manual) = door();
+    let config = RetryConfig { deadline: Some(secs(10)), ..plain(5) };
+    let policy = RetryPolicy::new(config, &door).unwrap();
+    let own = policy.clone();
+    let asked = Rc::new(RefCell::new(0));
+    let count = asked.clone();
+    let mut run = Slow::new(async move {
+        let advice = |wish: &u64| Advice::RetryAfter(secs(*wish));
+        own.execute_with("k", advice, |attempt| {
+            *count.borrow_mut() += 1;
+            async move { Err::<(), _>(if attempt == 1 { 7 } else { 4 }) }
+        })
+        .await
+    });
+    assert!(run.poll().is_none());
+    manual.advance(millis(6_999));
+    assert!(run.poll().is_none());
+    assert_eq!(*asked.borrow(), 1, "not before the time that the other side asked for");
+    manual.advance(millis(1));
+    // The second wish would end after the deadline.
+    let Some(Err(RetryError::Exhausted(error))) = run.poll() else { panic!("it goes on") };
+    assert_eq!((error.attempt_count, error.reason, error.last), (2, RetryLimit::Deadline, 4));
+}
+
+#[test]
+fn a_budget_that_is_used_up_refuses_before_it_waits() {
+    let (door, manual) = door();
+    let config = RetryConfig {
+        max_attempts: 2,
+        base_delay: Duration::ZERO,
+        jitter: Jitter::None,
+        retry_budget: Some(3),
+        budget_ratio: 0.0,
+        ..RetryConfig::default()
+    };
+    let policy = RetryPolicy::new(config, &door).unwrap();
+    let fail = |key: &'static str| {
+        let own = policy.clone();
+        let mut run =
+            Slow::new(async move { own.execute(key, |_| async { Err::<(), _>("socket closed") }).await });
+        run.poll().unwrap().unwrap_err()
+    };
+    for _ in 0..3 {
+        assert!(matches!(fail("a"), RetryError::Exhausted(_)));
+    }
+    assert!((policy.get_metrics("a").budget_consumed - 1.0).abs() < 1e-6);
+    let RetryError::Budget(error) = fail("a") else { panic!("there is none left") };
+    assert_eq!((error.attempt_count, error.key.as_str()), (1, "a"));
+    assert!(matches!(fail("b"), RetryError::Exhausted(_)), "keys have budgets of their own");
+    manual.advance(secs(20));
+    assert!(matches!(fail("a"), RetryError::Exhausted(_)), "a third of the window brings one back");
+    assert!(matches!(fail("a"), RetryError::Budget(_)));
+    policy.reset_budget("a");
+    assert!(matches!(fail("a"), RetryError::Exhausted(_)));
+}
+
+#[test]
+fn senseless_policies_are_refused() {
+    let (door, _) = door();
+    for (config, field) in [
+        (plain(0), "max_attempts"),
+        (RetryConfig { jitter_factor: 1.1, ..plain(1) }, "jitter_factor"),
+        (RetryConfig { max_delay: millis(1), ..plain(1) }, "max_delay"),
+        (RetryConfig { retry_budget: Some(0), ..plain(1) }, "retry_budget"),
+        (RetryConfig { budget_ratio: -0.1, ..plain(1) }, "budget_ratio"),
+        (RetryConfig { budget_ttl: Duration::ZERO, ..plain(1) }, "budget_ttl"),
+        (RetryConfig { deadline: Some(Duration::MAX), ..plain(1) }, "deadline"),
+    ] {
+        assert_eq!(RetryPolicy::new(config, &door).err().unwrap().field, field);
+    }
+}
+
+fn jitter() -> impl Strategy<Value = Jitter> {
+    prop_oneof![
+        Just(Jitter::None),
+        Just(Jitter::Symmetric),
+        Just(Jitter::Full),
+        Just(Jitter::Equal),
+        Just(Jitter::Decorrelated)
+    ]
+}
+
+proptest! {
+    /// The waits between the attempts of one call, as chance makes them.
+    #[test]
+    fn waits_stay_within_their_bounds(jitter in jitter(), base in 1..2_000_u64, max in 2_000..9_000_u64) {
+        let (door, manual) = door();
+        let config = RetryConfig {
+            base_delay: millis(base), max_delay: millis(max), jitter, jitter_factor: 0.3, ..plain(8)
+        };
+        let policy = RetryPolicy::new(config.clone(), &door).unwrap();
+        let mut run = Slow::new(async move {
+            policy.execute_with_metrics("k", |_| async { Err::<(), _>("socket closed") }).await
+        });
+        let execution = loop {
+            match run.poll() {
+                Some(execution) => break execution,
+                None => manual.advance(millis(50)),
+            }
+        };
+        for attempt in execution.attempts {
+            let Some(wait) = attempt.delay else { continue };
+            let plain = config.calculate_delay(attempt.attempt).as_secs_f64();
+            let wait = wait.as_secs_f64();
+            prop_assert!(wait <= config.max_delay.as_secs_f64() + 1e-9);
+            let (low, high) = match jitter {
+                Jitter::None => (plain, plain),
+                Jitter::Symmetric => (plain.min(config.max_delay.as_secs_f64() / 1.3) * 0.7, plain * 1.3),
+                Jitter::Full => (0.0, plain),
+                Jitter::Equal => (plain / 2.0, plain),
+                Jitter::Decorrelated => (config.base_delay.as_secs_f64(), f64::INFINITY),
+            };
+            prop_assert!((low - 1e-9..=high + 1e-9).contains(&wait), "{jitter:?}: {wait}");
+        }
+    }
+
+    /// In any span the retries stay below what time and calls have brought.
+    #[test]
+    fn a_budget_bounds_what_failures_add(
+        budget in 1..8_u32,
+        ratio in 0.0..0.6_f64,
+        gaps in prop::collection::vec(0..900_u64, 1..300),
+    ) {
+        let (door, manual) = door();
+        let config = RetryConfig {
+            max_attempts: 4,
+            base_delay: Duration::ZERO,
+            max_delay: millis(1),
+            jitter: Jitter::None,
+            retry_budget: Some(budget),
+            retry_budget_window: secs(20),
+            budget_ratio: ratio,
+            budget_ttl: secs(5),
+            ..RetryConfig::default()
+        };
+        let policy = RetryPolicy::new(config, &door).unwrap();
+        let (mut calls, mut retries) = (Vec::new(), Vec::new());
+        for gap in gaps {
+            manual.advance(millis(gap));
+            let time = door.clock.uptime();
+            let own = policy.clone();
+            let mut run = Slow::new(async move {
+                own.execute_with_metrics("k", |_| async { Err::<(), _>("socket closed") }).await
+            });
+            calls.push(time);
+            retries.extend(vec![time; run.poll().unwrap().attempt_count as usize - 1]);
+        }
+        let end = door.clock.uptime();
+        for start in calls.iter().step_by(7) {
+            for span in [0, 700, 5_000, 20_000] {
+                let until = (*start + millis(span)).min(end);
+                let seen = retries.iter().filter(|at| (*start..=until).contains(at)).count() as f64;
+                let time = until.saturating_sub(*start).as_secs_f64();
+                let paid = calls.iter().filter(|at| **at + secs(5) >= *start && **at <= until).count() as f64;
+                let may = f64::from(budget) * (1.0 + time / 20.0) + ratio * paid;
+                prop_assert!(seen <= may + 1e-6, "{seen} retries in {time} s, {may} may");
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use longshore_clock::{Door, ManualClock, Timestamp};
+
+pub(crate) fn door() -> (Door, ManualClock) {
+    Door::manual(Timestamp::ZERO, 7)
+}
+
+pub(crate) fn millis(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+pub(crate) fn secs(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+/// A future that is polled by hand.
+pub(crate) struct Slow<T>(Pin<Box<dyn Future<Output = T>>>);
+
+impl<T> Slow<T> {
+    pub(crate) fn new(future: impl Future<Output = T> + 'static) -> Self {
+        Self(Box::pin(future))
+    }
+
+    pub(crate) fn poll(&mut self) -> Option<T> {
+        match self.0.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => Some(value),
+            Poll::Pending => None,
+        }
+    }
+}
+
+/// What a future gives at once.
+pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("it waits"),
+    }
+}
