@@ -32,12 +32,29 @@ impl Invalid {
         self
     }
 
+    /// The same refusal for whoever gave a single job, and numbered none.
+    #[must_use]
+    pub fn of_one_job(mut self) -> Self {
+        if let Some(field) = self.field.strip_prefix("jobs[0].") {
+            self.field = field.to_owned();
+        }
+        self
+    }
+
     /// The same refusal, its field placed below `parent`.
     #[must_use]
     pub fn below(mut self, parent: &str) -> Self {
         self.field =
             if self.field.is_empty() { parent.to_owned() } else { format!("{parent}.{}", self.field) };
         self
+    }
+}
+
+impl StoreError {
+    /// See [`Invalid::of_one_job`].
+    #[must_use]
+    pub fn of_one_job(self) -> Self {
+        if let Self::Invalid(error) = self { error.of_one_job().into() } else { self }
     }
 }
 

@@ -115,7 +115,7 @@ fn contains(job: &Job, text: &str) -> bool {
 }
 
 /// Splits at blanks outside double quotes.
-fn words(text: &str) -> Vec<(String, bool)> {
+fn words(text: &str) -> Result<Vec<(String, bool)>, Invalid> {
     let mut words = Vec::new();
     let (mut word, mut quoted, mut inside) = (String::new(), false, false);
     for c in text.chars() {
@@ -137,18 +137,18 @@ fn words(text: &str) -> Vec<(String, bool)> {
     if !word.is_empty() {
         words.push((word, quoted));
     }
-    words
+    if inside { Err(Invalid::new("", "a second quote where a text ends", text)) } else { Ok(words) }
 }
 
 fn field(error: Invalid, word: &str) -> Invalid {
-    Invalid { field: format!("filter ({word})"), ..error }
+    Invalid { field: String::new(), got: word.to_owned(), ..error }
 }
 
 impl FromStr for JobFilter {
     type Err = Invalid;
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let mut filter = Self::default();
-        for (word, quoted) in words(text) {
+        for (word, quoted) in words(text)? {
             if let Some(time) = word.strip_prefix("created>").filter(|_| !quoted) {
                 filter.created_from = Some(parse_time(time, &word)?);
                 continue;
@@ -179,14 +179,12 @@ impl FromStr for JobFilter {
                 Some(("owner", owner)) => filter.owner = Some(owner.to_owned()),
                 Some(("reason", reason)) => {
                     let known = "a reason such as error, timeout, stalled or by_operator";
-                    filter.reason = Some(
-                        Reason::parse(reason)
-                            .ok_or_else(|| Invalid::new(format!("filter ({word})"), known, reason))?,
-                    );
+                    filter.reason =
+                        Some(Reason::parse(reason).ok_or_else(|| Invalid::new("", known, &word))?);
                 }
                 Some((name, _)) => {
                     let known = "one of queue:, state:, kind:, tag:, owner:, reason:, schedule:, fingerprint:, created>, created<, finished<, or a quoted text";
-                    return Err(Invalid::new("filter", known, format!("{name}:")));
+                    return Err(Invalid::new("", known, format!("{name}:")));
                 }
                 None => filter.texts.push(word),
             }
@@ -196,9 +194,7 @@ impl FromStr for JobFilter {
 }
 
 fn parse_time(time: &str, word: &str) -> Result<Timestamp, Invalid> {
-    time.parse().map_err(|_| {
-        Invalid::new(format!("filter ({word})"), "an RFC 3339 time such as 2026-03-01T12:00:00Z", time)
-    })
+    time.parse().map_err(|_| Invalid::new("", "an RFC 3339 time such as 2026-03-01T12:00:00Z", word))
 }
 
 impl fmt::Display for JobFilter {

@@ -65,7 +65,7 @@ impl Limit {
             check_duration("interval", interval.0)?;
         }
         if self.concurrency.is_none() && self.rate.is_none() {
-            return Err(Invalid::new("limit", "a concurrency, a rate, or both", "neither"));
+            return Err(Invalid::new("", "a concurrency, a rate, or both", "neither"));
         }
         if self.rate.is_none() && (self.interval.is_some() || self.burst.is_some()) {
             return Err(Invalid::new("rate", "a number of starts beside interval and burst", "none"));

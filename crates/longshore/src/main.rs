@@ -18,8 +18,6 @@ mod worker;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    exit::code(command::Cli::parse().run().and_then(|()| out::check()))
+    exit::code(command::Cli::read().run().and_then(|()| out::check()))
 }

@@ -130,15 +130,22 @@ impl Running {
             until: Timestamp::from_millis(self.lease_until.load(Ordering::Relaxed)),
         };
         let mut end = End::new(lease, outcome);
-        let started_at = self.started_at();
-        // The record says when the attempt was claimed; a start that differs visibly is told. That of a job with parents
-        // always: its claim may have been under way when the last of them ended.
-        let late = |at: &Timestamp| at.since(self.claimed_at) > Duration::from_millis(10);
-        // And so is whether a job that goes back has started at all.
+        // Whether a job that goes back has started at all is told as well.
         let goes_back = end.outcome == Fate::HandBack;
-        end.started_at =
-            started_at.filter(|at| goes_back || late(at) || !self.spec.options.depends_on.is_empty());
+        end.started_at = self.started_at().filter(|at| goes_back || self.differs(*at));
         end
+    }
+
+    /// The record says when the attempt was claimed; a start that differs visibly is told. That of a job with parents
+    /// always: its claim may have been under way when the last of them ended.
+    fn differs(&self, started_at: Timestamp) -> bool {
+        started_at.since(self.claimed_at) > Duration::from_millis(10)
+            || !self.spec.options.depends_on.is_empty()
+    }
+
+    /// The start as the record has it.
+    pub(crate) fn recorded_start(&self) -> Option<Timestamp> {
+        self.started_at().map(|at| if self.differs(at) { at } else { self.claimed_at })
     }
 
     /// The usual backoff is what a job has that asked for none.
@@ -162,7 +169,7 @@ impl Running {
         let progress = Progress { percent: progress.percent.max(before), ..progress };
         if self.hub.is_heard() {
             let event = self.event(EventName::Progress, State::Running, self.door.clock.now());
-            self.hub.tell(event.times(self.started_at(), None).progress(&progress));
+            self.hub.tell(event.times(self.recorded_start(), None).progress(&progress));
         }
         *unsaved = Some(progress);
         drop(unsaved);
@@ -217,9 +224,8 @@ async fn guarded(running: &Arc<Running>, handlers: &Handlers) -> Option<Fate> {
     let started_at = running.door.clock.now();
     running.started_at.store(started_at.as_millis(), Ordering::Relaxed);
     if running.hub.is_heard() {
-        running.hub.tell(
-            running.event(EventName::Started, State::Running, started_at).times(Some(started_at), None),
-        );
+        let event = running.event(EventName::Started, State::Running, started_at);
+        running.hub.tell(event.times(running.recorded_start(), None));
     }
     match supervise(running, handlers, registered).await {
         Verdict::Called(Called::Returned(Ok(result))) => {

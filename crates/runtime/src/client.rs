@@ -65,13 +65,14 @@ impl Client {
         let heard = self.engine.hub().is_heard();
         let told = if heard { jobs.clone() } else { Vec::new() };
         let meters: Vec<_> = jobs.iter().map(|job| self.engine.meters().queue(&job.queue)).collect();
-        let inserted = self.engine.store().insert(jobs, now).await?;
+        let mut inserted = self.engine.store().insert(jobs, now).await?;
         for (meters, _) in meters.iter().zip(&inserted).filter(|(_, inserted)| !inserted.duplicate) {
             crate::observe::count(&meters.inserted);
         }
         for (spec, inserted) in told.iter().zip(&inserted) {
             self.tell(spec, inserted, now).await;
         }
+        follow_replacements(&mut inserted);
         Ok(inserted.into_iter().map(Receipt::from).collect())
     }
 
@@ -114,6 +115,17 @@ impl Client {
         let name = if inserted.duplicate { EventName::Duplicated } else { EventName::Added };
         let job_id = inserted.duplicate.then(|| inserted.id.clone());
         self.engine.hub().tell(Event { job_id, ..of(name) });
+    }
+}
+
+/// A job that a later one of its batch has replaced is not there any more; its caller is told of the one that is.
+fn follow_replacements(inserted: &mut [Inserted]) {
+    for later in 1..inserted.len() {
+        let Some(replaced) = inserted[later].replaced.clone() else { continue };
+        let (before, rest) = inserted.split_at_mut(later);
+        for gone in before.iter_mut().filter(|earlier| earlier.id == replaced) {
+            *gone = Inserted { duplicate: true, replaced: gone.replaced.take(), ..rest[0].clone() };
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::control::Control;
 use crate::events::Hub;
 use crate::identity::Caller;
 use crate::observe::{Meters, Sampler};
-use crate::schedule::Schedules;
+use crate::schedule::{Counted, Schedules};
 
 /// A store whose rings do not get lost is still looked at unasked, though more rarely.
 const PUSHED_FACTOR: u32 = 5;
@@ -28,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) hub: Hub,
     pub(crate) meters: Meters,
     pub(crate) sampler: Sampler,
+    pub(crate) schedules: tokio::sync::Mutex<Option<Counted>>,
 }
 
 impl Drop for Shared {
@@ -41,7 +42,9 @@ impl Engine {
     /// Around a store.
     pub fn start(store: Arc<dyn Store>, door: Door) -> Self {
         let hub = Hub::start(store.clone(), door.clone());
-        let shared = Shared { store, door, hub, meters: Meters::default(), sampler: Sampler::default() };
+        let (meters, sampler, schedules) =
+            (Meters::default(), Sampler::default(), tokio::sync::Mutex::default());
+        let shared = Shared { store, door, hub, meters, sampler, schedules };
         Self { shared: Arc::new(shared), caller: Caller::default() }
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use longshore_core::{
-    Hold, Job, JobId, Limit, Options, ParentPolicy, Reason, State, Timestamp, WorkerId, WorkerInfo,
+    Health, Hold, Job, JobId, Limit, ParentPolicy, Reason, State, Timestamp, WorkerId, WorkerInfo,
     format_duration,
 };
 use serde::{Deserialize, Serialize};
@@ -119,7 +119,7 @@ impl Control {
                 }
                 Err(error) => return Err(error),
             };
-            reasons.extend(parent_reason(&standing, &job.spec.options));
+            reasons.extend(parent_reason(&standing, job));
         }
         if reasons.is_empty() {
             reasons.push(reason("releasing", "its parents have ended; the keeper is about to release it"));
@@ -136,7 +136,8 @@ impl Control {
         for hold in self.holds(job.id()).await? {
             reasons.extend(held_up(&hold, self.now()));
         }
-        reasons.extend(nobody(job, &self.live_workers().await?, &self.held_by_workers(queue).await?));
+        let (alive, held) = (self.live_workers().await?, self.held_by_workers(queue).await?);
+        reasons.extend(nobody(job, &alive, &held, self.now()));
         Ok(reasons)
     }
 }
@@ -165,7 +166,10 @@ fn scheduled(job: &Job) -> WhyReason {
     let due = job.run_at.map(|due| due.to_string()).unwrap_or_default();
     let message = match job.reason {
         Some(Reason::UnknownKind) => {
-            format!("no worker knew its kind {}; it is looked at again at {due}", job.spec.kind)
+            format!(
+                "a worker that does not know its kind {} has put it back; it is looked at again at {due}",
+                job.spec.kind
+            )
         }
         Some(why) if job.attempt > 0 => {
             let most = job.spec.options.max_attempts;
@@ -180,12 +184,15 @@ fn scheduled(job: &Job) -> WhyReason {
     WhyReason { until: job.run_at, ..reason("scheduled", message) }
 }
 
-fn parent_reason(parent: &Job, options: &Options) -> Option<WhyReason> {
+fn parent_reason(parent: &Job, child: &Job) -> Option<WhyReason> {
     let id = parent.id();
-    let message = match (parent.state, options.on_parent_failure) {
+    let was_retried = child.reason == Some(Reason::ByOperator);
+    let message = match (parent.state, child.spec.options.on_parent_failure) {
         (State::Completed, _) => return None,
-        (State::Failed, ParentPolicy::Wait) => {
-            format!("parent {id} failed; this job waits until a retry of it completes")
+        (state @ (State::Failed | State::Cancelled), policy)
+            if was_retried || (state, policy) == (State::Failed, ParentPolicy::Wait) =>
+        {
+            format!("parent {id} is {state}; this job waits until a retry of it completes")
         }
         (State::Failed | State::Cancelled, _) => {
             format!("parent {id} is {}; the keeper is about to act on it", parent.state)
@@ -225,7 +232,12 @@ fn held_up(hold: &Hold, now: Timestamp) -> Vec<WhyReason> {
 
 /// Why no worker takes it, as far as the workers themselves are concerned. `held` counts the jobs of its queue that each
 /// worker runs.
-fn nobody(job: &Job, alive: &[WorkerInfo], held: &HashMap<WorkerId, u32>) -> Option<WhyReason> {
+fn nobody(
+    job: &Job,
+    alive: &[WorkerInfo],
+    held: &HashMap<WorkerId, u32>,
+    now: Timestamp,
+) -> Option<WhyReason> {
     let (queue, kind) = (&job.spec.queue, &job.spec.kind);
     let serving: Vec<&WorkerInfo> = alive.iter().filter(|worker| worker.serves(queue)).collect();
     if serving.is_empty() {
@@ -243,6 +255,13 @@ fn nobody(job: &Job, alive: &[WorkerInfo], held: &HashMap<WorkerId, u32>) -> Opt
         let message =
             format!("every slot of the workers of queue {queue} is taken; {running} of its jobs run");
         return Some(reason("busy", message));
+    }
+    if free.iter().all(|worker| worker.health(now) == Health::Aging) {
+        let words = free.iter().map(|worker| {
+            format!("{} was last heard of {} ago", worker.id, format_duration(now.since(worker.seen_at)))
+        });
+        let words: Vec<String> = words.collect();
+        return Some(reason("silent_worker", format!("its workers may have gone: {}", words.join(", "))));
     }
     // Whether such a worker has a token now, only it knows.
     let own_rate = |worker: &&WorkerInfo| Some((worker.id.clone(), worker.own_rates.get(queue)?.clone()));

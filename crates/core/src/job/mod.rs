@@ -121,6 +121,23 @@ impl Reason {
         }
     }
 
+    /// The same in one line, for people.
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::Error => "the handler returned an error",
+            Self::Panic => "the handler panicked",
+            Self::Timeout => "the attempt took longer than its timeout",
+            Self::Stalled => "workers died with this job too often",
+            Self::UnknownKind => "no worker here knows the kind",
+            Self::BadArgs => "the args do not fit the handler",
+            Self::ResultTooLarge => "the result was larger than a result may be",
+            Self::Expired => "it waited longer than its ttl",
+            Self::ParentFailed => "a job that it waited for did not complete",
+            Self::ByOperator => "an operator decided",
+            Self::ByHandler => "the handler decided",
+        }
+    }
+
     /// Reads the word.
     pub fn parse(text: &str) -> Option<Self> {
         serde_json::from_value(serde_json::Value::String(text.to_owned())).ok()

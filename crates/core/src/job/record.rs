@@ -17,6 +17,10 @@ impl Serialize for Job {
         let options = &*spec.options;
         let last = self.errors.last().filter(|_| self.state != State::Completed);
         let error = last.map(|error| JobError { message: error.message.clone(), trace: error.trace.clone() });
+        // What failed without an attempt has an error as well.
+        let untried =
+            || self.reason.filter(|_| self.state == State::Failed).map(|why| JobError::new(why.describe()));
+        let error = error.or_else(untried);
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("id", &spec.id)?;
         map.serialize_entry("queue", &spec.queue)?;

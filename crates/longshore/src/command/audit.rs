@@ -2,6 +2,7 @@ use clap::Args;
 use longshore_core::QueueName;
 use longshore_runtime::AuditFilter;
 
+use crate::command::whole;
 use crate::context::Context;
 use crate::out;
 use crate::table::Table;
@@ -21,7 +22,7 @@ pub(crate) struct Audit {
     #[arg(long)]
     text: Option<String>,
     /// How many entries, up to 500
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>, default_value_t = 50)]
     limit: usize,
     /// Print one JSON object: {entries: […]}
     #[arg(long)]

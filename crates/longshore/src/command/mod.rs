@@ -18,9 +18,10 @@ mod store;
 mod worker;
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{Effective, Flag, Settings, Sources};
 use crate::context::Context;
@@ -110,7 +111,26 @@ enum Command {
     Completions(completions::Completions),
 }
 
+/// Reads a whole number.
+pub(crate) fn whole<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("expected a whole number, not negative, got {text:?}"))
+}
+
+/// Lets every option take a number below zero, so that whoever is to judge it can say what is wrong with it.
+fn with_negatives(command: clap::Command) -> clap::Command {
+    let takes_one = |arg: &clap::Arg| !arg.is_positional() && arg.get_action().takes_values();
+    command
+        .mut_args(|arg| if takes_one(&arg) { arg.allow_negative_numbers(true) } else { arg })
+        .mut_subcommands(with_negatives)
+}
+
 impl Cli {
+    /// What was typed, or the end of the process with what is wrong with it.
+    pub(crate) fn read() -> Self {
+        let matches = with_negatives(Self::command()).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let Self { global, command } = self;
         if global.api.is_some() && !command.is_for_operators() {

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use longshore_core::{Job, JobFilter, JobId, JobSpec, Page};
+use longshore_core::{Job, JobFilter, JobId, JobSpec, Page, StoreError};
 use longshore_runtime::{Caller, Receipt, Why};
 use serde::Serialize;
 
@@ -61,7 +61,8 @@ impl Operator {
             Self::Store(opened) => {
                 let caller = owner.map(Caller::operator).transpose()?.unwrap_or_default();
                 let client = opened.client(caller);
-                let receipts = opened.tell(client.insert(vec![Arc::new(spec)])).await?;
+                let inserted = opened.tell(client.insert(vec![Arc::new(spec)])).await;
+                let receipts = inserted.map_err(StoreError::of_one_job)?;
                 receipts.into_iter().next().context("the store gave no receipt")
             }
             Self::Api(api) => api.send("POST", "/jobs", body).await,

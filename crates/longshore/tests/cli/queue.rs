@@ -28,6 +28,32 @@ fn queues_are_listed_and_shown() {
 }
 
 #[test]
+fn what_is_wrong_with_a_number_is_said() {
+    let site = Site::new();
+    site.enqueue(&["test.noop", "--queue", "q", "--delay", "1h"]);
+    std::fs::create_dir(site.path("folder")).unwrap();
+    for (args, told) in [
+        (&["queue", "set", "q", "--rate-limit", "-1"][..], "expected a whole number, or none"),
+        (&["queue", "retry", "q", "--limit", "-1"], "expected a whole number, not negative, got \"-1\""),
+        (&["queue", "retry", "q", "--limit", "x"], "expected a whole number, not negative, got \"x\""),
+        (&["kind", "set", "k", "--concurrency", "none"], "expected a whole number, not negative"),
+        (&["kind", "set", "k"], "<--concurrency <N>|--limits <JSON>>"),
+        (&["schedule", "add", "s", "--kind", "k"], "<--cron <EXPR>|--every <DURATION>>"),
+        (&["job", "enqueue", "k", "--max-attempts", "0"], "longshore: max_attempts: expected"),
+        (&["job", "enqueue", "k", "--depends-on", "nobody"], "longshore: depends_on[0]: expected"),
+        (&["queue", "list", "--store", "sqlite:folder"], "store: expected a file, got the folder folder"),
+        (
+            &["queue", "purge", "q", "--state", "scheduled", "--grace", "1h"],
+            "grace: expected none: a grace is for jobs that have ended",
+        ),
+    ] {
+        let ran = site.run(args).ends(2);
+        assert!(ran.err.contains(told), "{args:?}: {}", ran.err);
+    }
+    assert_eq!(count(&site, "q", "scheduled"), 1);
+}
+
+#[test]
 fn a_queue_is_paused_and_resumed() {
     let site = Site::new();
     site.enqueue(&["test.noop", "--queue", "q"]);

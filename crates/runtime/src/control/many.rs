@@ -120,7 +120,7 @@ impl Control {
     }
 
     /// Removes jobs of a queue that are in `state`, at most `most` of them; of those that have ended only what ended
-    /// at least `grace` ago.
+    /// at least `grace` ago; others have none.
     pub async fn purge(
         &self,
         queue: &QueueName,
@@ -140,6 +140,10 @@ impl Control {
         grace: Duration,
         most: usize,
     ) -> StoreResult<Batch> {
+        if !grace.is_zero() && !state.is_end() {
+            let expected = format!("none: a grace is for jobs that have ended, and {state} ones have not");
+            return Err(Invalid::new("grace", expected, longshore_core::format_duration(grace)).into());
+        }
         let before = Some(self.now() - grace).filter(|_| state.is_end() && !grace.is_zero());
         let words = filter.to_string();
         let filter = filter.and(Some(queue.clone()), None, &[state])?;

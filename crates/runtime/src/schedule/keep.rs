@@ -164,7 +164,7 @@ impl Scheduler {
             }
             // Somebody else fired it, or changed it.
             Ok(Fired::Conflict) => self.read(name).await?,
-            Err(StoreError::Invalid(error)) => self.stop(name, &error.to_string()).await?,
+            Err(StoreError::Invalid(error)) => self.stop(name, &error.of_one_job().to_string()).await?,
             Err(error) => return Err(error),
         }
         Ok(())

@@ -19,6 +19,7 @@ use longshore_cron::Zone;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub(crate) use book::Counted;
 pub use book::{ScheduleError, Schedules};
 pub(crate) use keep::Scheduler;
 pub use rule::{Rule, TimeRange};
@@ -256,6 +257,9 @@ impl ScheduleRecord {
         if kept.is_none() {
             standing.anchor_at = schedule.start_at.unwrap_or(now);
             standing.next_at = schedule.first(standing.anchor_at, now);
+        } else if standing.next_at.is_none() {
+            // It had come to its end, which may lie later now.
+            standing.next_at = schedule.after(standing.anchor_at, now);
         }
         let mut record = Self { schedule, standing };
         record.close();

@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use longshore_clock::{Stopwatch, Timestamp};
-use longshore_core::QueueName;
 use longshore_core::limit::Pace;
 use longshore_core::limiter::Tally;
+use longshore_core::{Outcome as Fate, QueueName, Reason};
 
+use super::others::OTHERS_WITHIN;
 use super::{Desk, lock};
 use crate::attempt::{self, Running};
 use crate::observe::{QueueMeters, count};
@@ -148,7 +149,12 @@ impl Lane {
     async fn serve(self: Arc<Self>, desk: Arc<Desk>) {
         while let Some(running) = self.next() {
             count(&self.meters.started);
-            let fate = attempt::run(&running, &desk.handlers).await;
+            let mut fate = attempt::run(&running, &desk.handlers).await;
+            if let Some(Fate::Snooze { until, reason: Some(Reason::UnknownKind) }) = &mut fate
+                && desk.others.know(&desk.engine, &running.spec).await
+            {
+                *until = desk.engine.now() + OTHERS_WITHIN;
+            }
             self.ended.fetch_add(1, Ordering::Relaxed);
             desk.ended(running, fate);
             // Handlers that never wait must not keep others off this thread.

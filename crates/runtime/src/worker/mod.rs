@@ -6,6 +6,7 @@
 
 mod hooks;
 mod lane;
+mod others;
 mod pulse;
 mod queue;
 mod turn;
@@ -40,6 +41,7 @@ use crate::roster;
 use crate::signal::Interrupt;
 use crate::stop::Stop;
 use hooks::Hooks;
+use others::Others;
 
 /// A store that hangs must not hold up the end of a worker.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
@@ -362,6 +364,7 @@ impl Worker {
             own_rates,
             config: self.config,
             engine: self.engine,
+            others: Others::default(),
             held: Mutex::default(),
             ends: Mutex::default(),
             news: Notify::new(),
@@ -392,6 +395,8 @@ struct Desk {
     rates: Vec<(QueueName, Rate)>,
     paces: HashMap<QueueName, Pace>,
     own_rates: BTreeMap<QueueName, Limit>,
+    /// Who else works here, for jobs of kinds that this one does not know.
+    others: Others,
     /// Every lease this worker holds, buffered or running.
     held: Mutex<HashMap<LeaseToken, Arc<Running>>>,
     /// Attempts that ended and wait for the next turn.

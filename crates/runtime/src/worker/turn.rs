@@ -191,7 +191,7 @@ impl Turns<'_> {
             ended.iter().filter_map(|(running, fate)| Some(running.end(fate.clone()?))).collect();
         let cancels = self.desk.cancels.load(Ordering::SeqCst);
         // Until the store has the ends, their leases are kept alive: an outage must not cost what is done already.
-        let turned = self.offer(Arc::new(ends), &wants).await?;
+        let (turned, at) = self.offer(Arc::new(ends), &wants).await?;
         {
             let mut held = lock(&self.desk.held);
             for (running, _) in &ended {
@@ -203,9 +203,9 @@ impl Turns<'_> {
         }
         let told = ended.into_iter().filter_map(|(running, fate)| Some((running, fate?)));
         for ((running, fate), answer) in told.zip(turned.ended) {
-            self.settle(&running, &fate, &answer);
+            self.settle(&running, &fate, &answer, at);
         }
-        self.hand_out(&wants, turned.claims);
+        self.hand_out(&wants, turned.claims, at);
         if self.desk.cancels.load(Ordering::SeqCst) != cancels {
             self.desk.recheck.store(true, Ordering::SeqCst);
             self.desk.pulse.notify_one();
@@ -230,17 +230,23 @@ impl Turns<'_> {
 
     /// Offers the turn to the store until it takes it. Ends may be repeated; a claim whose answer was lost is taken
     /// back when its lease runs out. A worker that stops claims no more, and does not wait for a store for ever.
-    async fn offer(&self, ends: longshore_core::Ends, wants: &[LaneWant]) -> Result<Turned, StoreError> {
+    /// Tells as well for which time it was taken.
+    async fn offer(
+        &self,
+        ends: longshore_core::Ends,
+        wants: &[LaneWant],
+    ) -> Result<(Turned, Timestamp), StoreError> {
         let desk = self.desk;
         let offered = async {
             let mut reconnect = Retry::reconnect(desk.engine.door().clone());
             loop {
                 let wants = if self.stop.is_draining() { &[] } else { wants };
+                let now = desk.engine.now();
                 if ends.is_empty() && wants.is_empty() {
-                    return Ok(Turned { ended: Vec::new(), claims: Claims::default() });
+                    return Ok((Turned { ended: Vec::new(), claims: Claims::default() }, now));
                 }
-                match self.offer_once(ends.clone(), wants).await {
-                    Ok(turned) => return Ok(turned),
+                match self.offer_once(ends.clone(), wants, now).await {
+                    Ok(turned) => return Ok((turned, now)),
                     Err(error @ (StoreError::Closed | StoreError::Invalid(_))) => return Err(error),
                     Err(error) if reconnect.failures() == 0 => {
                         tracing::warn!(worker = %desk.id, %error, "the store does not take the turn; trying again");
@@ -276,8 +282,13 @@ impl Turns<'_> {
         clock.sleep(LAST_WORDS).await;
     }
 
-    async fn offer_once(&self, ends: longshore_core::Ends, wants: &[LaneWant]) -> Result<Turned, StoreError> {
-        let (desk, store, now) = (self.desk, self.desk.engine.store(), self.desk.engine.now());
+    async fn offer_once(
+        &self,
+        ends: longshore_core::Ends,
+        wants: &[LaneWant],
+        now: Timestamp,
+    ) -> Result<Turned, StoreError> {
+        let (desk, store) = (self.desk, self.desk.engine.store());
         if wants.is_empty() {
             let ended = store.finish(ends, now).await?;
             return Ok(Turned { ended, claims: Claims::default() });
@@ -286,7 +297,7 @@ impl Turns<'_> {
         store.turn(ends, claim, now).await
     }
 
-    fn hand_out(&mut self, wants: &[LaneWant], claims: Claims) {
+    fn hand_out(&mut self, wants: &[LaneWant], claims: Claims, claimed_at: Timestamp) {
         let desk = self.desk;
         let now = desk.engine.now();
         let mut by_queue: HashMap<QueueName, Vec<Arc<Running>>> = HashMap::new();
@@ -296,7 +307,7 @@ impl Turns<'_> {
                 let queue = job.spec.queue.clone();
                 let running = Arc::new(Running::new(
                     job,
-                    now,
+                    claimed_at,
                     desk.states.clone(),
                     desk.engine.hub(),
                     desk.engine.door(),
@@ -323,7 +334,7 @@ impl Turns<'_> {
     }
 
     /// Counts and tells how an attempt ended, once the store has it.
-    fn settle(&self, running: &Running, fate: &Fate, answer: &Ended) {
+    fn settle(&self, running: &Running, fate: &Fate, answer: &Ended, now: Timestamp) {
         let desk = self.desk;
         let Some((lane, _)) = self.lanes.get(&running.spec.queue) else { return };
         let meters = &lane.meters;
@@ -336,7 +347,6 @@ impl Turns<'_> {
             }
         };
         desk.finished.fetch_add(1, Ordering::Relaxed);
-        let now = desk.engine.now();
         if let Some(started_at) = running.started_at() {
             let waited_from = running.spec.run_at.unwrap_or(running.created_at).max(running.created_at);
             if running.number == 1 {
@@ -357,8 +367,9 @@ impl Turns<'_> {
             meters.duration.record(now.since(running.created_at));
         }
         if desk.engine.hub().is_heard() {
-            let mut event =
-                running.event(name, state, now).times(running.started_at(), state.is_end().then_some(now));
+            let mut event = running
+                .event(name, state, now)
+                .times(running.recorded_start(), state.is_end().then_some(now));
             match fate {
                 Fate::Retry { error, reason, .. } | Fate::Fail { error, reason } => {
                     event.reason = Some(*reason);

@@ -30,3 +30,4 @@ mod spy;
 mod stopping;
 mod support;
 mod timeouts;
+mod told;

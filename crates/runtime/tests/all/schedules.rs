@@ -348,6 +348,30 @@ async fn a_time_whose_job_another_one_stood_in_the_way_of_made_none() {
 }
 
 #[tokio::test]
+async fn a_schedule_that_had_come_to_its_end_goes_on_when_the_end_is_moved() {
+    let kit = kit();
+    let minute = Duration::from_secs(60);
+    let end = kit.now() + minute * 3 / 2;
+    let first = Schedule { max_fires: Some(1), ..every("s", minute) };
+    kit.schedules().put(first.clone()).await.unwrap();
+    for (change, fires) in [
+        (Schedule { max_fires: Some(1), ..first.clone() }, 1),
+        (Schedule { max_fires: Some(2), ..first.clone() }, 2),
+        (Schedule { max_fires: None, ..first.clone() }, 4),
+        (Schedule { max_fires: None, end_at: Some(end), ..first.clone() }, 4),
+        (Schedule { max_fires: None, end_at: Some(end + HOUR), ..first }, 6),
+    ] {
+        let record = kit.schedules().put(change).await.unwrap();
+        for _ in 0..2 {
+            kit.advance(minute).await.unwrap();
+            kit.drain("default").await.unwrap();
+        }
+        let standing = kit.schedules().get(&record.schedule.name).await.unwrap().standing;
+        assert_eq!(standing.fires, fires, "{record:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_interval_counts_from_a_start_that_is_long_ago() {
     let kit = kit();
     let start = kit.now() - Duration::from_secs(90);

@@ -306,11 +306,10 @@ pub(crate) async fn insert(
 /// The engine numbers the jobs of a batch; callers look for a field where they wrote it.
 fn as_written(error: StoreError, many: bool) -> StoreError {
     let StoreError::Invalid(error) = error else { return error };
-    let field = match error.field.strip_prefix("jobs") {
-        Some(place) if many => place.to_owned(),
-        Some(place) => place.split_once("].").map_or(place, |(_, field)| field).to_owned(),
-        None => error.field.clone(),
-    };
+    if !many {
+        return error.of_one_job().into();
+    }
+    let field = error.field.strip_prefix("jobs").unwrap_or(&error.field).to_owned();
     Invalid { field, ..error }.into()
 }
 

@@ -1,4 +1,7 @@
+use std::collections::BTreeMap;
+
 use axum::Json;
+use longshore_core::Limit;
 use longshore_runtime::WorkerView;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -30,6 +33,11 @@ pub(crate) struct WorkerRecord {
     kinds: Vec<String>,
     /// Slots per queue.
     concurrency: u32,
+    /// Slots of queues that have another number; absent if there are none.
+    slots: Option<BTreeMap<String, u32>>,
+    /// Rates of queues that count at this worker alone; absent if there are none.
+    #[schema(value_type = Option<Object>)]
+    own_rates: Option<BTreeMap<String, Limit>>,
     /// Attempts running now, and leases whose handlers have not started.
     running: u32,
     buffered: u32,

@@ -62,7 +62,13 @@ async fn a_failed_parent_decides_as_the_child_says() {
     assert_eq!((&wait["state"], &wait["parents_left"]), (&json!("blocked"), &json!(1)));
     let why = house.client.get("/api/v1/jobs/wait/why").await.json(StatusCode::OK);
     assert_eq!((&why["reasons"][0]["code"], &why["reasons"][0]["jobs"]), (&json!("parent"), &json!(["bad"])));
-    assert!(why["reasons"][0]["message"].as_str().unwrap().contains("parent bad failed"), "{why}");
+    assert!(
+        why["reasons"][0]["message"]
+            .as_str()
+            .unwrap()
+            .contains("parent bad is failed; this job waits until a retry"),
+        "{why}"
+    );
 }
 
 #[tokio::test]

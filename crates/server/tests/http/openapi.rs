@@ -63,6 +63,17 @@ async fn the_document_is_served() {
 }
 
 #[tokio::test]
+async fn everything_that_is_told_of_a_worker_is_documented() {
+    let house = House::open().await;
+    let document = document();
+    let documented = document["components"]["schemas"]["Worker"]["properties"].as_object().unwrap();
+    let told = house.client.get("/api/v1/workers").await.json(StatusCode::OK);
+    for key in told["workers"][0].as_object().unwrap().keys() {
+        assert!(documented.contains_key(key), "{key}");
+    }
+}
+
+#[tokio::test]
 async fn every_documented_route_answers() {
     let house = House::build(Plan { pdf: true, ..Plan::default() }).await;
     house.client.submit(json!({ "kind": "test.echo", "queue": "mail", "delay": "1h" })).await;

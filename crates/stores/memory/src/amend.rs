@@ -57,7 +57,9 @@ impl Table {
         let by_move = if left > 0 { Move::ReviveBlocked } else { Move::Revive };
         let to = self.step(place, by_move, now, |entry, _| {
             let job = &mut entry.job;
-            (job.attempt, job.stalls, job.reason, job.parents_left) = (0, 0, None, left);
+            (job.attempt, job.stalls, job.parents_left) = (0, 0, left);
+            // It waits although its parents have ended: somebody wants it to.
+            job.reason = (left > 0).then_some(Reason::ByOperator);
             (job.started_at, job.finished_at, job.expires_at) = (None, None, None);
             (job.result, job.result_expired_at, job.worker) = (None, None, None);
             job.deadline_at = job.spec.options.ttl.map(|ttl| now + ttl.0);

@@ -120,7 +120,7 @@ impl Tx<'_> {
         let turn = self.next()?;
         self.conn
             .prepare_cached(
-                "UPDATE job SET waits = ?2, due_at = NULL, turn = ?3, attempt = 0, stalls = 0, reason = NULL, worker = NULL,
+                "UPDATE job SET waits = ?2, due_at = NULL, turn = ?3, attempt = 0, stalls = 0, reason = ?6, worker = NULL,
                  started_at = NULL, last_nonce = NULL, last_way = NULL, last_state = NULL, parents_left = ?4, deadline_at = ?5
                  WHERE place = ?1",
             )?
@@ -129,7 +129,9 @@ impl Tx<'_> {
                 waits(to),
                 turn,
                 left,
-                spec.options.ttl.map(|ttl| (now + ttl.0).as_millis())
+                spec.options.ttl.map(|ttl| (now + ttl.0).as_millis()),
+                // It waits although its parents have ended: somebody wants it to.
+                (left > 0).then_some(Reason::ByOperator.as_str())
             ])?;
         self.conn
             .prepare_cached(

@@ -2,7 +2,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use longshore_core::{StoreError, StoreResult};
+use longshore_core::{Invalid, StoreError, StoreResult};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::config::SqliteConfig;
@@ -69,6 +69,9 @@ pub(crate) fn writer(config: &SqliteConfig) -> StoreResult<Connection> {
         let conn = crate::cost::watched(conn);
         Ok(conn)
     };
+    if path.is_dir() {
+        return Err(Invalid::new("store", "a file", format!("the folder {}", path.display())).into());
+    }
     let mut conn = open().map_err(|error| failed(path, &error))?;
     let (found, foreign) = identity(&mut conn).map_err(|error| failed(path, &error))?;
     if found > SCHEMA {

@@ -4,14 +4,16 @@ use clap::Args;
 use longshore_core::{Backoff, BackoffForm, DurationText, Invalid, Options, Unique, parse_duration};
 use serde::Serialize;
 
+use crate::command::whole;
+
 /// What is asked of a job beside its input, on its own and from a schedule alike.
 #[derive(Args, Debug)]
 pub(crate) struct OptionFlags {
     /// Tries in all; 4 is usual
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>)]
     max_attempts: Option<u32>,
     /// Tries after the first one
-    #[arg(long, value_name = "N", conflicts_with = "max_attempts")]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>, conflicts_with = "max_attempts")]
     max_retries: Option<u32>,
     /// The wait before each further try, as JSON: {"type": "fixed", "delay": "5s"}, or a number b for b, b², b³ … seconds
     #[arg(long, value_name = "JSON", value_parser = parse_backoff)]

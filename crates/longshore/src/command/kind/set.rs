@@ -1,19 +1,21 @@
-use clap::Args;
+use clap::{ArgGroup, Args};
 use longshore_core::{KindName, Limit};
 
 use crate::command::queue::set::read_limits;
+use crate::command::whole;
 use crate::context::Context;
 use crate::out;
 
 #[derive(Args, Debug)]
+#[command(group(ArgGroup::new("what").required(true)))]
 pub(crate) struct Set {
     /// The kind
     kind: KindName,
     /// Jobs that run at once, over all queues and nodes
-    #[arg(long, value_name = "N", required_unless_present = "limits")]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>, group = "what")]
     concurrency: Option<u32>,
     /// All limits as JSON: [{"key": "args.host", "concurrency": 2, "rate": 5}]; [] takes them off
-    #[arg(long, value_name = "JSON", conflicts_with = "concurrency")]
+    #[arg(long, value_name = "JSON", group = "what")]
     limits: Option<String>,
     /// Print one JSON object: {name, limits}
     #[arg(long)]

@@ -4,6 +4,7 @@ use clap::Args;
 use longshore_core::{JobFilter, QueueName, State, parse_duration};
 
 use super::show_batch;
+use crate::command::whole;
 use crate::context::Context;
 use crate::exit::Usage;
 
@@ -21,7 +22,7 @@ pub(crate) struct Purge {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "0")]
     grace: Duration,
     /// Remove at most so many, the newest first; 0 is all
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>, default_value_t = 0)]
     limit: usize,
     /// Print one JSON object: {changed, ids, refused}
     #[arg(long)]

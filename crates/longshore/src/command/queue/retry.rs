@@ -2,6 +2,7 @@ use clap::Args;
 use longshore_core::{JobFilter, QueueName};
 
 use super::show_refused;
+use crate::command::whole;
 use crate::context::Context;
 use crate::out;
 
@@ -13,7 +14,7 @@ pub(crate) struct Retry {
     #[arg(long, value_name = "FILTER", default_value = "")]
     q: JobFilter,
     /// At most so many, the newest first; 0 is all
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>, default_value_t = 0)]
     limit: usize,
     /// Print one JSON object: {changed, ids, refused}
     #[arg(long)]

@@ -4,6 +4,7 @@ use clap::Args;
 use longshore_core::{DurationText, Limit, QueueChange, QueueName, Rate, RetentionChange, parse_duration};
 use serde_json::Value;
 
+use crate::command::whole;
 use crate::context::Context;
 use crate::exit::Usage;
 use crate::out;
@@ -22,7 +23,7 @@ pub(crate) struct Set {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, requires = "rate_limit")]
     rate_interval: Option<Duration>,
     /// Starts at once out of a full bucket; as many as the rate if not given
-    #[arg(long, value_name = "N", requires = "rate_limit")]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>, requires = "rate_limit")]
     rate_burst: Option<u32>,
     /// All limits as JSON, also those by a key: [{"key": "args.tenant", "concurrency": 2}]
     #[arg(long, value_name = "JSON", conflicts_with_all = ["concurrency", "rate_limit"])]
@@ -43,7 +44,7 @@ pub(crate) struct Set {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     retention_cancelled: Option<Duration>,
     /// How many completed, failed and cancelled jobs stay at most, of each; of more, the oldest go
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>)]
     retention_most: Option<u64>,
     /// Print the queue as one JSON object
     #[arg(long)]

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use longshore_core::{
     DurationText, Invalid, JobDefaults, Json, KindName, Priority, QueueName, ScheduleName, Timestamp,
     parse_duration,
@@ -11,9 +11,11 @@ use serde::Serialize;
 
 use super::show;
 use crate::command::job::{GivenOptions, OptionFlags, read_args};
+use crate::command::whole;
 use crate::context::Context;
 
 #[derive(Args, Debug)]
+#[command(group(ArgGroup::new("rule").required(true)))]
 pub(crate) struct Add {
     /// The name, unique in the store
     name: ScheduleName,
@@ -21,10 +23,10 @@ pub(crate) struct Add {
     #[arg(long)]
     kind: KindName,
     /// A cron expression: five fields, or six with leading seconds
-    #[arg(long, value_name = "EXPR", required_unless_present = "every", conflicts_with = "every")]
+    #[arg(long, value_name = "EXPR", group = "rule")]
     cron: Option<Cron>,
     /// Again and again after this time, such as 5m
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, allow_hyphen_values = true)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, allow_hyphen_values = true, group = "rule")]
     every: Option<Duration>,
     /// With --every: at once as well
     #[arg(long, requires = "every")]
@@ -42,7 +44,7 @@ pub(crate) struct Add {
     #[arg(long = "time-range", value_name = "HH:MM-HH:MM")]
     time_ranges: Vec<TimeRange>,
     /// At most so many times
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>)]
     max_fires: Option<u64>,
     /// What becomes of times that nobody was there to fire at
     #[arg(long, value_enum, default_value_t = MisfireArg::Once)]

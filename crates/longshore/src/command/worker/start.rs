@@ -8,6 +8,7 @@ use longshore_server::{Api, serve_probes};
 use longshore_services::sweep_every;
 
 use crate::command::serve::start_logs;
+use crate::command::whole;
 use crate::config::Flag;
 use crate::context::Context;
 use crate::system::{SWEEP_EVERY, listen};
@@ -26,13 +27,13 @@ pub(crate) struct Start {
     #[arg(long, value_name = "DURATION")]
     scan_interval: Option<String>,
     /// Starts of jobs of each named queue per --rate-interval, over all workers; 0 lets none start
-    #[arg(long, value_name = "N", requires = "queues")]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>, requires = "queues")]
     rate_limit: Option<u32>,
     /// The interval of the rate
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "1s", requires = "rate_limit")]
     rate_interval: Duration,
     /// Starts at once out of a full bucket; as many as the rate if not given
-    #[arg(long, value_name = "N", requires = "rate_limit")]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>, requires = "rate_limit")]
     rate_burst: Option<u32>,
     /// Whether the rate counts for all workers together, or for this one alone
     #[arg(long, value_enum, default_value_t = Scope::Queue, requires = "rate_limit")]
