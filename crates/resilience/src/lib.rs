@@ -4,12 +4,14 @@ mod adaptive;
 mod breaker;
 mod hedge;
 mod keyed;
+pub mod layer;
 mod limiter;
 mod panics;
 mod pipeline;
 mod priority;
 mod rate;
 mod retry;
+mod sync;
 mod timeout;
 
 pub use adaptive::{
@@ -22,7 +24,7 @@ pub use breaker::{
 };
 pub use hedge::{Hedge, HedgeAfter, HedgeConfig, HedgeMetrics};
 pub use limiter::{
-    AcquisitionTimeoutError, Bulkhead, BulkheadConfig, BulkheadError, BulkheadMetrics, Permit,
+    AcquisitionTimeoutError, Bulkhead, BulkheadConfig, BulkheadError, BulkheadMetrics, OwnedPermit, Permit,
     SemaphoreLimiter, SemaphoreLimiterConfig, SemaphoreMetrics,
 };
 pub use pipeline::{

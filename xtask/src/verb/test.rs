@@ -72,12 +72,17 @@ pub(super) fn run(wish: &Wish) -> anyhow::Result<ExitCode> {
     run_all(&steps)
 }
 
-fn tests(nextest: &[String]) -> [Step; 3] {
+fn tests(nextest: &[String]) -> [Step; 4] {
     [
         // With `--tests`, so that the binaries that tests start share their dependencies with the tests.
         Step::cargo("build", &["build", "--workspace", "--bins", "--tests", "--features", FEATURES]),
         Step::cargo("tests", &["nextest", "run", "--workspace", "--features", FEATURES]).with(nextest),
         Step::cargo("doctests", &["test", "--doc", "--workspace", "--features", FEATURES]),
+        // With other primitives in one crate, so by itself: nothing else works with them.
+        Step::cargo(
+            "threads",
+            &["nextest", "run", "-p", "longshore-resilience", "--features", "shuttle", "--test", "shuttle"],
+        ),
     ]
 }
 

@@ -10,7 +10,7 @@ use longshore_core::Invalid;
 
 pub use self::limit::{AimdLimit, FixedLimit, Gradient2Limit, Limit, LimitSample, VegasLimit};
 use crate::{
-    AcquisitionTimeoutError, Permit, SemaphoreLimiter, SemaphoreLimiterConfig, SemaphoreMetrics, Verdict,
+    AcquisitionTimeoutError, OwnedPermit, SemaphoreLimiter, SemaphoreLimiterConfig, SemaphoreMetrics, Verdict,
 };
 
 /// A window lasts at least so long,
@@ -59,16 +59,16 @@ impl AdaptiveLimiter {
 
     /// A permit, after those who came before.
     pub async fn acquire(&self) -> Result<AdaptivePermit, AcquisitionTimeoutError> {
-        let permit = self.limiter.acquire().await?;
+        let permit = self.limiter.acquire_owned().await?;
         Ok(self.begin(permit))
     }
 
     /// A permit, if one is free and nobody waits.
     pub fn try_acquire(&self) -> Option<AdaptivePermit> {
-        self.limiter.try_acquire().map(|permit| self.begin(permit))
+        self.limiter.try_acquire_owned().map(|permit| self.begin(permit))
     }
 
-    fn begin(&self, permit: Permit) -> AdaptivePermit {
+    fn begin(&self, permit: OwnedPermit) -> AdaptivePermit {
         let since = self.shared.clock.uptime();
         AdaptivePermit { permit: Some(permit), limiter: self.clone(), since }
     }
@@ -105,7 +105,7 @@ impl AdaptiveLimiter {
 /// The right to be at work. Dropped without an end it says nothing, as when its caller is cancelled.
 #[must_use = "the permit goes back when it is dropped"]
 pub struct AdaptivePermit {
-    permit: Option<Permit>,
+    permit: Option<OwnedPermit>,
     limiter: AdaptiveLimiter,
     since: Duration,
 }

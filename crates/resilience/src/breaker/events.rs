@@ -85,8 +85,8 @@ type Listener = Arc<dyn Fn(&CircuitEvent) + Send + Sync>;
 /// The listeners and subscribers of a breaker.
 pub(super) struct Bell {
     listeners: RwLock<Arc<[Listener]>>,
-    /// Whether there is anybody, so that a call that nobody watches costs one look.
-    heard: AtomicUsize,
+    /// Listeners and subscribers, so that a call that nobody watches costs one look.
+    heard: Arc<AtomicUsize>,
     sender: broadcast::Sender<CircuitEvent>,
     ringing: AtomicUsize,
     quiet: Notify,
@@ -97,7 +97,7 @@ impl Default for Bell {
     fn default() -> Self {
         Self {
             listeners: RwLock::new(Arc::new([])),
-            heard: AtomicUsize::new(0),
+            heard: Arc::default(),
             sender: broadcast::Sender::new(BEHIND_MAX),
             ringing: AtomicUsize::new(0),
             quiet: Notify::new(),
@@ -118,7 +118,8 @@ impl Bell {
     }
 
     pub(super) fn subscribe(&self) -> CircuitEvents {
-        CircuitEvents(self.sender.subscribe())
+        self.heard.fetch_add(1, Ordering::Release);
+        CircuitEvents { events: self.sender.subscribe(), heard: self.heard.clone() }
     }
 
     pub(super) fn panics(&self) -> u64 {
@@ -127,27 +128,22 @@ impl Bell {
 
     /// Tells everybody. Called outside of all locks.
     pub(super) fn ring(&self, event: impl FnOnce() -> CircuitEvent) {
-        let listened = self.heard.load(Ordering::Acquire) > 0;
-        let subscribed = self.sender.receiver_count() > 0;
-        if !listened && !subscribed {
+        if self.heard.load(Ordering::Acquire) == 0 {
             return;
         }
         let event = event();
-        if listened {
-            self.ringing.fetch_add(1, Ordering::AcqRel);
-            let listeners = self.listeners.read().unwrap_or_else(PoisonError::into_inner).clone();
-            for listener in &*listeners {
-                if catch_unwind(AssertUnwindSafe(|| listener(&event))).is_err() {
-                    self.panics.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-            if self.ringing.fetch_sub(1, Ordering::AcqRel) == 1 {
-                self.quiet.notify_waiters();
+        self.ringing.fetch_add(1, Ordering::AcqRel);
+        let listeners = self.listeners.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for listener in &*listeners {
+            if catch_unwind(AssertUnwindSafe(|| listener(&event))).is_err() {
+                self.panics.fetch_add(1, Ordering::Relaxed);
             }
         }
-        if subscribed {
-            let _ = self.sender.send(event);
+        if self.ringing.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.quiet.notify_waiters();
         }
+        // Fails if there are only listeners.
+        let _ = self.sender.send(event);
     }
 
     pub(super) async fn quiet(&self) {
@@ -162,12 +158,21 @@ impl Bell {
 }
 
 /// What happens to a breaker, in order.
-pub struct CircuitEvents(broadcast::Receiver<CircuitEvent>);
+pub struct CircuitEvents {
+    events: broadcast::Receiver<CircuitEvent>,
+    heard: Arc<AtomicUsize>,
+}
+
+impl Drop for CircuitEvents {
+    fn drop(&mut self) {
+        self.heard.fetch_sub(1, Ordering::Release);
+    }
+}
 
 impl CircuitEvents {
     /// The next event, or how many were missed because this reader is too slow; none once the breaker is gone.
     pub async fn next(&mut self) -> Option<Result<CircuitEvent, u64>> {
-        match self.0.recv().await {
+        match self.events.recv().await {
             Ok(event) => Some(Ok(event)),
             Err(RecvError::Lagged(missed)) => Some(Err(missed)),
             Err(RecvError::Closed) => None,

@@ -6,8 +6,8 @@ mod registry;
 mod state;
 mod window;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::borrow::Borrow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use longshore_clock::{Clock, Door, Timestamp};
@@ -22,6 +22,7 @@ pub use self::window::{CircuitCounts, CircuitWindow};
 
 use self::events::Bell;
 use self::state::{Change, Machine};
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
 
 /// What the end of a call says about what was called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -139,11 +140,15 @@ impl CircuitBreaker {
 
     /// Lets a call through, or does not. What is let through ends with the guard.
     pub fn admit(&self) -> Result<Admission, CircuitBreakerError> {
+        Ok(Admission(Inside::enter(self.clone())?))
+    }
+
+    /// The generation in which a call is let through at `now`.
+    fn enter(&self, now: Duration) -> Result<u64, CircuitBreakerError> {
         let shared = &*self.0;
-        let now = shared.clock.uptime();
         let closed = shared.closed.load(Ordering::Acquire);
         if closed != NOT_CLOSED {
-            return Ok(Admission { breaker: self.clone(), generation: closed, since: now, ended: false });
+            return Ok(closed);
         }
         let (admitted, change) = {
             let mut machine = self.machine();
@@ -152,7 +157,7 @@ impl CircuitBreaker {
         };
         self.tell(change);
         match admitted {
-            Ok(generation) => Ok(Admission { breaker: self.clone(), generation, since: now, ended: false }),
+            Ok(generation) => Ok(generation),
             Err((state, retry_after)) => {
                 shared.rejected.fetch_add(1, Ordering::Relaxed);
                 let error = CircuitBreakerError { name: shared.name.clone(), state, retry_after };
@@ -177,9 +182,9 @@ impl CircuitBreaker {
         verdict: impl FnOnce(&Result<T, E>) -> Verdict,
         call: impl FnOnce() -> F,
     ) -> Result<T, CircuitCallError<E>> {
-        let admission = self.admit().map_err(CircuitCallError::Refused)?;
+        let mut inside = Inside::enter(self).map_err(CircuitCallError::Refused)?;
         let ended = call().await;
-        admission.end(verdict(&ended));
+        inside.finish(verdict(&ended));
         ended.map_err(CircuitCallError::Failed)
     }
 
@@ -221,16 +226,16 @@ impl CircuitBreaker {
     /// Counts a call that was made without [`Self::admit`]: a success that took so long.
     pub fn record_latency(&self, latency: Duration) {
         let generation = self.machine().generation();
-        self.record(generation, Verdict::Success, latency);
+        self.record(generation, Verdict::Success, latency, self.0.clock.uptime());
     }
 
-    fn record(&self, generation: u64, verdict: Verdict, latency: Duration) {
+    fn record(&self, generation: u64, verdict: Verdict, latency: Duration, now: Duration) {
         let shared = &*self.0;
         let slow = latency > shared.slow_after;
         let change = {
             let mut machine = self.machine();
             let at = (verdict == Verdict::Failure).then(|| shared.clock.now());
-            let change = machine.end(generation, verdict, slow, shared.clock.uptime(), at);
+            let change = machine.end(generation, verdict, slow, now, at);
             self.publish(&machine);
             change
         };
@@ -239,7 +244,7 @@ impl CircuitBreaker {
     }
 
     fn machine(&self) -> MutexGuard<'_, Machine> {
-        self.0.machine.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.machine)
     }
 
     /// Shows to admissions what they need to know; under the lock, so that the newest state stays.
@@ -306,12 +311,7 @@ impl CircuitBreaker {
 
 /// A call that was let through. Dropped without an end, as when its caller is cancelled, it counts as ignored.
 #[must_use = "a call that is let through has to end"]
-pub struct Admission {
-    breaker: CircuitBreaker,
-    generation: u64,
-    since: Duration,
-    ended: bool,
-}
+pub struct Admission(Inside<CircuitBreaker>);
 
 impl Admission {
     /// It succeeded.
@@ -331,17 +331,34 @@ impl Admission {
 
     /// It ended like this.
     pub fn end(mut self, verdict: Verdict) {
-        self.finish(verdict);
+        self.0.finish(verdict);
+    }
+}
+
+/// A call on its way, with the breaker that let it through or a reference to it.
+struct Inside<B: Borrow<CircuitBreaker>> {
+    breaker: B,
+    generation: u64,
+    since: Duration,
+    ended: bool,
+}
+
+impl<B: Borrow<CircuitBreaker>> Inside<B> {
+    fn enter(breaker: B) -> Result<Self, CircuitBreakerError> {
+        let since = breaker.borrow().0.clock.uptime();
+        let generation = breaker.borrow().enter(since)?;
+        Ok(Self { breaker, generation, since, ended: false })
     }
 
     fn finish(&mut self, verdict: Verdict) {
         self.ended = true;
-        let latency = self.breaker.0.clock.uptime().saturating_sub(self.since);
-        self.breaker.record(self.generation, verdict, latency);
+        let breaker = self.breaker.borrow();
+        let now = breaker.0.clock.uptime();
+        breaker.record(self.generation, verdict, now.saturating_sub(self.since), now);
     }
 }
 
-impl Drop for Admission {
+impl<B: Borrow<CircuitBreaker>> Drop for Inside<B> {
     fn drop(&mut self) {
         if !self.ended {
             self.finish(Verdict::Ignored);

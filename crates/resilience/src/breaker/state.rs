@@ -178,11 +178,11 @@ impl Machine {
         if !is_current {
             return None;
         }
-        self.window.record(now, failed, slow);
+        let counts = self.window.record(now, failed, slow);
         self.consecutive = if failed { self.consecutive + 1 } else { 0 };
         match &mut self.phase {
             Phase::Closed => {
-                let trigger = self.reached(now)?;
+                let trigger = self.reached(counts)?;
                 Some(self.open(trigger, now))
             }
             // Nothing is let through while it is open.
@@ -190,17 +190,22 @@ impl Machine {
             Phase::HalfOpen { successes, .. } => {
                 *successes += u64::from(!failed);
                 let successes = *successes;
-                self.decide(failed, successes, now)
+                self.decide(failed, successes, counts, now)
             }
         }
     }
 
-    fn decide(&mut self, failed: bool, successes: u64, now: Duration) -> Option<Change> {
+    fn decide(
+        &mut self,
+        failed: bool,
+        successes: u64,
+        counts: CircuitCounts,
+        now: Duration,
+    ) -> Option<Change> {
         let most = self.config.half_open_max_calls;
         let (works, broken) = match self.config.half_open_rule {
             HalfOpenRule::Consecutive => (successes >= most, failed),
             HalfOpenRule::Rate => {
-                let counts = self.window.counts(now);
                 let over = |rate: f64, most: Option<f64>| most.is_some_and(|most| rate >= most);
                 let broken = over(counts.failure_rate(), self.config.error_rate_threshold)
                     || over(counts.slow_rate(), self.config.slow_call_rate_threshold);
@@ -218,8 +223,7 @@ impl Machine {
     }
 
     /// The rule that says that it has to open.
-    fn reached(&mut self, now: Duration) -> Option<Trigger> {
-        let counts = self.window.counts(now);
+    fn reached(&self, counts: CircuitCounts) -> Option<Trigger> {
         let config = &self.config;
         if config.failure_threshold.is_some_and(|most| counts.failures >= most)
             || config.consecutive_failures.is_some_and(|most| self.consecutive >= most)

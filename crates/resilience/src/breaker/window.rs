@@ -65,15 +65,19 @@ pub(super) struct Window {
 
 #[derive(Debug)]
 enum Kept {
-    Slices { length: Duration, counts: Box<[CircuitCounts; SLICES]>, newest: u64 },
+    Slices { length: u64, counts: Box<[CircuitCounts; SLICES]>, newest: u64 },
     Last { calls: VecDeque<CircuitCounts>, most: usize },
+}
+
+fn nanos(time: Duration) -> u64 {
+    time.as_nanos().min(u64::MAX.into()) as u64
 }
 
 impl Window {
     pub(super) fn new(shape: CircuitWindow) -> Self {
         let kept = match shape {
             CircuitWindow::Time(time) => Kept::Slices {
-                length: (time / SLICES as u32).max(Duration::from_nanos(1)),
+                length: nanos(time / SLICES as u32).max(1),
                 counts: Box::new([CircuitCounts::default(); SLICES]),
                 newest: 0,
             },
@@ -91,8 +95,8 @@ impl Window {
         }
     }
 
-    /// Counts a call that ended at `now`.
-    pub(super) fn record(&mut self, now: Duration, failed: bool, slow: bool) {
+    /// Counts a call that ended at `now`, and gives what counts then.
+    pub(super) fn record(&mut self, now: Duration, failed: bool, slow: bool) -> CircuitCounts {
         self.forget(now);
         let call = CircuitCounts::one(failed, slow);
         match &mut self.kept {
@@ -107,6 +111,7 @@ impl Window {
             }
         }
         self.sum.add(call);
+        self.sum
     }
 
     /// What counts at `now`.
@@ -118,7 +123,7 @@ impl Window {
     /// Lets go of slices that are too old.
     fn forget(&mut self, now: Duration) {
         let Kept::Slices { length, counts, newest } = &mut self.kept else { return };
-        let slice = (now.as_nanos() / length.as_nanos()) as u64;
+        let slice = nanos(now) / *length;
         let passed = slice.saturating_sub(*newest).min(SLICES as u64);
         for gone in 0..passed {
             let oldest = &mut counts[(slice - gone) as usize % SLICES];

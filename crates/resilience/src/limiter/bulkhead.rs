@@ -7,7 +7,7 @@ use longshore_core::Invalid;
 use serde::Serialize;
 
 use super::semaphore::{
-    AcquisitionTimeoutError, Permit, SemaphoreLimiter, SemaphoreLimiterConfig, SemaphoreMetrics,
+    AcquisitionTimeoutError, OwnedPermit, Permit, SemaphoreLimiter, SemaphoreLimiterConfig, SemaphoreMetrics,
 };
 
 /// How many may be at work at once, and how many others may wait how long.
@@ -88,7 +88,7 @@ impl Bulkhead {
     }
 
     /// A permit, after those who came before.
-    pub async fn acquire(&self) -> Result<Permit, BulkheadError> {
+    pub async fn acquire(&self) -> Result<Permit<'_>, BulkheadError> {
         if let Some(permit) = self.limiter.try_acquire() {
             return Ok(permit);
         }
@@ -96,8 +96,17 @@ impl Bulkhead {
         Ok(self.limiter.acquire().await?)
     }
 
+    /// The same, to be taken elsewhere.
+    pub async fn acquire_owned(&self) -> Result<OwnedPermit, BulkheadError> {
+        if let Some(permit) = self.limiter.try_acquire_owned() {
+            return Ok(permit);
+        }
+        let _place = self.place()?;
+        Ok(self.limiter.acquire_owned().await?)
+    }
+
     /// A permit, if one is free and nobody waits.
-    pub fn try_acquire(&self) -> Option<Permit> {
+    pub fn try_acquire(&self) -> Option<Permit<'_>> {
         self.limiter.try_acquire()
     }
 

@@ -1,9 +1,10 @@
 //! So many at once: with a line of any length, and with a bounded one.
 
 mod bulkhead;
+mod gate;
 mod semaphore;
 
 pub use bulkhead::{Bulkhead, BulkheadConfig, BulkheadError, BulkheadMetrics};
 pub use semaphore::{
-    AcquisitionTimeoutError, Permit, SemaphoreLimiter, SemaphoreLimiterConfig, SemaphoreMetrics,
+    AcquisitionTimeoutError, OwnedPermit, Permit, SemaphoreLimiter, SemaphoreLimiterConfig, SemaphoreMetrics,
 };

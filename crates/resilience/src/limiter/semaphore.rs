@@ -1,12 +1,13 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use longshore_clock::{Clock, Door};
 use longshore_core::Invalid;
 use longshore_telemetry::{Histogram, Snapshot};
 use serde::Serialize;
-use tokio::sync::Semaphore;
+
+use super::gate::Gate;
 
 /// How many may be at work at once, and how long others wait.
 #[derive(Clone, Debug)]
@@ -56,17 +57,12 @@ pub struct SemaphoreMetrics {
 pub struct SemaphoreLimiter(Arc<Shared>);
 
 struct Shared {
-    permits: Arc<Semaphore>,
-    /// Permits that are taken out of use as they come back, because the limit was lowered while they were out.
-    debt: AtomicUsize,
-    limit: Mutex<usize>,
+    gate: Gate,
     timeout: Duration,
     clock: Clock,
-    active: AtomicUsize,
-    peak: AtomicUsize,
     acquired: AtomicU64,
+    peak: AtomicUsize,
     timeouts: AtomicU64,
-    waiting: AtomicUsize,
     wait: Histogram,
 }
 
@@ -75,157 +71,140 @@ impl SemaphoreLimiter {
     pub fn new(config: &SemaphoreLimiterConfig, door: &Door) -> Result<Self, Invalid> {
         let limit = check(config.max_concurrent)?;
         Ok(Self(Arc::new(Shared {
-            permits: Arc::new(Semaphore::new(limit)),
-            debt: AtomicUsize::new(0),
-            limit: Mutex::new(limit),
+            gate: Gate::new(limit),
             timeout: config.acquire_timeout,
             clock: door.clock.clone(),
-            active: AtomicUsize::new(0),
-            peak: AtomicUsize::new(0),
             acquired: AtomicU64::new(0),
+            peak: AtomicUsize::new(0),
             timeouts: AtomicU64::new(0),
-            waiting: AtomicUsize::new(0),
             wait: Histogram::default(),
         })))
     }
 
     /// A permit, after those who came before. Whoever stops waiting leaves the line.
-    pub async fn acquire(&self) -> Result<Permit, AcquisitionTimeoutError> {
-        match self.try_acquire() {
-            Some(permit) => Ok(permit),
-            None => self.wait().await,
-        }
+    pub async fn acquire(&self) -> Result<Permit<'_>, AcquisitionTimeoutError> {
+        self.0.take().await?;
+        Ok(Permit(&self.0))
+    }
+
+    /// The same, to be taken elsewhere.
+    pub async fn acquire_owned(&self) -> Result<OwnedPermit, AcquisitionTimeoutError> {
+        self.0.take().await?;
+        Ok(OwnedPermit(self.0.clone()))
     }
 
     /// A permit, if one is free and nobody waits.
-    pub fn try_acquire(&self) -> Option<Permit> {
-        // Permits that come back go to those who wait, so that none is free while somebody does.
-        self.0.permits.try_acquire().ok().map(|permit| {
-            permit.forget();
-            self.permit()
-        })
+    pub fn try_acquire(&self) -> Option<Permit<'_>> {
+        self.0.try_take().then(|| Permit(&self.0))
     }
 
-    async fn wait(&self) -> Result<Permit, AcquisitionTimeoutError> {
-        let shared = &*self.0;
-        let _waits = Counted::new(&shared.waiting);
-        let began = shared.clock.uptime();
-        let over = shared.clock.after(shared.timeout);
-        tokio::select! {
-            biased;
-            permit = shared.permits.acquire() => {
-                // It is never closed.
-                permit.map(tokio::sync::SemaphorePermit::forget).ok();
-                shared.wait.record(shared.clock.uptime().saturating_sub(began));
-                Ok(self.permit())
-            }
-            () = over.wait() => {
-                shared.timeouts.fetch_add(1, Ordering::Relaxed);
-                Err(AcquisitionTimeoutError(shared.timeout))
-            }
-        }
-    }
-
-    fn permit(&self) -> Permit {
-        let shared = &*self.0;
-        shared.acquired.fetch_add(1, Ordering::Relaxed);
-        let active = shared.active.fetch_add(1, Ordering::Relaxed) + 1;
-        // Most often there was a higher peak before, and a look is cheaper than a write.
-        if active > shared.peak.load(Ordering::Relaxed) {
-            shared.peak.fetch_max(active, Ordering::Relaxed);
-        }
-        Permit(self.0.clone())
+    /// The same, to be taken elsewhere.
+    pub fn try_acquire_owned(&self) -> Option<OwnedPermit> {
+        self.0.try_take().then(|| OwnedPermit(self.0.clone()))
     }
 
     /// Changes the limit. Those who wait get what it grows by at once; what it shrinks by is taken as permits come back.
     /// Meanwhile no more are out than were at the change.
     pub fn set_max_concurrent(&self, limit: usize) -> Result<(), Invalid> {
-        let limit = check(limit)?;
-        let shared = &*self.0;
-        let mut now = shared.limit.lock().unwrap_or_else(PoisonError::into_inner);
-        if limit < *now {
-            let less = *now - limit;
-            let idle = shared.permits.forget_permits(less);
-            shared.debt.fetch_add(less - idle, Ordering::AcqRel);
-        } else {
-            let mut more = limit - *now;
-            while more > 0 && shared.pay() {
-                more -= 1;
-            }
-            shared.permits.add_permits(more);
-        }
-        *now = limit;
+        self.0.gate.resize(check(limit)?);
         Ok(())
     }
 
     /// Permits that are out now.
     pub fn active(&self) -> usize {
-        self.0.active.load(Ordering::Relaxed)
+        self.0.gate.out()
     }
 
     /// What it has seen so far.
     pub fn get_metrics(&self) -> SemaphoreMetrics {
         let shared = &*self.0;
         SemaphoreMetrics {
-            current_active: shared.active.load(Ordering::Relaxed),
+            current_active: shared.gate.out(),
             peak_active: shared.peak.load(Ordering::Relaxed),
             total_acquisitions: shared.acquired.load(Ordering::Relaxed),
-            max_concurrent: *shared.limit.lock().unwrap_or_else(PoisonError::into_inner),
+            max_concurrent: shared.gate.limit(),
             timeout_count: shared.timeouts.load(Ordering::Relaxed),
-            waiting: shared.waiting.load(Ordering::Relaxed),
+            waiting: shared.gate.waiting(),
             wait: shared.wait.snapshot(),
         }
     }
 }
 
 impl Shared {
-    /// Takes one permit out of the debt, if there is any.
-    fn pay(&self) -> bool {
-        // One that owes nothing is the usual case.
-        self.debt.load(Ordering::Acquire) > 0
-            && self.debt.fetch_update(Ordering::AcqRel, Ordering::Acquire, |debt| debt.checked_sub(1)).is_ok()
+    fn try_take(&self) -> bool {
+        let out = self.gate.try_take();
+        if let Some(out) = out {
+            self.taken(out);
+        }
+        out.is_some()
+    }
+
+    fn taken(&self, out: usize) {
+        self.acquired.fetch_add(1, Ordering::Relaxed);
+        // Most often there was a higher peak before, and a look is cheaper than a write.
+        if out > self.peak.load(Ordering::Relaxed) {
+            self.peak.fetch_max(out, Ordering::Relaxed);
+        }
+    }
+
+    async fn take(&self) -> Result<(), AcquisitionTimeoutError> {
+        if self.try_take() {
+            return Ok(());
+        }
+        if let Some(place) = self.gate.join() {
+            let (began, over) = (self.clock.uptime(), self.clock.after(self.timeout));
+            tokio::select! {
+                biased;
+                () = place.granted() => self.wait.record(self.clock.uptime().saturating_sub(began)),
+                () = over.wait() => {
+                    self.timeouts.fetch_add(1, Ordering::Relaxed);
+                    return Err(AcquisitionTimeoutError(self.timeout));
+                }
+            }
+        }
+        self.taken(self.gate.out());
+        Ok(())
     }
 }
 
 fn check(limit: usize) -> Result<usize, Invalid> {
-    let most = Semaphore::MAX_PERMITS;
-    if (1..=most).contains(&limit) {
+    if (1..=LIMIT_MAX).contains(&limit) {
         return Ok(limit);
     }
-    Err(Invalid::new("max_concurrent", format!("a whole number from 1 to {most}"), limit))
+    Err(Invalid::new("max_concurrent", format!("a whole number from 1 to {LIMIT_MAX}"), limit))
 }
+
+/// The largest limit.
+const LIMIT_MAX: usize = 1 << 30;
 
 /// The right to be at work. It goes back when it is dropped, whatever happened.
 #[must_use = "the permit goes back when it is dropped"]
-pub struct Permit(Arc<Shared>);
+pub struct Permit<'a>(&'a Shared);
 
-impl Drop for Permit {
+/// A [`Permit`] that may be taken elsewhere.
+#[must_use = "the permit goes back when it is dropped"]
+pub struct OwnedPermit(Arc<Shared>);
+
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.0.active.fetch_sub(1, Ordering::Relaxed);
-        if !self.0.pay() {
-            self.0.permits.add_permits(1);
-        }
+        self.0.gate.give_back();
     }
 }
 
-impl std::fmt::Debug for Permit {
+impl Drop for OwnedPermit {
+    fn drop(&mut self) {
+        self.0.gate.give_back();
+    }
+}
+
+impl std::fmt::Debug for Permit<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Permit")
     }
 }
 
-/// Counts as one for as long as it is there.
-pub(crate) struct Counted<'a>(&'a AtomicUsize);
-
-impl<'a> Counted<'a> {
-    pub(crate) fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+impl std::fmt::Debug for OwnedPermit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OwnedPermit")
     }
 }

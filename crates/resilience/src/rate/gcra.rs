@@ -1,5 +1,4 @@
 use std::hash::Hash;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use longshore_clock::{Clock, Door};
@@ -7,6 +6,7 @@ use longshore_core::Invalid;
 use serde::Serialize;
 
 use crate::keyed::Keyed;
+use crate::sync::{AtomicU64, Ordering};
 
 /// How often something may happen.
 #[derive(Clone, Debug)]
@@ -50,8 +50,13 @@ pub struct RateMetrics {
 }
 
 /// One word: the theoretical arrival time of the next cell, in nanoseconds of [`Clock::uptime`].
-#[derive(Default)]
 pub(crate) struct Cell(AtomicU64);
+
+impl Default for Cell {
+    fn default() -> Self {
+        Self(AtomicU64::new(0))
+    }
+}
 
 /// The numbers behind a rate, in nanoseconds.
 #[derive(Clone, Copy, Debug)]

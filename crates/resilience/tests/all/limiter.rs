@@ -1,5 +1,5 @@
 use longshore_resilience::{
-    AcquisitionTimeoutError, Bulkhead, BulkheadConfig, BulkheadError, Permit, SemaphoreLimiter,
+    AcquisitionTimeoutError, Bulkhead, BulkheadConfig, BulkheadError, OwnedPermit, SemaphoreLimiter,
     SemaphoreLimiterConfig,
 };
 use proptest::prelude::*;
@@ -11,11 +11,11 @@ fn limiter(max_concurrent: usize) -> SemaphoreLimiter {
     SemaphoreLimiter::new(&config, &door().0).unwrap()
 }
 
-type Line = Vec<Slow<Result<Permit, AcquisitionTimeoutError>>>;
+type Line = Vec<Slow<Result<OwnedPermit, AcquisitionTimeoutError>>>;
 
-fn join(limiter: &SemaphoreLimiter) -> Slow<Result<Permit, AcquisitionTimeoutError>> {
+fn join(limiter: &SemaphoreLimiter) -> Slow<Result<OwnedPermit, AcquisitionTimeoutError>> {
     let limiter = limiter.clone();
-    let mut wait = Slow::new(async move { limiter.acquire().await });
+    let mut wait = Slow::new(async move { limiter.acquire_owned().await });
     assert!(wait.poll().is_none());
     wait
 }
@@ -88,13 +88,13 @@ fn a_full_line_refuses_at_once() {
     let bulkhead = Bulkhead::new(&config, &door().0).unwrap();
     let held = now(bulkhead.acquire()).unwrap();
     let waiting = bulkhead.clone();
-    let mut wait = Slow::new(async move { waiting.acquire().await });
+    let mut wait = Slow::new(async move { waiting.acquire_owned().await });
     assert!(wait.poll().is_none());
     assert_eq!(now(bulkhead.acquire()).unwrap_err(), BulkheadError::Full { limit: 1 });
     drop(held);
     let held = wait.poll().unwrap().unwrap();
     let waiting = bulkhead.clone();
-    let mut wait = Slow::new(async move { waiting.acquire().await });
+    let mut wait = Slow::new(async move { waiting.acquire_owned().await });
     assert!(wait.poll().is_none(), "the place in the line is free again");
     drop(wait);
     assert_eq!(bulkhead.get_metrics().full_count, 1);
@@ -126,13 +126,13 @@ proptest! {
     fn a_limit_holds_through_every_change(first in 1..6_usize, steps in prop::collection::vec(step(), 1..120)) {
         let limiter = limiter(first);
         let (mut limit, mut bound) = (first, first);
-        let mut line: Vec<(u32, Slow<Result<Permit, AcquisitionTimeoutError>>)> = Vec::new();
+        let mut line: Vec<(u32, Slow<Result<OwnedPermit, AcquisitionTimeoutError>>)> = Vec::new();
         let (mut held, mut next) = (Vec::new(), 0);
         for step in steps {
             match step {
                 Step::Join => {
                     let other = limiter.clone();
-                    line.push((next, Slow::new(async move { other.acquire().await })));
+                    line.push((next, Slow::new(async move { other.acquire_owned().await })));
                     next += 1;
                 }
                 Step::Leave(place) if !line.is_empty() => drop(line.remove(place % line.len())),

@@ -5,6 +5,7 @@
 mod adaptive;
 mod breaker;
 mod hedge;
+mod layers;
 mod limiter;
 mod pipeline;
 mod priority;

@@ -1,0 +1,239 @@
+//! The same parts around a tower service.
+//!
+//! Each waits inside the call, not in `poll_ready`: a service that is ready and never called holds nothing. The inner
+//! service is asked whether it is ready once its turn has come.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{
+    AdaptiveLimiter, AdaptivePermit, Admission, Advice, BoxError, Bulkhead, CircuitBreaker, Hedge,
+    OwnedPermit, RateLimiter, RetryPolicy, SemaphoreLimiter, Timeout, Verdict,
+};
+
+/// What a call has to pass before it is made, and what is told of its end.
+pub trait Guard: Clone + Send + Sync + 'static {
+    /// The right to make the call, given back when it is dropped.
+    type Held: Send;
+    /// Waits for it, or is refused.
+    fn enter(&self) -> impl Future<Output = Result<Self::Held, BoxError>> + Send;
+    /// The call has ended.
+    fn leave(held: Self::Held, _verdict: Verdict) {
+        drop(held);
+    }
+}
+
+impl Guard for SemaphoreLimiter {
+    type Held = OwnedPermit;
+    async fn enter(&self) -> Result<OwnedPermit, BoxError> {
+        Ok(self.acquire_owned().await?)
+    }
+}
+
+impl Guard for Bulkhead {
+    type Held = OwnedPermit;
+    async fn enter(&self) -> Result<OwnedPermit, BoxError> {
+        Ok(self.acquire_owned().await?)
+    }
+}
+
+impl Guard for AdaptiveLimiter {
+    type Held = AdaptivePermit;
+    async fn enter(&self) -> Result<AdaptivePermit, BoxError> {
+        Ok(self.acquire().await?)
+    }
+    fn leave(held: AdaptivePermit, verdict: Verdict) {
+        held.end(verdict);
+    }
+}
+
+impl Guard for CircuitBreaker {
+    type Held = Admission;
+    async fn enter(&self) -> Result<Admission, BoxError> {
+        Ok(self.admit()?)
+    }
+    fn leave(held: Admission, verdict: Verdict) {
+        held.end(verdict);
+    }
+}
+
+impl Guard for Arc<RateLimiter> {
+    type Held = ();
+    async fn enter(&self) -> Result<(), BoxError> {
+        Ok(self.acquire().await?)
+    }
+}
+
+/// Puts a [`Guard`] around a service. An error of the service is a failure, unless [`Self::judged_by`] says otherwise.
+#[derive(Clone, Debug)]
+pub struct GuardLayer<G, V = ()> {
+    guard: G,
+    judge: V,
+}
+
+impl<G: Guard> GuardLayer<G> {
+    /// Around every call.
+    pub fn new(guard: G) -> Self {
+        Self { guard, judge: () }
+    }
+
+    /// With a verdict of one's own: by an HTTP status, for example.
+    pub fn judged_by<V>(self, judge: V) -> GuardLayer<G, V> {
+        GuardLayer { guard: self.guard, judge }
+    }
+}
+
+/// Says what the end of a call means.
+pub trait Judge<T, E>: Clone + Send + Sync + 'static {
+    /// The verdict.
+    fn judge(&self, ended: &Result<T, E>) -> Verdict;
+}
+
+impl<T, E> Judge<T, E> for () {
+    fn judge(&self, ended: &Result<T, E>) -> Verdict {
+        if ended.is_ok() { Verdict::Success } else { Verdict::Failure }
+    }
+}
+
+impl<T, E, F: Fn(&Result<T, E>) -> Verdict + Clone + Send + Sync + 'static> Judge<T, E> for F {
+    fn judge(&self, ended: &Result<T, E>) -> Verdict {
+        self(ended)
+    }
+}
+
+impl<S, G: Clone, V: Clone> Layer<S> for GuardLayer<G, V> {
+    type Service = Guarded<S, G, V>;
+    fn layer(&self, inner: S) -> Self::Service {
+        Guarded { inner, guard: self.guard.clone(), judge: self.judge.clone() }
+    }
+}
+
+/// A service behind a [`Guard`].
+#[derive(Clone, Debug)]
+pub struct Guarded<S, G, V = ()> {
+    inner: S,
+    guard: G,
+    judge: V,
+}
+
+type Answer<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
+
+/// Calls a service once it is ready.
+async fn call<S: Service<R>, R>(service: &mut S, request: R) -> Result<S::Response, S::Error> {
+    std::future::poll_fn(|context| service.poll_ready(context)).await?;
+    service.call(request).await
+}
+
+impl<S, G, V, R> Service<R> for Guarded<S, G, V>
+where
+    S: Service<R> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Response: Send,
+    S::Error: Into<BoxError> + Send,
+    G: Guard,
+    V: Judge<S::Response, S::Error>,
+    R: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = Answer<S::Response>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        let Self { mut inner, guard, judge } = self.clone();
+        Box::pin(async move {
+            let held = guard.enter().await?;
+            let ended = call(&mut inner, request).await;
+            G::leave(held, judge.judge(&ended));
+            ended.map_err(Into::into)
+        })
+    }
+}
+
+/// Makes a layer and its service out of how a call is made.
+macro_rules! layers {
+    ($(#[$doc:meta])* $layer:ident, $service:ident, $part:ty, [$($bound:tt)*], |$own:ident, $inner:ident, $request:ident| $call:expr) => {
+        $(#[$doc])*
+        #[derive(Clone)]
+        pub struct $layer($part);
+
+        impl $layer {
+            /// Around every call.
+            pub fn new(part: $part) -> Self {
+                Self(part)
+            }
+        }
+
+        impl<S> Layer<S> for $layer {
+            type Service = $service<S>;
+            fn layer(&self, inner: S) -> $service<S> {
+                $service { inner, part: self.0.clone() }
+            }
+        }
+
+        #[doc = concat!("A service behind a [`", stringify!($layer), "`].")]
+        #[derive(Clone)]
+        pub struct $service<S> {
+            inner: S,
+            part: $part,
+        }
+
+        impl<S, R> Service<R> for $service<S>
+        where
+            S: Service<R> + Clone + Send + 'static,
+            S::Future: Send,
+            S::Response: Send,
+            S::Error: Into<BoxError> + Send,
+            R: $($bound)* Send + 'static,
+        {
+            type Response = S::Response;
+            type Error = BoxError;
+            type Future = Answer<S::Response>;
+
+            fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+                Poll::Ready(Ok(()))
+            }
+
+            fn call(&mut self, $request: R) -> Self::Future {
+                let ($inner, $own) = (self.inner.clone(), self.part.clone());
+                Box::pin(async move { $call })
+            }
+        }
+    };
+}
+
+layers!(
+    /// Drops calls that take too long.
+    TimeoutLayer, Limited, Timeout, [], |timeout, inner, request| {
+        let mut inner = inner;
+        timeout.run(call(&mut inner, request)).await?.map_err(Into::into)
+    }
+);
+layers!(
+    /// Tries calls again that failed, by one budget.
+    RetryLayer, Retried, (RetryPolicy, Arc<str>, fn(&BoxError) -> Advice), [Clone + Sync +], |part, inner, request| {
+        let (policy, key, advice) = part;
+        let again = move |_| {
+            let (mut inner, request) = (inner.clone(), request.clone());
+            async move { call(&mut inner, request).await.map_err(Into::into) }
+        };
+        policy.execute_with(&key, advice, again).await.map_err(crate::RetryError::into_last)
+    }
+);
+layers!(
+    /// Sends another copy of calls that take long. Only for calls that may happen twice.
+    HedgeLayer, Hedged, Hedge, [Clone + Sync +], |hedge, inner, request| {
+        let copy = move |_| {
+            let (mut inner, request) = (inner.clone(), request.clone());
+            async move { call(&mut inner, request).await.map_err(Into::into) }
+        };
+        hedge.run(copy).await
+    }
+);
