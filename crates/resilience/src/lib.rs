@@ -12,6 +12,7 @@ mod priority;
 mod rate;
 mod retry;
 mod sync;
+mod tally;
 mod timeout;
 
 pub use adaptive::{
@@ -27,6 +28,7 @@ pub use limiter::{
     AcquisitionTimeoutError, Bulkhead, BulkheadConfig, BulkheadError, BulkheadMetrics, OwnedPermit, Permit,
     SemaphoreLimiter, SemaphoreLimiterConfig, SemaphoreMetrics,
 };
+pub use panics::panic_text;
 pub use pipeline::{
     BatchSink, BatchedWriter, BatchedWriterConfig, BoxError, DeadBatch, FlushReport, JsonlConfig, JsonlSink,
     JsonlWriter, OnBatchFailure, PipelineConfig, PipelineMetrics, ProducerConsumerPipeline, PutError,

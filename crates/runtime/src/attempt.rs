@@ -13,6 +13,7 @@ use longshore_core::{
     Backoff, Claimed, DurationText, End, Event, EventName, JobError, JobSpec, Json, Lease, LeaseToken,
     Outcome as Fate, Progress, Reason, State,
 };
+use longshore_resilience::panic_text;
 
 use crate::events::Hub;
 use crate::extract::{ExtractError, States};
@@ -328,10 +329,4 @@ async fn supervise(running: &Arc<Running>, handlers: &Handlers, registered: &Arc
             }
         }
     }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text =
-        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("it gave no text").to_owned()
 }

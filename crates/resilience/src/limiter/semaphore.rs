@@ -8,6 +8,7 @@ use longshore_telemetry::{Histogram, Snapshot};
 use serde::Serialize;
 
 use super::gate::Gate;
+use crate::tally::{Apart, Tally};
 
 /// How many may be at work at once, and how long others wait.
 #[derive(Clone, Debug)]
@@ -57,10 +58,10 @@ pub struct SemaphoreMetrics {
 pub struct SemaphoreLimiter(Arc<Shared>);
 
 struct Shared {
-    gate: Gate,
+    gate: Apart<Gate>,
     timeout: Duration,
     clock: Clock,
-    acquired: AtomicU64,
+    acquired: Tally,
     peak: AtomicUsize,
     timeouts: AtomicU64,
     wait: Histogram,
@@ -71,10 +72,10 @@ impl SemaphoreLimiter {
     pub fn new(config: &SemaphoreLimiterConfig, door: &Door) -> Result<Self, Invalid> {
         let limit = check(config.max_concurrent)?;
         Ok(Self(Arc::new(Shared {
-            gate: Gate::new(limit),
+            gate: Apart(Gate::new(limit)),
             timeout: config.acquire_timeout,
             clock: door.clock.clone(),
-            acquired: AtomicU64::new(0),
+            acquired: Tally::default(),
             peak: AtomicUsize::new(0),
             timeouts: AtomicU64::new(0),
             wait: Histogram::default(),
@@ -106,25 +107,25 @@ impl SemaphoreLimiter {
     /// Changes the limit. Those who wait get what it grows by at once; what it shrinks by is taken as permits come back.
     /// Meanwhile no more are out than were at the change.
     pub fn set_max_concurrent(&self, limit: usize) -> Result<(), Invalid> {
-        self.0.gate.resize(check(limit)?);
+        self.0.gate.0.resize(check(limit)?);
         Ok(())
     }
 
     /// Permits that are out now.
     pub fn active(&self) -> usize {
-        self.0.gate.out()
+        self.0.gate.0.out()
     }
 
     /// What it has seen so far.
     pub fn get_metrics(&self) -> SemaphoreMetrics {
         let shared = &*self.0;
         SemaphoreMetrics {
-            current_active: shared.gate.out(),
+            current_active: shared.gate.0.out(),
             peak_active: shared.peak.load(Ordering::Relaxed),
-            total_acquisitions: shared.acquired.load(Ordering::Relaxed),
-            max_concurrent: shared.gate.limit(),
+            total_acquisitions: shared.acquired.sum(),
+            max_concurrent: shared.gate.0.limit(),
             timeout_count: shared.timeouts.load(Ordering::Relaxed),
-            waiting: shared.gate.waiting(),
+            waiting: shared.gate.0.waiting(),
             wait: shared.wait.snapshot(),
         }
     }
@@ -132,7 +133,7 @@ impl SemaphoreLimiter {
 
 impl Shared {
     fn try_take(&self) -> bool {
-        let out = self.gate.try_take();
+        let out = self.gate.0.try_take();
         if let Some(out) = out {
             self.taken(out);
         }
@@ -140,7 +141,7 @@ impl Shared {
     }
 
     fn taken(&self, out: usize) {
-        self.acquired.fetch_add(1, Ordering::Relaxed);
+        self.acquired.add();
         // Most often there was a higher peak before, and a look is cheaper than a write.
         if out > self.peak.load(Ordering::Relaxed) {
             self.peak.fetch_max(out, Ordering::Relaxed);
@@ -151,7 +152,7 @@ impl Shared {
         if self.try_take() {
             return Ok(());
         }
-        if let Some(place) = self.gate.join() {
+        if let Some(place) = self.gate.0.join() {
             let (began, over) = (self.clock.uptime(), self.clock.after(self.timeout));
             tokio::select! {
                 biased;
@@ -162,7 +163,7 @@ impl Shared {
                 }
             }
         }
-        self.taken(self.gate.out());
+        self.taken(self.gate.0.out());
         Ok(())
     }
 }
@@ -187,13 +188,13 @@ pub struct OwnedPermit(Arc<Shared>);
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.0.gate.give_back();
+        self.0.gate.0.give_back();
     }
 }
 
 impl Drop for OwnedPermit {
     fn drop(&mut self) {
-        self.0.gate.give_back();
+        self.0.gate.0.give_back();
     }
 }
 

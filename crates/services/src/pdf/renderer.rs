@@ -3,9 +3,10 @@
 use longshore_core::Invalid;
 use serde::Serialize;
 
+use longshore_pool::CpuToken;
+
 use super::config::PdfLimits;
 use super::error::PdfServiceError;
-use super::limited::Flag;
 use super::sheets::Sheet;
 
 /// Every renderer that has a name.
@@ -89,7 +90,7 @@ pub(super) use without::Embedded;
 mod embedded {
     use longshore_pdf::{Assets, Document, LimitName, Limits, PdfError, Renderer, Stop};
 
-    use super::{Drawn, Flag, PdfLimits, PdfServiceError, Ready};
+    use super::{CpuToken, Drawn, PdfLimits, PdfServiceError, Ready};
     use crate::folder::plain_file;
     use crate::pdf::error::one_line;
 
@@ -103,9 +104,9 @@ mod embedded {
             &self,
             ready: Ready,
             limits: &PdfLimits,
-            flag: &Flag,
+            token: &CpuToken,
         ) -> Result<Drawn, PdfServiceError> {
-            let flag = flag.clone();
+            let token = token.clone();
             let (folders, largest) = (ready.assets, limits.asset_bytes as u64);
             let assets = Assets::from_fn(move |name| {
                 let path = folders.iter().find_map(|folder| plain_file(folder, name))?;
@@ -124,7 +125,7 @@ mod embedded {
                 elements: limits.elements,
                 pages: limits.pages,
                 output_bytes: limits.output_bytes,
-                stop: Stop::when(move || flag.is_up()),
+                stop: Stop::when(move || token.is_raised()),
                 ..Limits::default()
             };
             let rendered = self.0.render(&document, &limits).map_err(explain)?;
@@ -156,7 +157,7 @@ mod embedded {
 
 #[cfg(not(feature = "pdf"))]
 mod without {
-    use super::{Drawn, Flag, PdfLimits, PdfServiceError, Ready};
+    use super::{CpuToken, Drawn, PdfLimits, PdfServiceError, Ready};
 
     /// Stands where the embedded renderer would be.
     #[derive(Default)]
@@ -168,7 +169,7 @@ mod without {
             &self,
             ready: Ready,
             _: &PdfLimits,
-            _: &Flag,
+            _: &CpuToken,
         ) -> Result<Drawn, PdfServiceError> {
             drop((ready.html, ready.sheets, ready.assets));
             super::check("embedded")?;

@@ -1,17 +1,15 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use longshore_clock::{Door, Timestamp};
 use longshore_core::{Backoff, DurationText, Invalid, JobId, JobSpec, Json, KindName, Options, QueueName};
-use longshore_pool::{CpuPool, CpuPoolConfig};
+use longshore_pool::{CpuPool, CpuPoolConfig, CpuToken};
 use longshore_runtime::Progress;
 
 use super::check::{self, Checked, Format};
 use super::config::PdfConfig;
 use super::error::PdfServiceError;
-use super::limited::Flag;
 use super::renderer::{self, Embedded, Ready, RendererInfo};
 use super::request::PdfRequest;
 use super::result::Rendered;
@@ -28,7 +26,6 @@ pub(super) struct Inner {
     pub(super) door: Door,
     pool: CpuPool,
     embedded: Embedded,
-    overdue: Arc<AtomicUsize>,
 }
 
 impl PdfService {
@@ -48,16 +45,18 @@ impl PdfService {
         if config.assets.as_ref().is_some_and(|assets| !assets.is_dir()) {
             return Err(Invalid::new("pdf.assets", "a folder that exists", "no folder there"));
         }
-        let pool = CpuPool::start(&CpuPoolConfig {
+        let pool = CpuPoolConfig {
             threads: config.threads,
             waiting_max: config.waiting_max,
             stack_bytes: renderer::STACK_BYTES,
             name: "pdf".to_owned(),
-        });
+            ..CpuPoolConfig::default()
+        };
+        let pool = CpuPool::start(&pool, &door);
         let pool =
             pool.map_err(|error| Invalid::new("pdf.threads", "as many threads as the system gives", error))?;
-        let (embedded, overdue) = (Embedded::default(), Arc::default());
-        Ok(Self(Arc::new(Inner { config, files, door, pool, embedded, overdue })))
+        let embedded = Embedded::default();
+        Ok(Self(Arc::new(Inner { config, files, door, pool, embedded })))
     }
 
     /// Checks everything that can be known now. Each error names the field, what was expected, and what came.
@@ -141,7 +140,7 @@ impl PdfService {
         let format = checked.format;
         tell(10, "template being rendered").await;
         let (inner, request) = (self.0.clone(), request.clone());
-        let ready = self.run(move |flag| prepare(&inner, &request, checked, flag)).await?;
+        let ready = self.run(move |token| prepare(&inner, &request, checked, token)).await?;
         tell(30, "HTML ready").await;
         let (bytes, pages, warnings) = match format {
             Format::Html => (sheets::inline(&ready.html, &ready.sheets).into_bytes(), None, Vec::new()),
@@ -150,7 +149,7 @@ impl PdfService {
                 let inner = self.0.clone();
                 tell(70, "PDF being generated").await;
                 let drawn =
-                    self.run(move |flag| inner.embedded.draw(ready, &inner.config.limits, flag)).await?;
+                    self.run(move |token| inner.embedded.draw(ready, &inner.config.limits, token)).await?;
                 (drawn.0, Some(drawn.1), drawn.2)
             }
         };
@@ -174,18 +173,12 @@ impl PdfService {
         Ok(())
     }
 
-    /// Runs a step on a thread. Dropping the future raises the step's flag; until the thread has seen it, it is overdue.
+    /// Runs a step on a thread. Once the future is dropped, the thread is overdue until it has seen that.
     async fn run<T: Send + 'static>(
         &self,
-        step: impl FnOnce(&Flag) -> Result<T, PdfServiceError> + Send + 'static,
+        step: impl FnOnce(&CpuToken) -> Result<T, PdfServiceError> + Send + 'static,
     ) -> Result<T, PdfServiceError> {
-        let flag = Flag::new(&self.0.overdue);
-        let _waiter = flag.waiter();
-        let work = move || {
-            let _at_work = flag.at_work();
-            step(&flag)
-        };
-        self.0.pool.run(work).await?
+        self.0.pool.run_with(step).await?
     }
 
     /// Documents that can be rendered at once.
@@ -200,7 +193,7 @@ impl PdfService {
 
     /// Threads at work on something that nobody waits for any more. When all are, nothing else can be rendered.
     pub fn overdue(&self) -> usize {
-        self.0.overdue.load(Ordering::Relaxed)
+        self.0.pool.overdue()
     }
 
     /// The names of all templates, sorted.
@@ -223,11 +216,11 @@ fn prepare(
     inner: &Inner,
     request: &PdfRequest,
     checked: Checked,
-    flag: &Flag,
+    token: &CpuToken,
 ) -> Result<Ready, PdfServiceError> {
     let limits = &inner.config.limits;
     let html = match (&checked.template, &request.context_data) {
-        (Some(found), Some(context)) => template::fill(found, context, limits, flag)?,
+        (Some(found), Some(context)) => template::fill(found, context, limits, token)?,
         _ => request.html.clone().unwrap_or_default(),
     };
     let own = checked.template.as_ref().map(|found| found.folder.as_path());

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use longshore_pool::CpuToken;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior};
 
 use super::config::PdfLimits;
 use super::error::{PdfServiceError, one_line};
-use super::limited::{Flag, Limited};
+use super::limited::Limited;
 use super::templates::Found;
 use crate::folder::{is_plain_name, plain_file};
 
@@ -16,7 +17,7 @@ pub(super) fn fill(
     found: &Found,
     context: &serde_json::Value,
     limits: &PdfLimits,
-    flag: &Flag,
+    token: &CpuToken,
 ) -> Result<String, PdfServiceError> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
@@ -29,11 +30,12 @@ pub(super) fn fill(
     environment.set_loader(move |name| load(&folder, name));
     let failed = |error: &Error| explain(found, error, limits);
     let template = environment.get_template(&found.file).map_err(|error| failed(&error))?;
-    let mut out = Limited { bytes: Vec::new(), limit: limits.html_bytes, is_over: false, flag: flag.clone() };
+    let mut out =
+        Limited { bytes: Vec::new(), limit: limits.html_bytes, is_over: false, token: token.clone() };
     let filled = template.render_captured_to(Serde(context), &mut out).map(|_| ());
     match filled {
         Err(_) if out.is_over => Err(too_large(limits)),
-        Err(_) if flag.is_up() => Err(PdfServiceError::Stopped),
+        Err(_) if token.is_raised() => Err(PdfServiceError::Stopped),
         Err(error) => Err(failed(&error)),
         Ok(()) => String::from_utf8(out.bytes)
             .map_err(|_| PdfServiceError::Template("its output is not UTF-8".to_owned())),

@@ -14,8 +14,8 @@ struct Primes {
 
 /// Adds the handler that keeps a core busy, on threads of its own and never on those of the runtime.
 pub(super) fn register(handlers: &mut Handlers) -> anyhow::Result<()> {
-    let pool =
-        CpuPool::start(&CpuPoolConfig::default()).context("cannot start threads for CPU-bound work")?;
+    let pool = CpuPool::start(&CpuPoolConfig::default(), &longshore_clock::Door::system())
+        .context("cannot start threads for CPU-bound work")?;
     let handle = move |Args(args): Args<Primes>, progress: Progress| {
         let pool = pool.clone();
         async move {

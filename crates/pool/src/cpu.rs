@@ -1,0 +1,280 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use longshore_clock::{Clock, Deadline, Door};
+use longshore_resilience::panic_text;
+use longshore_telemetry::{Histogram, Snapshot};
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{CpuToken, cores};
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// Why a piece of work gave no value.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PoolError {
+    /// It panicked; the pool goes on.
+    #[error("the work panicked: {0}")]
+    Panicked(String),
+    /// The line in front of the pool is full. Try again later.
+    #[error("the pool is full: {waiting} pieces of work wait (limit {limit})")]
+    Full {
+        /// Pieces of work that wait.
+        waiting: usize,
+        /// How many may.
+        limit: usize,
+    },
+    /// It did not end in time. Its thread was told, and is overdue until it has seen that.
+    #[error("the work took longer than its deadline of {}s", .0.as_secs_f64())]
+    DeadlineExceeded(
+        /// The deadline, counted from the call.
+        Duration,
+    ),
+    /// The operating system gave no thread.
+    #[error("cannot start a thread: {0}")]
+    NoThread(String),
+    /// The pool has shut down.
+    #[error("the pool has shut down")]
+    Closed,
+}
+
+/// What happens to work while the line is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum WhenFull {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It waits for room, until its deadline if it has one.
+    Wait,
+}
+
+/// How to build a pool.
+#[derive(Clone, Debug)]
+pub struct CpuPoolConfig {
+    /// Threads, at least 1.
+    pub threads: usize,
+    /// Pieces of work that may wait.
+    pub waiting_max: usize,
+    /// What happens to further ones.
+    pub when_full: WhenFull,
+    /// The longest time from the call to the value; none is without a limit.
+    pub deadline: Option<Duration>,
+    /// Stack of each thread, in bytes.
+    pub stack_bytes: usize,
+    /// Name of the threads.
+    pub name: String,
+}
+
+impl Default for CpuPoolConfig {
+    /// One thread per core, 1024 waiting, further ones refused, no deadline, 2 MiB of stack.
+    fn default() -> Self {
+        Self {
+            threads: cores(),
+            waiting_max: 1_024,
+            when_full: WhenFull::Refuse,
+            deadline: None,
+            stack_bytes: 2 << 20,
+            name: "cpu".to_owned(),
+        }
+    }
+}
+
+/// What a pool has seen.
+#[derive(Clone, Debug, Serialize)]
+pub struct CpuPoolMetrics {
+    /// Threads.
+    pub threads: usize,
+    /// Threads at work now.
+    pub busy: usize,
+    /// Pieces of work that wait for a thread.
+    pub waiting: usize,
+    /// Threads at work on something that nobody waits for any more.
+    pub overdue: usize,
+    /// Pieces of work that gave a value.
+    pub completed: u64,
+    /// Pieces of work that panicked.
+    pub panicked: u64,
+    /// Pieces of work that were refused, because the line was full.
+    pub refused: u64,
+    /// Pieces of work that nobody waited for any more when their turn came.
+    pub skipped: u64,
+    /// From the call to the start.
+    #[serde(skip)]
+    pub wait: Snapshot,
+    /// From the start to the end.
+    #[serde(skip)]
+    pub run: Snapshot,
+}
+
+/// A fixed number of threads for CPU-bound work. Cheap to clone; the threads end when the last clone goes.
+#[derive(Clone)]
+pub struct CpuPool {
+    work: mpsc::Sender<Work>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    threads: usize,
+    waiting_max: usize,
+    when_full: WhenFull,
+    deadline: Option<Duration>,
+    clock: Clock,
+    meters: Meters,
+}
+
+#[derive(Default)]
+struct Meters {
+    busy: AtomicUsize,
+    overdue: Arc<AtomicUsize>,
+    completed: AtomicU64,
+    panicked: AtomicU64,
+    refused: AtomicU64,
+    skipped: AtomicU64,
+    wait: Histogram,
+    run: Histogram,
+}
+
+impl CpuPool {
+    /// Starts the threads.
+    pub fn start(config: &CpuPoolConfig, door: &Door) -> Result<Self, PoolError> {
+        let (threads, waiting_max) = (config.threads.max(1), config.waiting_max.max(1));
+        let (work, line) = mpsc::channel::<Work>(waiting_max);
+        let line = Arc::new(Mutex::new(line));
+        for index in 0..threads {
+            let line = line.clone();
+            let serve = move || {
+                loop {
+                    let next = line.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+                    match next {
+                        Some(work) => work(),
+                        None => return,
+                    }
+                }
+            };
+            let thread = std::thread::Builder::new()
+                .name(format!("{}-{index}", config.name))
+                .stack_size(config.stack_bytes);
+            thread.spawn(serve).map_err(|error| PoolError::NoThread(error.to_string()))?;
+        }
+        let shared = Shared {
+            threads,
+            waiting_max,
+            when_full: config.when_full,
+            deadline: config.deadline,
+            clock: door.clock.clone(),
+            meters: Meters::default(),
+        };
+        Ok(Self { work, shared: Arc::new(shared) })
+    }
+
+    /// Runs `work` on a thread of the pool. Dropping the future does not stop work that has begun.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, PoolError> {
+        self.run_with(move |_| work()).await
+    }
+
+    /// The same for work that looks from time to time whether somebody still waits for it.
+    pub async fn run_with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&CpuToken) -> T + Send + 'static,
+    ) -> Result<T, PoolError> {
+        let shared = &self.shared;
+        let over = shared.deadline.map_or(Deadline::NEVER, |deadline| shared.clock.after(deadline));
+        let token = CpuToken::new(&shared.meters.overdue);
+        let _waiter = token.waiter();
+        let (reply, answer) = oneshot::channel();
+        let work = self.wrap(work, token, reply);
+        let done = async {
+            self.send(work).await?;
+            answer.await.map_err(|_| PoolError::Closed)?
+        };
+        tokio::select! {
+            biased;
+            done = done => done,
+            () = over.wait() => Err(PoolError::DeadlineExceeded(shared.deadline.unwrap_or_default())),
+        }
+    }
+
+    fn wrap<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&CpuToken) -> T + Send + 'static,
+        token: CpuToken,
+        reply: oneshot::Sender<Result<T, PoolError>>,
+    ) -> Work {
+        let shared = self.shared.clone();
+        let called = shared.clock.uptime();
+        Box::new(move || {
+            let meters = &shared.meters;
+            // Nobody waits any more: the work was cancelled before it began.
+            if reply.is_closed() || token.is_raised() {
+                meters.skipped.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            let began = shared.clock.uptime();
+            meters.wait.record(began.saturating_sub(called));
+            meters.busy.fetch_add(1, Ordering::Relaxed);
+            let at_work = token.at_work();
+            let done = catch_unwind(AssertUnwindSafe(|| work(&token)))
+                .map_err(|panic| PoolError::Panicked(panic_text(&*panic)));
+            drop(at_work);
+            meters.busy.fetch_sub(1, Ordering::Relaxed);
+            meters.run.record(shared.clock.uptime().saturating_sub(began));
+            let ended = if done.is_ok() { &meters.completed } else { &meters.panicked };
+            ended.fetch_add(1, Ordering::Relaxed);
+            let _ = reply.send(done);
+        })
+    }
+
+    async fn send(&self, work: Work) -> Result<(), PoolError> {
+        match self.work.try_send(work) {
+            Ok(()) => Ok(()),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(PoolError::Closed),
+            Err(mpsc::error::TrySendError::Full(work)) if self.shared.when_full == WhenFull::Wait => {
+                self.work.send(work).await.map_err(|_| PoolError::Closed)
+            }
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.shared.meters.refused.fetch_add(1, Ordering::Relaxed);
+                Err(PoolError::Full { waiting: self.waiting(), limit: self.shared.waiting_max })
+            }
+        }
+    }
+
+    /// Threads at work now.
+    pub fn busy(&self) -> usize {
+        self.shared.meters.busy.load(Ordering::Relaxed)
+    }
+
+    /// Threads at work on something that nobody waits for any more.
+    pub fn overdue(&self) -> usize {
+        self.shared.meters.overdue.load(Ordering::Relaxed)
+    }
+
+    /// Pieces of work that wait for a thread.
+    pub fn waiting(&self) -> usize {
+        self.shared.waiting_max - self.work.capacity()
+    }
+
+    /// What it has seen so far.
+    pub fn get_metrics(&self) -> CpuPoolMetrics {
+        let meters = &self.shared.meters;
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        CpuPoolMetrics {
+            threads: self.shared.threads,
+            busy: self.busy(),
+            waiting: self.waiting(),
+            overdue: self.overdue(),
+            completed: read(&meters.completed),
+            panicked: read(&meters.panicked),
+            refused: read(&meters.refused),
+            skipped: read(&meters.skipped),
+            wait: meters.wait.snapshot(),
+            run: meters.run.snapshot(),
+        }
+    }
+}

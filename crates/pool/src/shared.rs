@@ -1,0 +1,65 @@
+//! The pool that the whole process shares, made when it is first used.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use longshore_clock::Door;
+
+use crate::{CpuPool, CpuPoolConfig, PoolError, WhenFull, cores};
+
+/// The variable with the number of threads, as another system calls it; a setting goes before.
+const SIZE: &str = "PW_CPU_POOL_SIZE";
+
+enum Shared {
+    /// Not used yet, with the size that was set, if any.
+    Unused(Option<usize>),
+    Open(CpuPool),
+    Closed,
+}
+
+static POOL: Mutex<Shared> = Mutex::new(Shared::Unused(None));
+
+fn pool() -> MutexGuard<'static, Shared> {
+    POOL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Threads of the shared pool; has to be set before it is first used. Otherwise there are as many as the variable
+/// `PW_CPU_POOL_SIZE` says, or one for each core.
+///
+/// Tells whether it was early enough.
+pub fn set_cpu_pool_size(threads: usize) -> bool {
+    let mut pool = pool();
+    if let Shared::Unused(size) = &mut *pool {
+        *size = Some(threads);
+        return true;
+    }
+    false
+}
+
+/// The shared pool; work waits while its line is full.
+pub fn shared_pool() -> Result<CpuPool, PoolError> {
+    let mut pool = pool();
+    match &*pool {
+        Shared::Open(open) => Ok(open.clone()),
+        Shared::Closed => Err(PoolError::Closed),
+        Shared::Unused(size) => {
+            let said = || std::env::var(SIZE).ok()?.parse().ok();
+            let threads = size.or_else(said).filter(|threads| *threads > 0).unwrap_or_else(cores);
+            let config = CpuPoolConfig { threads, when_full: WhenFull::Wait, ..CpuPoolConfig::default() };
+            let open = CpuPool::start(&config, &Door::system())?;
+            *pool = Shared::Open(open.clone());
+            Ok(open)
+        }
+    }
+}
+
+/// Runs CPU-bound work on a thread of the shared pool, and gives what it gives.
+pub async fn run_cpu_bound<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, PoolError> {
+    shared_pool()?.run(work).await
+}
+
+/// Takes no more work for the shared pool. What it has taken is done; its threads end then.
+pub fn shut_down_cpu_pool() {
+    *pool() = Shared::Closed;
+}

@@ -1,0 +1,97 @@
+//! How a thread is told that nobody waits for its work any more.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+
+const WAITING: u8 = 0;
+const AT_WORK: u8 = 1;
+const DONE: u8 = 2;
+const LEFT: u8 = 3;
+
+/// Raised when nobody waits for a piece of work any more. Its thread looks at it from time to time; as long as it has not
+/// come to an end, the thread counts as overdue.
+#[derive(Clone, Debug)]
+pub struct CpuToken(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    is_raised: AtomicBool,
+    stage: AtomicU8,
+    overdue: Arc<AtomicUsize>,
+}
+
+impl CpuToken {
+    /// One that is not raised; `overdue` counts the threads that were left behind.
+    pub(crate) fn new(overdue: &Arc<AtomicUsize>) -> Self {
+        Self(Arc::new(Shared {
+            is_raised: AtomicBool::new(false),
+            stage: AtomicU8::new(WAITING),
+            overdue: overdue.clone(),
+        }))
+    }
+
+    /// Whether nobody waits any more: whoever did was dropped, or the deadline has passed.
+    pub fn is_raised(&self) -> bool {
+        self.0.is_raised.load(Ordering::Relaxed)
+    }
+
+    /// To be held by whoever waits.
+    pub(crate) fn waiter(&self) -> Waiter {
+        Waiter(self.clone())
+    }
+
+    /// To be held by the thread while it works.
+    pub(crate) fn at_work(&self) -> AtWork {
+        let _ = self.0.stage.compare_exchange(WAITING, AT_WORK, Ordering::AcqRel, Ordering::Acquire);
+        AtWork(self.clone())
+    }
+}
+
+pub(crate) struct Waiter(CpuToken);
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        let shared = &self.0.0;
+        shared.is_raised.store(true, Ordering::Relaxed);
+        // Counted first, so that the thread can never take away what was not yet added.
+        shared.overdue.fetch_add(1, Ordering::AcqRel);
+        if shared.stage.compare_exchange(AT_WORK, LEFT, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            shared.overdue.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+pub(crate) struct AtWork(CpuToken);
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        let shared = &self.0.0;
+        if shared.stage.swap(DONE, Ordering::AcqRel) == LEFT {
+            shared.overdue.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_is_overdue_from_being_left_until_it_returns() {
+        let overdue = Arc::new(AtomicUsize::new(0));
+        let counted = || overdue.load(Ordering::Relaxed);
+        let token = CpuToken::new(&overdue);
+        let (waiter, at_work) = (token.waiter(), token.at_work());
+        drop(waiter);
+        assert!(token.is_raised() && counted() == 1);
+        drop(at_work);
+        assert_eq!(counted(), 0);
+
+        let token = CpuToken::new(&overdue);
+        let (waiter, at_work) = (token.waiter(), token.at_work());
+        drop(at_work);
+        drop(waiter);
+        drop(CpuToken::new(&overdue).waiter());
+        assert_eq!(counted(), 0);
+    }
+}
