@@ -10,6 +10,7 @@ use longshore_core::Store;
 use longshore_runtime::{Engine, Handlers, Keeper, Stop};
 use longshore_server::{Api, ApiConfig};
 use longshore_services::sweep_every;
+use longshore_telemetry::monitor::{EventLoopMonitor, EventLoopMonitorConfig};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -41,6 +42,14 @@ pub(crate) struct Wanted {
     pub(crate) test_kinds: bool,
     /// Handlers of the caller.
     pub(crate) handlers: Handlers,
+}
+
+/// Watches the runtime that everything here runs on; a line for every second would fill the log.
+fn watch() -> anyhow::Result<Arc<EventLoopMonitor>> {
+    let config = EventLoopMonitorConfig { log_metrics: false, ..EventLoopMonitorConfig::default() };
+    let monitor = EventLoopMonitor::new(config, tokio::runtime::Handle::current())?;
+    monitor.start().context("cannot start a thread to watch the runtime")?;
+    Ok(Arc::new(monitor))
 }
 
 impl System {
@@ -90,6 +99,7 @@ impl System {
         let config = settings.api(address);
         mention_identity(&engine, &config, address).await;
         let api = Api::new(engine.clone(), Some(services.files), Some(services.pdf), &kinds, config);
+        let api = api.watched_by(watch()?);
         let (closing, failed) = (Stop::new(), stop.clone());
         let serving = longshore_server::serve(listener, api.leaves_with(stop.clone()), closing.clone());
         let serving = tokio::spawn(async move {

@@ -12,6 +12,7 @@ use longshore_core::{JobDefaults, KindName, QueueName};
 use longshore_cron::CronCalculator;
 use longshore_runtime::{Engine, Stop};
 use longshore_services::{Files, PdfService};
+use longshore_telemetry::monitor::EventLoopMonitor;
 use utoipa::OpenApi;
 use utoipa::openapi::path::PathItem;
 use utoipa::openapi::response::ResponseBuilder;
@@ -100,6 +101,8 @@ pub struct Api {
     /// Drains when the process is about to go, maybe long before the server stops.
     pub(crate) leaving: Stop,
     pub(crate) started_at: longshore_core::Timestamp,
+    /// Watches the runtime that serves, if somebody does.
+    pub(crate) monitor: Option<Arc<EventLoopMonitor>>,
 }
 
 impl Api {
@@ -124,8 +127,16 @@ impl Api {
             stop: Stop::new(),
             leaving: Stop::new(),
             started_at: engine.door().clock.now(),
+            monitor: None,
             system: engine,
         }
+    }
+
+    /// The same with the figures of a watch on the runtime among its metrics.
+    #[must_use]
+    pub fn watched_by(mut self, monitor: Arc<EventLoopMonitor>) -> Self {
+        self.monitor = Some(monitor);
+        self
     }
 
     /// The same in a process that is about to go when `leaving` drains: it is not ready then, and answers all the same.

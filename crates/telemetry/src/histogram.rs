@@ -10,16 +10,16 @@ const BUCKETS: usize = STEPS * DOUBLINGS;
 /// How long things took. Fixed memory (2.4 KiB), lock-free, one atomic addition per record.
 pub struct Histogram {
     buckets: [AtomicU64; BUCKETS],
-    total_us: AtomicU64,
-    max_us: AtomicU64,
+    total_ns: AtomicU64,
+    max_ns: AtomicU64,
 }
 
 impl Default for Histogram {
     fn default() -> Self {
         Self {
             buckets: [const { AtomicU64::new(0) }; BUCKETS],
-            total_us: AtomicU64::new(0),
-            max_us: AtomicU64::new(0),
+            total_ns: AtomicU64::new(0),
+            max_ns: AtomicU64::new(0),
         }
     }
 }
@@ -40,18 +40,21 @@ fn bound(bucket: usize) -> u64 {
 impl Histogram {
     /// Counts one duration.
     pub fn record(&self, duration: Duration) {
-        let us = duration.as_micros() as u64;
-        self.buckets[bucket(us)].fetch_add(1, Ordering::Relaxed);
-        self.total_us.fetch_add(us, Ordering::Relaxed);
-        self.max_us.fetch_max(us, Ordering::Relaxed);
+        let ns = duration.as_nanos().min(u64::MAX.into()) as u64;
+        self.buckets[bucket(ns / 1_000)].fetch_add(1, Ordering::Relaxed);
+        self.total_ns.fetch_add(ns, Ordering::Relaxed);
+        // Most often there was a longer one before, and a look is cheaper than a write.
+        if ns > self.max_ns.load(Ordering::Relaxed) {
+            self.max_ns.fetch_max(ns, Ordering::Relaxed);
+        }
     }
 
     /// What was counted so far.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
             buckets: self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect(),
-            total_us: self.total_us.load(Ordering::Relaxed),
-            max_us: self.max_us.load(Ordering::Relaxed),
+            total: Duration::from_nanos(self.total_ns.load(Ordering::Relaxed)),
+            max: Duration::from_nanos(self.max_ns.load(Ordering::Relaxed)),
         }
     }
 }
@@ -60,14 +63,14 @@ impl Histogram {
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     buckets: Vec<u64>,
-    total_us: u64,
-    max_us: u64,
+    total: Duration,
+    max: Duration,
 }
 
 impl Default for Snapshot {
     /// Nothing was counted.
     fn default() -> Self {
-        Self { buckets: vec![0; BUCKETS], total_us: 0, max_us: 0 }
+        Self { buckets: vec![0; BUCKETS], total: Duration::ZERO, max: Duration::ZERO }
     }
 }
 
@@ -79,12 +82,12 @@ impl Snapshot {
 
     /// Their sum.
     pub fn total(&self) -> Duration {
-        Duration::from_micros(self.total_us)
+        self.total
     }
 
     /// The longest.
     pub fn max(&self) -> Duration {
-        Duration::from_micros(self.max_us)
+        self.max
     }
 
     /// The duration that `share` (0 to 1) of them did not pass; none if nothing was counted.
@@ -95,7 +98,7 @@ impl Snapshot {
             seen += count;
             seen >= wanted
         });
-        found.map(|bucket| Duration::from_micros(bound(bucket).min(self.max_us.max(1))))
+        found.map(|bucket| Duration::from_micros(bound(bucket)).min(self.max.max(Duration::from_nanos(1))))
     }
 
     /// The buckets that hold something: their numbers, and how many.
@@ -105,7 +108,8 @@ impl Snapshot {
 
     /// Out of such buckets; those that there are not are left out.
     pub fn of(buckets: impl IntoIterator<Item = (usize, u64)>, total_us: u64, max_us: u64) -> Self {
-        let mut all = Self { total_us, max_us, ..Self::default() };
+        let (total, max) = (Duration::from_micros(total_us), Duration::from_micros(max_us));
+        let mut all = Self { total, max, ..Self::default() };
         for (bucket, count) in buckets {
             if let Some(sum) = all.buckets.get_mut(bucket) {
                 *sum += count;
@@ -120,8 +124,8 @@ impl Snapshot {
         let pairs = self.buckets.iter().zip(&earlier.buckets);
         Self {
             buckets: pairs.map(|(now, before)| now.saturating_sub(*before)).collect(),
-            total_us: self.total_us.saturating_sub(earlier.total_us),
-            max_us: self.max_us,
+            total: self.total.saturating_sub(earlier.total),
+            max: self.max,
         }
     }
 
@@ -130,8 +134,8 @@ impl Snapshot {
         for (sum, more) in self.buckets.iter_mut().zip(&other.buckets) {
             *sum += more;
         }
-        self.total_us += other.total_us;
-        self.max_us = self.max_us.max(other.max_us);
+        self.total += other.total;
+        self.max = self.max.max(other.max);
     }
 
     /// How many took at most `limit`, to the precision of a bucket.

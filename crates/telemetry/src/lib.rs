@@ -1,7 +1,9 @@
-//! Histograms, Prometheus text and the set-up of logs.
+//! Histograms, figures by name, a watch on the runtime, Prometheus text and the set-up of logs.
 
 mod histogram;
 pub mod logs;
+pub mod monitor;
+pub mod performance;
 mod prometheus;
 
 pub use histogram::{Histogram, Snapshot};

@@ -2,7 +2,7 @@ use std::net::TcpListener;
 
 use serde_json::json;
 
-use crate::support::{Site, get, post, status};
+use crate::support::{Site, get, look, post, status};
 
 #[test]
 fn serve_says_where_it_listens_runs_jobs_and_stops_cleanly() {
@@ -113,4 +113,19 @@ fn an_answer_that_does_not_get_out_is_a_failure() {
             "{args:?}: {ran:?}"
         );
     }
+}
+
+#[test]
+fn the_lag_of_the_runtime_is_among_the_metrics() {
+    let site = Site::new();
+    let (_server, url) = site.serve(&[]);
+    let lag = || {
+        let (_, metrics) = look(&format!("{url}/metrics"));
+        let line =
+            metrics.as_str()?.lines().find_map(|line| line.strip_prefix("longshore_loop_lag_seconds "))?;
+        Some((line.parse::<f64>().unwrap(), metrics.as_str()?.contains("\nlongshore_loop_tasks ")))
+    };
+    // The first look is taken after a second.
+    let (seconds, tasks) = std::iter::repeat_with(lag).find_map(std::convert::identity).unwrap();
+    assert!((0.0..60.0).contains(&seconds) && tasks);
 }

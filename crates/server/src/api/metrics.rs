@@ -116,6 +116,21 @@ pub(crate) async fn text(api: &Api) -> String {
         &[],
         api.connections.load(Ordering::Relaxed) as f64,
     );
+    if let Some(sample) = api.monitor.as_ref().and_then(|monitor| monitor.get_snapshot()) {
+        out.gauge(
+            "longshore_loop_lag_seconds",
+            "How late the runtime woke a timer, at most, in the last second.",
+            &[],
+            sample.loop_latency_ms / 1_000.0,
+        );
+        out.gauge("longshore_loop_tasks", "Tasks alive on the runtime.", &[], sample.task_count as f64);
+        out.gauge(
+            "longshore_loop_busy_ratio",
+            "The share of the last second in which the threads of the runtime were at work.",
+            &[],
+            sample.busy_ratio,
+        );
+    }
     if let Some(pdf) = &api.pdf {
         out.gauge("longshore_pdf_threads", "Threads for rendering.", &[], pdf.threads() as f64);
         out.gauge("longshore_pdf_threads_busy", "Threads that render now.", &[], pdf.busy() as f64);

@@ -1,0 +1,152 @@
+use std::time::Duration;
+
+use longshore_clock::{Stopwatch, Timestamp};
+use serde::Serialize;
+use tokio::runtime::Handle;
+
+use super::EventLoopMonitorConfig;
+
+/// Warnings that are kept.
+const WARNINGS_MAX: usize = 20;
+
+/// One look at a runtime.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LoopMonitorMetrics {
+    /// When.
+    pub timestamp: Timestamp,
+    /// Tasks alive.
+    pub task_count: usize,
+    /// The same without one.
+    pub backlog_size: usize,
+    /// The largest lag since the look before, in milliseconds.
+    pub loop_latency_ms: f64,
+    /// Tasks that no thread has taken up yet.
+    pub callback_queue_depth: usize,
+    /// Whether the lag is below the warning threshold.
+    pub is_healthy: bool,
+    /// What is too much, in words.
+    pub warning_messages: Vec<String>,
+    /// The share of the time in which its threads were at work, from 0 to 1.
+    pub busy_ratio: f64,
+    /// How often its threads went to sleep.
+    pub parks: u64,
+    /// How long they worked from one sleep to the next, on average, in milliseconds; none if none slept.
+    pub mean_busy_ms: Option<f64>,
+}
+
+/// All looks together.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct LoopHealthMetrics {
+    /// The largest lag, in milliseconds.
+    pub max_lag_ms: f64,
+    /// 95 of the last hundred were at most this; none if there was none.
+    pub p95_lag_ms: Option<f64>,
+    /// The largest backlog.
+    pub peak_backlog: usize,
+    /// Looks.
+    pub samples: u64,
+    /// The latest warnings, at most twenty.
+    pub warnings: Vec<String>,
+}
+
+impl LoopHealthMetrics {
+    pub(super) fn note(&mut self, sample: &LoopMonitorMetrics) {
+        self.samples += 1;
+        self.max_lag_ms = self.max_lag_ms.max(sample.loop_latency_ms);
+        self.peak_backlog = self.peak_backlog.max(sample.backlog_size);
+        self.warnings.extend(sample.warning_messages.iter().cloned());
+        let old = self.warnings.len().saturating_sub(WARNINGS_MAX);
+        self.warnings.drain(..old);
+    }
+}
+
+/// What the threads of a runtime have done so far.
+pub(super) struct Work {
+    since: Stopwatch,
+    busy: Duration,
+    parks: u64,
+}
+
+impl Work {
+    pub(super) fn of(runtime: &Handle) -> Self {
+        let metrics = runtime.metrics();
+        let workers = 0..metrics.num_workers();
+        Self {
+            since: Stopwatch::start(),
+            busy: workers.clone().map(|worker| metrics.worker_total_busy_duration(worker)).sum(),
+            parks: workers.map(|worker| metrics.worker_park_count(worker)).sum(),
+        }
+    }
+}
+
+pub(super) fn take(
+    config: &EventLoopMonitorConfig,
+    runtime: &Handle,
+    before: &mut Work,
+    timestamp: Timestamp,
+    lag: Duration,
+) -> LoopMonitorMetrics {
+    let metrics = runtime.metrics();
+    let task_count = metrics.num_alive_tasks();
+    let backlog_size = task_count.saturating_sub(1);
+    let loop_latency_ms = lag.as_secs_f64() * 1_000.0;
+    let mut warning_messages = Vec::new();
+    if lag >= config.critical_threshold {
+        warning_messages.push(format!(
+            "CRITICAL: Event loop latency {loop_latency_ms:.3}ms exceeds critical threshold {}ms",
+            config.critical_threshold.as_millis()
+        ));
+    } else if lag >= config.warning_threshold {
+        warning_messages.push(format!(
+            "WARNING: Event loop latency {loop_latency_ms:.3}ms exceeds warning threshold {}ms",
+            config.warning_threshold.as_millis()
+        ));
+    }
+    if backlog_size > config.max_task_backlog {
+        warning_messages
+            .push(format!("WARNING: Task backlog {backlog_size} exceeds max {}", config.max_task_backlog));
+    }
+    let now = Work::of(runtime);
+    let busy = now.busy.saturating_sub(before.busy);
+    let time = before.since.elapsed().as_secs_f64() * metrics.num_workers() as f64;
+    let parks = now.parks.saturating_sub(before.parks);
+    *before = now;
+    LoopMonitorMetrics {
+        timestamp,
+        task_count,
+        backlog_size,
+        loop_latency_ms,
+        callback_queue_depth: metrics.global_queue_depth(),
+        is_healthy: lag < config.warning_threshold,
+        warning_messages,
+        busy_ratio: if time > 0.0 { (busy.as_secs_f64() / time).min(1.0) } else { 0.0 },
+        parks,
+        mean_busy_ms: (parks > 0).then(|| busy.as_secs_f64() * 1_000.0 / parks as f64),
+    }
+}
+
+impl LoopMonitorMetrics {
+    /// A line for the sample, and one for each warning: that of a lag once, until it is low again.
+    pub(super) fn log(&self, config: &EventLoopMonitorConfig, warned: &mut bool) {
+        if config.log_metrics {
+            let lag = (self.loop_latency_ms * 1_000.0).round() / 1_000.0;
+            tracing::info!(
+                event = "loop_monitor_metrics",
+                task_count = self.task_count,
+                backlog_size = self.backlog_size,
+                loop_latency_ms = lag,
+                is_healthy = self.is_healthy,
+                "the loop is {lag} ms late"
+            );
+        }
+        for warning in &self.warning_messages {
+            if warning.contains("latency") && std::mem::replace(warned, true) {
+                continue;
+            }
+            tracing::warn!("{warning}");
+        }
+        if self.is_healthy {
+            *warned = false;
+        }
+    }
+}

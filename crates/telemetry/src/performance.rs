@@ -1,0 +1,242 @@
+//! How long things take, by name: `record("render")` and it is measured until the guard is dropped.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+use longshore_clock::Stopwatch;
+use serde::Serialize;
+
+use crate::Histogram;
+
+/// Names with figures of their own; what comes under further names counts under [`OTHER`].
+pub const NAMES_MAX: usize = 1_000;
+/// The name of everything beyond.
+pub const OTHER: &str = "(other)";
+
+/// What was measured under a name, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct PerformanceMetrics {
+    /// How often.
+    pub count: u64,
+    /// How often with an error.
+    pub errors: u64,
+    /// On average; none if there was nothing.
+    pub avg: Option<f64>,
+    /// The shortest.
+    pub min: Option<f64>,
+    /// The longest.
+    pub max: Option<f64>,
+    /// The latest.
+    pub last: Option<f64>,
+    /// All together.
+    pub total: f64,
+    /// Half of them took at most this, to one part in sixteen.
+    pub p50: Option<f64>,
+    /// 95 of 100 took at most this.
+    pub p95: Option<f64>,
+    /// 99 of 100 took at most this.
+    pub p99: Option<f64>,
+}
+
+#[derive(Default)]
+struct Record {
+    times: Histogram,
+    min_ns: AtomicU64,
+    last_ns: AtomicU64,
+    errors: AtomicU64,
+}
+
+impl Record {
+    fn new() -> Self {
+        Self { min_ns: AtomicU64::new(u64::MAX), ..Self::default() }
+    }
+
+    fn note(&self, time: Duration, failed: bool) {
+        let ns = time.as_nanos().min(u64::MAX.into()) as u64;
+        self.times.record(time);
+        self.last_ns.store(ns, Ordering::Relaxed);
+        if ns < self.min_ns.load(Ordering::Relaxed) {
+            self.min_ns.fetch_min(ns, Ordering::Relaxed);
+        }
+        if failed {
+            self.errors.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn read(&self) -> PerformanceMetrics {
+        let times = self.times.snapshot();
+        let count = times.count();
+        if count == 0 {
+            return PerformanceMetrics::default();
+        }
+        let seconds = |ns: u64| ns as f64 / 1e9;
+        let (total, max) = (times.total().as_secs_f64(), times.max().as_secs_f64());
+        let quantile = |share: f64| times.quantile(share).map(|time| time.as_secs_f64());
+        PerformanceMetrics {
+            count,
+            errors: self.errors.load(Ordering::Relaxed),
+            avg: Some(total / count as f64),
+            min: Some(seconds(self.min_ns.load(Ordering::Relaxed))),
+            max: Some(max),
+            last: Some(seconds(self.last_ns.load(Ordering::Relaxed))),
+            total,
+            p50: quantile(0.5),
+            p95: quantile(0.95),
+            p99: quantile(0.99),
+        }
+    }
+}
+
+/// Figures by name, in fixed memory for each: 2.5 KiB.
+#[derive(Default)]
+pub struct Performance {
+    records: RwLock<HashMap<Arc<str>, Arc<Record>, RandomState>>,
+}
+
+/// The figures of this process; see [`record()`].
+pub static PERFORMANCE: LazyLock<Performance> = LazyLock::new(Performance::default);
+
+impl Performance {
+    /// Starts to measure under a name.
+    pub fn record(&self, name: &str) -> Recording {
+        Recording { record: self.of(name), watch: Stopwatch::start(), failed: false }
+    }
+
+    /// Measures what an async call takes, also if it is dropped on the way. An error counts as one.
+    pub async fn record_async<T, E>(
+        &self,
+        name: &str,
+        call: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let mut recording = self.record(name);
+        let ended = call.await;
+        recording.failed = ended.is_err();
+        ended
+    }
+
+    fn of(&self, name: &str) -> Arc<Record> {
+        if let Some(record) = self.records.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return record.clone();
+        }
+        let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
+        let name = if records.len() < NAMES_MAX || records.contains_key(name) { name } else { OTHER };
+        if let Some(record) = records.get(name) {
+            return record.clone();
+        }
+        records.entry(name.into()).or_insert_with(|| Arc::new(Record::new())).clone()
+    }
+
+    /// What was measured, by name.
+    pub fn get_metrics(&self) -> BTreeMap<Arc<str>, PerformanceMetrics> {
+        let records = self.records.read().unwrap_or_else(PoisonError::into_inner);
+        records.iter().map(|(name, record)| (name.clone(), record.read())).collect()
+    }
+
+    /// Forgets everything. What is being measured now counts nowhere.
+    pub fn clear(&self) {
+        self.records.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// Measures until it is dropped.
+#[must_use = "it measures until it is dropped"]
+pub struct Recording {
+    record: Arc<Record>,
+    watch: Stopwatch,
+    failed: bool,
+}
+
+impl Recording {
+    /// What is measured has failed.
+    pub fn fail(&mut self) {
+        self.failed = true;
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.record.note(self.watch.elapsed(), self.failed || std::thread::panicking());
+    }
+}
+
+/// Starts to measure under a name, for this process.
+pub fn record(name: &str) -> Recording {
+    PERFORMANCE.record(name)
+}
+
+/// Measures what an async call takes, for this process.
+pub async fn record_async<T, E>(name: &str, call: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    PERFORMANCE.record_async(name, call).await
+}
+
+/// What was measured in this process, by name.
+pub fn get_metrics() -> BTreeMap<Arc<str>, PerformanceMetrics> {
+    PERFORMANCE.get_metrics()
+}
+
+/// Forgets what was measured in this process.
+pub fn clear() {
+    PERFORMANCE.clear();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_measured_agrees_with_itself() {
+        let performance = Performance::default();
+        assert!(performance.get_metrics().is_empty());
+        for _ in 0..100 {
+            drop(performance.record("a"));
+        }
+        performance.record("a").fail();
+        let metrics = performance.get_metrics()["a"];
+        assert_eq!((metrics.count, metrics.errors), (101, 1));
+        let [min, avg, max] = [metrics.min, metrics.avg, metrics.max].map(Option::unwrap);
+        assert!(min <= avg && avg <= max && max <= metrics.total);
+        assert!((avg * 101.0 - metrics.total).abs() < 1e-9);
+        assert!(metrics.p50.unwrap() <= metrics.p99.unwrap() && metrics.p99.unwrap() <= max);
+        performance.clear();
+        assert!(performance.get_metrics().is_empty());
+    }
+
+    #[test]
+    fn a_panic_and_an_error_are_errors() {
+        let performance = Performance::default();
+        let panics = std::panic::AssertUnwindSafe(|| {
+            let _recording = performance.record("b");
+            panic!("on purpose");
+        });
+        assert!(std::panic::catch_unwind(panics).is_err());
+        assert_eq!(performance.get_metrics()["b"].errors, 1);
+    }
+
+    #[test]
+    fn names_are_bounded() {
+        let performance = Performance::default();
+        for name in 0..NAMES_MAX + 50 {
+            drop(performance.record(&name.to_string()));
+        }
+        let metrics = performance.get_metrics();
+        assert_eq!((metrics.len(), metrics[OTHER].count), (NAMES_MAX + 1, 50));
+        assert_eq!(metrics.values().map(|metrics| metrics.count).sum::<u64>(), NAMES_MAX as u64 + 50);
+    }
+
+    #[test]
+    fn an_async_call_is_measured_also_when_it_is_dropped() {
+        use std::task::{Context, Waker};
+        let performance = Performance::default();
+        let mut context = Context::from_waker(Waker::noop());
+        let mut failed = Box::pin(performance.record_async("c", async { Err::<(), _>("no") }));
+        assert!(failed.as_mut().poll(&mut context).is_ready());
+        let mut endless = Box::pin(performance.record_async("c", std::future::pending::<Result<(), ()>>()));
+        assert!(endless.as_mut().poll(&mut context).is_pending());
+        drop(endless);
+        let metrics = performance.get_metrics()["c"];
+        assert_eq!((metrics.count, metrics.errors), (2, 1));
+    }
+}
