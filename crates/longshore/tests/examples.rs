@@ -23,3 +23,8 @@ fn outbox_runs() {
 fn flow_runs() {
     runs("flow");
 }
+
+#[test]
+fn upstream_runs() {
+    runs("upstream");
+}

@@ -150,7 +150,8 @@ impl CpuPool {
                 loop {
                     let next = line.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
                     match next {
-                        Some(work) => work(),
+                        // What it leaves behind may panic as it is dropped; the thread goes on.
+                        Some(work) => drop(catch_unwind(AssertUnwindSafe(work))),
                         None => return,
                     }
                 }

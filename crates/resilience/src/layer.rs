@@ -3,6 +3,7 @@
 //! Each waits inside the call, not in `poll_ready`: a service that is ready and never called holds nothing. The inner
 //! service is asked whether it is ready once its turn has come.
 
+use std::any::Any;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,8 +12,9 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    AdaptiveLimiter, AdaptivePermit, Admission, Advice, BoxError, Bulkhead, CircuitBreaker, Hedge,
-    OwnedPermit, RateLimiter, RetryPolicy, SemaphoreLimiter, Timeout, Verdict,
+    AcquisitionTimeoutError, AdaptiveLimiter, AdaptivePermit, Admission, Advice, BoxError, Bulkhead,
+    BulkheadError, CircuitBreaker, CircuitBreakerError, Hedge, OwnedPermit, RateLimitedError, RateLimiter,
+    RetryPolicy, SemaphoreLimiter, Timeout, Verdict,
 };
 
 /// What a call has to pass before it is made, and what is told of its end.
@@ -68,7 +70,8 @@ impl Guard for Arc<RateLimiter> {
     }
 }
 
-/// Puts a [`Guard`] around a service. An error of the service is a failure, unless [`Self::judged_by`] says otherwise.
+/// Puts a [`Guard`] around a service. An error of the service is a failure, unless it is a refusal of
+/// a part further inside, or [`Self::judged_by`] says otherwise.
 #[derive(Clone, Debug)]
 pub struct GuardLayer<G, V = ()> {
     guard: G,
@@ -93,10 +96,24 @@ pub trait Judge<T, E>: Clone + Send + Sync + 'static {
     fn judge(&self, ended: &Result<T, E>) -> Verdict;
 }
 
-impl<T, E> Judge<T, E> for () {
+impl<T, E: 'static> Judge<T, E> for () {
     fn judge(&self, ended: &Result<T, E>) -> Verdict {
-        if ended.is_ok() { Verdict::Success } else { Verdict::Failure }
+        match ended {
+            Ok(_) => Verdict::Success,
+            // A refusal of a part further inside says nothing about the other side.
+            Err(error) if is_refusal(error) => Verdict::Ignored,
+            Err(_) => Verdict::Failure,
+        }
     }
+}
+
+fn is_refusal(error: &dyn Any) -> bool {
+    error.downcast_ref::<BoxError>().is_some_and(|error| {
+        error.is::<AcquisitionTimeoutError>()
+            || error.is::<BulkheadError>()
+            || error.is::<CircuitBreakerError>()
+            || error.is::<RateLimitedError>()
+    })
 }
 
 impl<T, E, F: Fn(&Result<T, E>) -> Verdict + Clone + Send + Sync + 'static> Judge<T, E> for F {

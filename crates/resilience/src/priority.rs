@@ -148,6 +148,9 @@ impl<T> TaskHandle<T> {
     }
 }
 
+/// How long an aborted task has to end.
+const LET_GO: Duration = Duration::from_secs(1);
+
 impl PriorityTaskQueue {
     /// Refuses zero workers.
     pub fn new(config: PriorityTaskQueueConfig, door: &Door) -> Result<Self, Invalid> {
@@ -224,8 +227,8 @@ impl PriorityTaskQueue {
     pub async fn stop(&self, mode: StopMode, deadline: Duration) -> usize {
         let shared = &*self.0;
         shared.closing.store(true, Ordering::Release);
+        let over = shared.clock.after(deadline);
         if mode == StopMode::Drain {
-            let over = shared.clock.after(deadline);
             tokio::select! {
                 biased;
                 () = shared.drained() => {}
@@ -242,9 +245,20 @@ impl PriorityTaskQueue {
         for worker in &workers {
             worker.abort();
         }
-        for worker in workers {
-            // Aborted or ended: either way it is gone.
-            let _ = worker.await;
+        // Others that stop it as well have nothing to wait for any more.
+        shared.rest.notify_waiters();
+        let gone = async {
+            for worker in workers {
+                // Aborted or ended: either way it is gone.
+                let _ = worker.await;
+            }
+        };
+        // A task that never awaits hears nothing; it is left behind.
+        let patience = over.sooner(shared.clock.after(LET_GO));
+        tokio::select! {
+            biased;
+            () = gone => {}
+            () = patience.wait() => {}
         }
         waiting.len() + running
     }

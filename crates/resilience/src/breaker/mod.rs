@@ -155,7 +155,7 @@ impl CircuitBreaker {
             let change = machine.look(now);
             (machine.admit(now), change)
         };
-        self.tell(change);
+        self.announce(change);
         match admitted {
             Ok(generation) => Ok(generation),
             Err((state, retry_after)) => {
@@ -198,7 +198,7 @@ impl CircuitBreaker {
             let change = machine.look(self.0.clock.uptime());
             (machine.state(), change)
         };
-        self.tell(change);
+        self.announce(change);
         state
     }
 
@@ -219,14 +219,26 @@ impl CircuitBreaker {
 
     /// Closes it by hand, and forgets what it has counted in its window.
     pub fn reset(&self) {
-        let change = self.machine().reset(self.0.clock.uptime());
-        self.tell(change);
+        let change = {
+            let mut machine = self.machine();
+            let change = machine.reset(self.0.clock.uptime());
+            self.publish(&machine);
+            change
+        };
+        self.announce(change);
     }
 
     /// Counts a call that was made without [`Self::admit`]: a success that took so long.
     pub fn record_latency(&self, latency: Duration) {
-        let generation = self.machine().generation();
-        self.record(generation, Verdict::Success, latency, self.0.clock.uptime());
+        let slow = latency > self.0.slow_after;
+        let change = {
+            let mut machine = self.machine();
+            let change = machine.note(slow, self.0.clock.uptime());
+            self.publish(&machine);
+            change
+        };
+        self.0.bell.ring(|| CircuitEvent::Ended { verdict: Verdict::Success, latency });
+        self.announce(change);
     }
 
     fn record(&self, generation: u64, verdict: Verdict, latency: Duration, now: Duration) {
@@ -252,13 +264,6 @@ impl CircuitBreaker {
         let closed = if machine.state() == CircuitState::Closed { machine.generation() } else { NOT_CLOSED };
         if self.0.closed.load(Ordering::Relaxed) != closed {
             self.0.closed.store(closed, Ordering::Release);
-        }
-    }
-
-    fn tell(&self, change: Option<Change>) {
-        if change.is_some() {
-            self.publish(&self.machine());
-            self.announce(change);
         }
     }
 

@@ -51,8 +51,14 @@ pub(super) struct Change {
 
 enum Phase {
     Closed,
-    Open { until: Duration },
-    HalfOpen { out: u64, successes: u64 },
+    Open {
+        until: Duration,
+    },
+    /// What ended since is counted here: a window may forget before it is decided.
+    HalfOpen {
+        out: u64,
+        ended: CircuitCounts,
+    },
 }
 
 /// Calls that ended, of all time.
@@ -125,9 +131,11 @@ impl Machine {
     /// Becomes half-open once it has been open for long enough.
     pub(super) fn look(&mut self, now: Duration) -> Option<Change> {
         match self.phase {
-            Phase::Open { until } if now >= until => {
-                Some(self.enter(Phase::HalfOpen { out: 0, successes: 0 }, Trigger::TimeoutElapsed, now))
-            }
+            Phase::Open { until } if now >= until => Some(self.enter(
+                Phase::HalfOpen { out: 0, ended: CircuitCounts::default() },
+                Trigger::TimeoutElapsed,
+                now,
+            )),
             _ => None,
         }
     }
@@ -137,13 +145,9 @@ impl Machine {
         match &mut self.phase {
             Phase::Closed => Ok(self.generation),
             Phase::Open { until } => Err((CircuitState::Open, until.saturating_sub(now))),
-            Phase::HalfOpen { out, successes } => {
-                let ended = match self.config.half_open_rule {
-                    HalfOpenRule::Consecutive => *successes,
-                    HalfOpenRule::Rate => self.window.counts(now).total,
-                };
+            Phase::HalfOpen { out, ended } => {
                 // No more than those whose ends are still needed.
-                let wanted = self.config.half_open_max_calls.saturating_sub(ended);
+                let wanted = self.config.half_open_max_calls.saturating_sub(ended.total);
                 if *out >= self.config.probe_count.min(wanted) {
                     return Err((CircuitState::HalfOpen, Duration::ZERO));
                 }
@@ -151,6 +155,15 @@ impl Machine {
                 Ok(self.generation)
             }
         }
+    }
+
+    /// A call that nobody asked for has succeeded. While it is not closed, only calls that were let through decide.
+    pub(super) fn note(&mut self, slow: bool, now: Duration) -> Option<Change> {
+        if self.state() == CircuitState::Closed {
+            return self.end(self.generation, Verdict::Success, slow, now, None);
+        }
+        self.totals.counts.add(CircuitCounts::one(false, slow));
+        None
     }
 
     /// A call that was let through has ended; `at` is the time of a failure.
@@ -171,9 +184,7 @@ impl Machine {
             self.totals.ignored += 1;
             return None;
         }
-        self.totals.counts.total += 1;
-        self.totals.counts.failures += u64::from(failed);
-        self.totals.counts.slow += u64::from(slow);
+        self.totals.counts.add(CircuitCounts::one(failed, slow));
         self.totals.last_failure = at.or(self.totals.last_failure);
         if !is_current {
             return None;
@@ -187,24 +198,18 @@ impl Machine {
             }
             // Nothing is let through while it is open.
             Phase::Open { .. } => None,
-            Phase::HalfOpen { successes, .. } => {
-                *successes += u64::from(!failed);
-                let successes = *successes;
-                self.decide(failed, successes, counts, now)
+            Phase::HalfOpen { ended, .. } => {
+                ended.add(CircuitCounts::one(failed, slow));
+                let ended = *ended;
+                self.decide(ended, now)
             }
         }
     }
 
-    fn decide(
-        &mut self,
-        failed: bool,
-        successes: u64,
-        counts: CircuitCounts,
-        now: Duration,
-    ) -> Option<Change> {
+    fn decide(&mut self, counts: CircuitCounts, now: Duration) -> Option<Change> {
         let most = self.config.half_open_max_calls;
         let (works, broken) = match self.config.half_open_rule {
-            HalfOpenRule::Consecutive => (successes >= most, failed),
+            HalfOpenRule::Consecutive => (counts.total >= most, counts.failures > 0),
             HalfOpenRule::Rate => {
                 let over = |rate: f64, most: Option<f64>| most.is_some_and(|most| rate >= most);
                 let broken = over(counts.failure_rate(), self.config.error_rate_threshold)

@@ -29,11 +29,11 @@ pub struct CircuitCounts {
 }
 
 impl CircuitCounts {
-    fn one(failed: bool, slow: bool) -> Self {
+    pub(super) fn one(failed: bool, slow: bool) -> Self {
         Self { total: 1, failures: failed.into(), slow: slow.into() }
     }
 
-    fn add(&mut self, other: Self) {
+    pub(super) fn add(&mut self, other: Self) {
         self.total += other.total;
         self.failures += other.failures;
         self.slow += other.slow;

@@ -123,6 +123,8 @@ impl Gate {
         let limit = limit as u64;
         if limit < line.limit {
             let mut less = line.limit - limit;
+            // First, so that nobody takes those that go for permits that are out.
+            self.total.store(limit, Ordering::Relaxed);
             let mut word = self.word.load(Ordering::Relaxed);
             // Those that are free go at once.
             while less > 0 && word >= ONE {

@@ -1,5 +1,6 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt;
 use longshore_clock::{Deadline, Door};
@@ -78,13 +79,13 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> Consumer<T, S> {
                 }
                 Fate::Failed(why) if on_failure == OnBatchFailure::DeadLetter => {
                     let dead = DeadBatch { items: std::mem::take(&mut batch), error: why };
-                    add(&line.meters.dead, size);
-                    line.settle(0, size);
                     if let Some(on_error) = &mut self.on_error
                         && let Err(panic) = std::panic::catch_unwind(AssertUnwindSafe(|| on_error(dead)))
                     {
                         tracing::error!(error = panic_text(&*panic), "who takes dead letters has panicked");
                     }
+                    add(&line.meters.dead, size);
+                    line.settle(0, size);
                 }
                 Fate::Failed(why) => {
                     error = Some(why);
@@ -96,7 +97,7 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> Consumer<T, S> {
         // Whatever comes now is refused, and what is here is handed back.
         line.close(Phase::Cancel);
         add(&line.meters.returned, batch.len());
-        line.settle(0, batch.len());
+        line.meters.in_batch.fetch_sub(batch.len() as u64, Ordering::Relaxed);
         let mut returned = batch;
         let rest = std::mem::take(&mut *line.items());
         add(&line.meters.returned, rest.len());
@@ -117,7 +118,8 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> Consumer<T, S> {
         loop {
             let began = door.clock.uptime();
             let cancelled = phase.wait_for(|phase| *phase == Phase::Cancel);
-            let write = AssertUnwindSafe(self.sink.write(batch)).catch_unwind();
+            // Also what it does before it waits for the first time may panic.
+            let write = AssertUnwindSafe(async { self.sink.write(batch).await }).catch_unwind();
             let written = tokio::select! {
                 biased;
                 written = write => written,
@@ -163,8 +165,8 @@ async fn gather<T>(
         while !is_full && batch.len() < config.batch_size {
             let fits = |item: &T| {
                 let size = size.map_or(0, |size| size(item));
-                is_full = !batch.is_empty() && bytes + size > most;
-                bytes += if is_full { 0 } else { size };
+                is_full = !batch.is_empty() && size.saturating_add(bytes) > most;
+                bytes = if is_full { bytes } else { size.saturating_add(bytes) };
                 !is_full
             };
             let Some(item) = line.take(fits) else { break };

@@ -76,13 +76,10 @@ impl JsonlSink {
 }
 
 fn open(path: &Path, overwrite: bool) -> io::Result<File> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .append(!overwrite)
-        .write(true)
-        .create(true)
-        .truncate(overwrite)
-        .open(path)?;
+    let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+    if overwrite {
+        file.set_len(0)?;
+    }
     // A line that a crash has cut off ends here, so that the next one is whole.
     let length = file.seek(SeekFrom::End(0))?;
     if length > 0 {
@@ -123,21 +120,22 @@ fn append(
     lines: &[u8],
     rotate_bytes: Option<u64>,
 ) -> (Option<File>, io::Result<()>) {
-    let mut write = || {
-        let length = file.metadata()?.len();
-        if rotate_bytes.is_some_and(|most| length > 0 && length + lines.len() as u64 > most) {
-            let mut older = path.as_os_str().to_owned();
-            older.push(".1");
-            std::fs::rename(path, older)?;
-            file = open(path, false)?;
+    let length = file.metadata().map_or(0, |data| data.len());
+    if rotate_bytes.is_some_and(|most| length > 0 && length + lines.len() as u64 > most) {
+        let mut older = path.as_os_str().to_owned();
+        older.push(".1");
+        match std::fs::rename(path, older).and_then(|()| open(path, false)) {
+            Ok(turned) => file = turned,
+            // It is opened anew with the next lines.
+            Err(error) => return (None, Err(error)),
         }
-        let before = file.metadata()?.len();
-        let written = file.write_all(lines).and_then(|()| file.sync_data());
-        if written.is_err() {
+    }
+    let before = file.metadata().map_or(0, |data| data.len());
+    match file.write_all(lines).and_then(|()| file.sync_data()) {
+        Ok(()) => (Some(file), Ok(())),
+        Err(error) => {
             let _ = file.set_len(before);
+            (None, Err(error))
         }
-        written
-    };
-    let written = write();
-    (Some(file), written)
+    }
 }

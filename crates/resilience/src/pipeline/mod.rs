@@ -53,16 +53,29 @@ struct Shared<T, S> {
     seat: Mutex<Seat<T, S>>,
 }
 
+impl<T, S> Drop for Shared<T, S> {
+    // Nobody can hand in more or stop it: what was taken is processed, and the consumer ends.
+    fn drop(&mut self) {
+        if let Seat::Running { line, .. } = &*self.seat.lock().unwrap_or_else(PoisonError::into_inner) {
+            line.close(Phase::Drain);
+        }
+    }
+}
+
 /// Where the consumer is.
 enum Seat<T, S> {
     Idle(Box<Consumer<T, S>>),
+    /// Also while it is being stopped: several may do that, and any of them may give up.
     Running {
         line: Arc<Line<T>>,
-        task: JoinHandle<Ended<T, S>>,
+        task: Task<T, S>,
     },
-    /// Somebody is stopping it.
-    Stopping,
+    /// For the moment of a start.
+    Empty,
 }
+
+/// The consumer at work; none once a stop has what it left.
+type Task<T, S> = Arc<tokio::sync::Mutex<Option<JoinHandle<Ended<T, S>>>>>;
 
 impl<T: Send + Sync + 'static, S: BatchSink<T>> ProducerConsumerPipeline<T, S> {
     /// Refuses sizes and times of zero.
@@ -114,13 +127,14 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> ProducerConsumerPipeline<T, S> {
     /// Starts the consumer on the tokio runtime of the caller; nothing if it runs.
     pub fn start(&self) {
         let mut seat = self.seat();
-        match std::mem::replace(&mut *seat, Seat::Stopping) {
+        match std::mem::replace(&mut *seat, Seat::Empty) {
             Seat::Idle(consumer) => {
                 let shared = &self.0;
                 let line =
                     Arc::new(Line::new(&shared.config, shared.door.clock.clone(), shared.meters.clone()));
                 let work = consumer.run(line.clone(), shared.config.clone(), shared.door.clone());
-                *seat = Seat::Running { line, task: tokio::spawn(work) };
+                let task = Arc::new(tokio::sync::Mutex::new(Some(tokio::spawn(work))));
+                *seat = Seat::Running { line, task };
             }
             other => *seat = other,
         }
@@ -129,7 +143,7 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> ProducerConsumerPipeline<T, S> {
     fn line(&self) -> Option<Arc<Line<T>>> {
         match &*self.seat() {
             Seat::Running { line, .. } => Some(line.clone()),
-            Seat::Idle(_) | Seat::Stopping => None,
+            Seat::Idle(_) | Seat::Empty => None,
         }
     }
 
@@ -175,26 +189,29 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> ProducerConsumerPipeline<T, S> {
 
     /// Stops taking items. With `drain` what was taken is processed first; without, it is handed back, and so is what
     /// is being processed: that may have happened.
+    ///
+    /// One that is given up may be repeated, also with less patience.
     pub async fn stop(&self, drain: bool) -> StopReport<T> {
-        let running = {
-            let mut seat = self.seat();
-            match std::mem::replace(&mut *seat, Seat::Stopping) {
-                Seat::Running { line, task } => Some((line, task)),
-                other => {
-                    *seat = other;
-                    None
-                }
-            }
+        let nothing = StopReport { returned: Vec::new(), error: None };
+        let (line, task) = match &*self.seat() {
+            Seat::Running { line, task } => (line.clone(), task.clone()),
+            Seat::Idle(_) | Seat::Empty => return nothing,
         };
-        let Some((line, task)) = running else { return StopReport { returned: Vec::new(), error: None } };
         line.close(if drain { Phase::Drain } else { Phase::Cancel });
-        match task.await {
+        let mut task = task.lock().await;
+        let Some(running) = task.as_mut() else { return nothing };
+        let ended = running.await;
+        *task = None;
+        match ended {
             Ok(Ended { consumer, returned, error }) => {
                 *self.seat() = Seat::Idle(consumer);
                 StopReport { returned, error }
             }
             // The runtime is going down, and has taken the task with it.
-            Err(gone) => StopReport { returned: Vec::new(), error: Some(gone.to_string()) },
+            Err(gone) => {
+                let returned = std::mem::take(&mut *line.items()).into();
+                StopReport { returned, error: Some(gone.to_string()) }
+            }
         }
     }
 

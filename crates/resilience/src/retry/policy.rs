@@ -236,8 +236,9 @@ impl RetryPolicy {
                 Advice::Retry | Advice::RetryAfter(_) => Some(Duration::ZERO),
             };
             let wait = wanted.map(|wish| wish.max(config.wait(attempt, before, &door.chance)));
-            let is_late =
-                |wait: Duration| config.deadline.is_some_and(|most| now.saturating_sub(began) + wait > most);
+            let is_late = |wait: Duration| {
+                config.deadline.is_some_and(|most| now.saturating_sub(began).saturating_add(wait) > most)
+            };
             let end = match wait {
                 None => Err(RetryEnd::NotTransient),
                 Some(_) if attempt >= config.max_attempts => Err(RetryEnd::Exhausted),

@@ -144,6 +144,27 @@ fn openings_in_a_row_last_longer() {
 }
 
 #[test]
+fn probes_decide_however_rare_they_are_and_nothing_else_does() {
+    let config =
+        CircuitBreakerConfig { half_open_rule: HalfOpenRule::Rate, ..CircuitBreakerConfig::default() };
+    let (breaker, manual) = breaker(config);
+    times(&breaker, Verdict::Failure, 10);
+    manual.advance(secs(60));
+    for _ in 0..3 {
+        assert!(breaker.is_half_open());
+        breaker.record_latency(millis(1));
+        let probe = breaker.admit().unwrap();
+        breaker.record_latency(millis(1));
+        assert!(breaker.admit().is_err(), "a call that was not let through frees no place");
+        probe.success();
+        // Longer than the window.
+        manual.advance(secs(40));
+    }
+    assert!(breaker.is_closed());
+    assert_eq!(breaker.get_metrics().success_count, 9);
+}
+
+#[test]
 fn everything_is_told_outside_of_the_lock() {
     let (breaker, manual) = breaker(CircuitBreakerConfig::simple("host", 1, secs(1)));
     let told: Arc<Mutex<Vec<String>>> = Arc::default();

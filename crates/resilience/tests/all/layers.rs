@@ -91,6 +91,17 @@ async fn a_verdict_of_ones_own_and_a_timeout_count() {
         }));
     assert_eq!(service.ready().await.unwrap().call(404).await.unwrap(), 404);
     assert!(breaker.is_closed());
+    // A refusal further inside is no failure of the other side.
+    let full = BulkheadConfig { max_concurrent: 1, max_queue: 0, ..BulkheadConfig::default() };
+    let bulkhead = Bulkhead::new(&full, &door).unwrap();
+    let held = bulkhead.try_acquire().unwrap();
+    let mut refused = ServiceBuilder::new()
+        .layer(GuardLayer::new(breaker.clone()))
+        .layer(GuardLayer::new(bulkhead.clone()))
+        .service(service_fn(|status: u32| async move { Ok::<_, BoxError>(status) }));
+    assert!(refused.ready().await.unwrap().call(1).await.is_err());
+    assert!(breaker.is_closed());
+    drop(held);
     // Ready and never called: nothing is held.
     service.ready().await.unwrap();
     let error = service.ready().await.unwrap().call(0).await.unwrap_err();

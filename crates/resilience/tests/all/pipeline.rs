@@ -176,6 +176,54 @@ async fn what_fails_is_tried_again_told_of_or_handed_back() {
 }
 
 #[tokio::test]
+async fn a_stop_may_be_given_up_and_repeated_and_told_to_hurry() {
+    let (door, _) = door();
+    let gate = Arc::new(Semaphore::new(0));
+    let (sink, batches) = notes();
+    let sink = Notes { gate: Some(gate.clone()), ..sink };
+    let pipeline = ProducerConsumerPipeline::new(config(1), sink, &door).unwrap();
+    pipeline.start();
+    pipeline.put_many(vec![1, 2, 3]).await;
+    settle().await;
+    let mut given_up = Box::pin(pipeline.stop(true));
+    tokio::select! {
+        biased;
+        _ = &mut given_up => panic!("the sink is stuck"),
+        () = settle() => {}
+    }
+    drop(given_up);
+    let metrics = pipeline.get_metrics();
+    assert_eq!((metrics.items_in_queue, metrics.items_in_batch), (2, 1), "nothing is forgotten meanwhile");
+    assert!(matches!(pipeline.put(4).await, Err(PutError::Shutdown { item: 4 })));
+    // One waits for the end, and another one does not want to.
+    let other = pipeline.clone();
+    let patient = tokio::spawn(async move { other.stop(true).await });
+    gate.add_permits(1);
+    settle().await;
+    assert_eq!(seen(&batches), [[1]]);
+    let hasty = pipeline.stop(false).await;
+    let patient = patient.await.unwrap();
+    assert_eq!([hasty.returned, patient.returned].concat(), [2, 3]);
+    assert!(pipeline.get_metrics().items_in_batch == 0 && !pipeline.is_running());
+    pipeline.start();
+    assert!(pipeline.is_running());
+}
+
+#[tokio::test]
+async fn a_pipeline_that_nobody_holds_any_more_does_what_it_has_and_ends() {
+    let (door, _) = door();
+    let (sink, batches) = notes();
+    let pipeline = ProducerConsumerPipeline::new(config(10), sink, &door).unwrap();
+    pipeline.start();
+    pipeline.put_many(vec![1, 2]).await;
+    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    drop(pipeline);
+    settle().await;
+    assert_eq!(seen(&batches), [[1, 2]]);
+    assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), tasks - 1);
+}
+
+#[tokio::test]
 async fn a_flush_waits_for_what_came_before_it() {
     let (door, _) = door();
     let (sink, batches) = notes();

@@ -94,7 +94,9 @@ impl EventLoopMonitor {
 
     /// Stops, and waits for its thread: less than a moment.
     pub fn stop(&self) {
-        let Some(Running { beat, watch }) = lock(&self.running).take() else { return };
+        // Held until it has stopped, so that a start in between waits.
+        let mut running = lock(&self.running);
+        let Some(Running { beat, watch }) = running.take() else { return };
         beat.abort();
         self.shared.stopping.store(true, Ordering::SeqCst);
         watch.thread().unpark();
