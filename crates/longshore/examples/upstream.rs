@@ -2,6 +2,7 @@
 //!
 //! `cargo run --example upstream`
 
+use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -11,9 +12,10 @@ use longshore::resilience::{
 };
 
 /// Fails every third time.
-async fn price(calls: &AtomicU32) -> Result<u32, String> {
+async fn price(calls: &AtomicU32) -> io::Result<u32> {
+    tokio::task::yield_now().await;
     let call = calls.fetch_add(1, Ordering::Relaxed);
-    if call % 3 == 0 { Err("connection reset".to_owned()) } else { Ok(42) }
+    if call.is_multiple_of(3) { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(42) }
 }
 
 #[tokio::main]
@@ -40,8 +42,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let price = retry
             .execute("prices.example", |_| async {
                 let call = || async {
-                    let _permit = bulkhead.acquire().await.map_err(|error| error.to_string())?;
-                    timeout.run(price(&calls)).await.map_err(|error| error.to_string())?
+                    let _permit = bulkhead.acquire().await.map_err(io::Error::other)?;
+                    timeout.run(price(&calls)).await.map_err(io::Error::other)?
                 };
                 breaker.call(call).await
             })
@@ -50,7 +52,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     let seen = breaker.get_metrics();
-    println!("{} calls, {} failed, the breaker is {}", seen.request_count, seen.failure_count, seen.state);
-    println!("{} of them were retries", retry.get_metrics("prices.example").retries);
+    assert_eq!((seen.request_count, seen.failure_count, seen.state.as_str()), (15, 5, "closed"));
+    assert_eq!(retry.get_metrics("prices.example").retries, 5);
     Ok(())
 }
