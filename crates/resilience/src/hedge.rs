@@ -14,7 +14,7 @@ use serde::Serialize;
 /// When another copy is sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum HedgeAfter {
-    /// Once a call takes longer than this share of the calls of the last minute did, above 0 and below 1.
+    /// Once a call takes longer than this share of the calls of the last minute or so did, above 0 and below 1.
     Percentile(f64),
     /// After this time.
     Fixed(Duration),

@@ -142,7 +142,7 @@ impl<T> TaskHandle<T> {
         self.value.await.unwrap_or(Err(TaskError::Stopped))
     }
 
-    /// Ends it: at once, at its next await if it runs.
+    /// Ends it: at its next await if it runs, and otherwise when its turn comes.
     pub fn cancel(&self) {
         self.cancel.notify_one();
     }

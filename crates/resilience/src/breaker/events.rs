@@ -157,7 +157,7 @@ impl Bell {
     }
 }
 
-/// What happens to a breaker, in order.
+/// What happens to a breaker. Events of two threads may come the other way round; the state is what the breaker says.
 pub struct CircuitEvents {
     events: broadcast::Receiver<CircuitEvent>,
     heard: Arc<AtomicUsize>,

@@ -108,7 +108,7 @@ pub struct RateLimiter<K = ()> {
 }
 
 impl<K: Hash + Eq + Clone> RateLimiter<K> {
-    /// Refuses a rate, a burst, a time or a number of keys of zero, and a rate of more than one in a nanosecond.
+    /// Refuses a rate, a burst, a time or a number of keys of zero. No rate is more than one in a nanosecond.
     pub fn keyed(config: &RateLimiterConfig, door: &Door) -> Result<Self, Invalid> {
         for (field, value) in [("rate", config.rate), ("burst", config.burst)] {
             if value == 0 {

@@ -348,6 +348,17 @@ async fn a_time_whose_job_another_one_stood_in_the_way_of_made_none() {
 }
 
 #[tokio::test]
+async fn a_new_schedule_costs_no_look_at_all_others() {
+    let (door, _) = TestKit::door();
+    let spy = Arc::new(crate::spy::on(Arc::new(MemoryStore::new(&door))));
+    let room = Room::on(spy.clone(), door);
+    for number in 0..50 {
+        room.engine.schedules().put(every(&format!("s{number}"), HOUR)).await.unwrap();
+    }
+    assert_eq!(spy.calls().get("doc_list"), Some(&1), "{:?}", spy.calls());
+}
+
+#[tokio::test]
 async fn a_schedule_that_had_come_to_its_end_goes_on_when_the_end_is_moved() {
     let kit = kit();
     let minute = Duration::from_secs(60);
