@@ -10,6 +10,7 @@ use longshore_clock::Stopwatch;
 /// One command with a name.
 pub(crate) struct Step {
     name: &'static str,
+    program: Option<&'static str>,
     args: Vec<String>,
     env: Option<(&'static str, &'static str)>,
 }
@@ -17,7 +18,12 @@ pub(crate) struct Step {
 impl Step {
     /// A step that calls cargo.
     pub(crate) fn cargo(name: &'static str, args: &[&str]) -> Self {
-        Self { name, args: args.iter().map(|&arg| arg.to_owned()).collect(), env: None }
+        Self { name, program: None, args: args.iter().map(|&arg| arg.to_owned()).collect(), env: None }
+    }
+
+    /// A step that calls another program.
+    pub(crate) fn program(name: &'static str, program: &'static str, args: &[&str]) -> Self {
+        Self { program: Some(program), ..Self::cargo(name, args) }
     }
 
     /// With more arguments at the end.
@@ -33,7 +39,7 @@ impl Step {
     }
 
     fn run(&self) -> anyhow::Result<Option<u8>> {
-        let mut command = cargo();
+        let mut command = self.program.map_or_else(cargo, Command::new);
         command.args(&self.args).stdin(Stdio::null()).envs(self.env);
         let status = command.status().with_context(|| format!("could not start `{self}`"))?;
         // A signal has no code; a code above a byte has no room.
@@ -47,7 +53,11 @@ impl fmt::Display for Step {
         if let Some((name, value)) = self.env {
             write!(f, "{name}={value:?} ")?;
         }
-        write!(f, "cargo {}", self.args.join(" "))
+        write!(f, "{}", self.program.unwrap_or("cargo"))?;
+        // An argument with spaces is shown as it would have to be typed.
+        self.args
+            .iter()
+            .try_for_each(|arg| if arg.contains(' ') { write!(f, " '{arg}'") } else { write!(f, " {arg}") })
     }
 }
 
@@ -69,6 +79,13 @@ pub(crate) fn cargo() -> Command {
 pub(crate) fn has_cargo(name: &str) -> bool {
     let mut command = cargo();
     command.args([name, "--version"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// Whether a program of this name can be called on this machine.
+pub(crate) fn has_program(name: &str) -> bool {
+    let mut command = Command::new(name);
+    command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 

@@ -9,8 +9,8 @@ use longshore_core::Invalid;
 /// Parts of the map that are locked by themselves.
 const SHARDS: usize = 16;
 
-/// States by key. The keys are spread over parts that hold their share each: once that is full, those whose states say nothing any more are forgotten; if there
-/// are none, all further keys share one state.
+/// States by key. The keys are spread over parts that hold their share each: once one is full, those whose states say
+/// nothing any more are forgotten; if there are none, all further keys of that part share one state.
 pub(crate) struct Keyed<K, V> {
     shards: [Mutex<HashMap<K, Arc<V>>>; SHARDS],
     hasher: RandomState,

@@ -2,6 +2,7 @@
 
 mod adaptive;
 mod breaker;
+pub mod cache;
 mod hedge;
 mod keyed;
 pub mod layer;
@@ -23,6 +24,7 @@ pub use breaker::{
     CircuitBreakers, CircuitCallError, CircuitCounts, CircuitEvent, CircuitEvents, CircuitState,
     CircuitWindow, HalfOpenRule, Trigger, Verdict,
 };
+pub use cache::{Cache, CacheConfig, CacheError, CachePolicy, CacheStats, LoadError, Ttl};
 pub use hedge::{Hedge, HedgeAfter, HedgeConfig, HedgeMetrics};
 pub use limiter::{
     AcquisitionTimeoutError, Bulkhead, BulkheadConfig, BulkheadError, BulkheadMetrics, OwnedPermit, Permit,

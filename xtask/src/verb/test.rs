@@ -1,12 +1,12 @@
 //! `cargo xtask test`: from a bare machine with Rust to a tested house.
 //!
 //! The order is the table of contents: what is missing is installed, everything is built, the tests run, the
-//! doctests run. What a test calls besides Rust stands in [`NEEDS`], with the step that installs it. A server that
-//! tests talk to would be started after `build` and stopped after `tests`; the stores so far need none.
+//! doctests run. What a test calls besides Rust stands in [`NEEDS`], with the step that installs it. A test that talks to a
+//! server starts one of its own, so that it may also stop and kill it.
 
 use std::process::ExitCode;
 
-use crate::step::{Step, announce, has_cargo, run_all};
+use crate::step::{Step, announce, has_cargo, has_program, run_all};
 use crate::verb::lint::FEATURES;
 
 /// Something that a machine must have before the tests can run.
@@ -18,13 +18,27 @@ struct Need {
     install: fn() -> Step,
 }
 
-const NEEDS: &[Need] = &[Need {
-    name: "cargo-nextest",
-    fast: true,
-    is_here: || has_cargo("nextest"),
-    // The version is named so that every machine runs the same one, and one that our toolchain can build.
-    install: || Step::cargo("install", &["install", "cargo-nextest", "--locked", "--version", "0.9.143"]),
-}];
+const NEEDS: &[Need] = &[
+    Need {
+        name: "cargo-nextest",
+        fast: true,
+        is_here: || has_cargo("nextest"),
+        // The version is named so that every machine runs the same one, and one that our toolchain can build.
+        install: || Step::cargo("nextest", &["install", "cargo-nextest", "--locked", "--version", "0.9.143"]),
+    },
+    Need { name: "redis-server", fast: false, is_here: || has_program("redis-server"), install: redis },
+];
+
+/// From the packages of Debian and its relatives; elsewhere it has to be brought by hand. The service that comes with it is
+/// not started.
+fn redis() -> Step {
+    let install = "apt-get install -y --no-install-recommends redis-server";
+    let script = format!("{install} || (apt-get update && {install})");
+    Step::program("redis", "sh", &["-c", &script]).env("RUNLEVEL", "1")
+}
+
+/// The profile of nextest that leaves out what needs more than Rust.
+const FAST: [&str; 2] = ["--profile", "fast"];
 
 /// What was asked for on the command line.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,12 +76,14 @@ pub(super) fn run(wish: &Wish) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
 
-    println!("Tests of the whole workspace, with the memory and SQLite stores. No server is needed.");
+    println!("Tests of the whole workspace, with the memory and SQLite stores.");
     for need in &missing {
         println!("{} is missing and will be installed.", need.name);
     }
     let mut steps: Vec<Step> = missing.iter().map(|need| (need.install)()).collect();
-    steps.extend(tests(&wish.nextest));
+    let fast = FAST.map(str::to_owned);
+    let nextest = if wish.fast { [&fast, &*wish.nextest].concat() } else { wish.nextest.clone() };
+    steps.extend(tests(&nextest));
     announce(&steps);
     run_all(&steps)
 }

@@ -4,6 +4,7 @@
 
 mod adaptive;
 mod breaker;
+mod cache;
 mod hedge;
 mod layers;
 mod limiter;

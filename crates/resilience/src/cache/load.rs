@@ -1,0 +1,185 @@
+use std::any::Any;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tracing::Instrument;
+
+use super::backend::Found;
+use super::body::Body;
+use super::flight::{Landed, Lead, Seat, land};
+use super::marks::Ticket;
+use super::{Cache, CachePolicy, Inner, LoadError, config};
+
+impl Cache {
+    /// The value of a key; if there is none, the one that `load` gives, which is kept for the next. All who ask meanwhile
+    /// wait for that one load, and get its value or its error. See [`CachePolicy`] for what may be handed out past its
+    /// end. A value that is invalidated while it is loaded is handed out and not kept.
+    pub async fn get_or_set<T, E, F, Fut>(
+        &self,
+        key: &str,
+        policy: impl Into<CachePolicy>,
+        load: F,
+    ) -> Result<T, LoadError<E>>
+    where
+        T: Serialize + DeserializeOwned + Send + 'static,
+        E: Send + Sync + 'static,
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let policy = policy.into();
+        config::check_key(key)?;
+        policy.check()?;
+        let inner = &self.0;
+        let mut before = inner.backend.get(key).await;
+        if let Some(value) = inner.fresh(before.as_ref()) {
+            return Ok(value);
+        }
+        let key: Arc<str> = key.into();
+        let old = before
+            .as_ref()
+            .filter(|found| found.stale_for.is_some_and(|time| time < policy.stale_while_revalidate));
+        if let Some(value) = old.and_then(|found| inner.read(&found.body)) {
+            inner.counters.stale_hits.add();
+            self.refresh(key, policy, load);
+            return Ok(value);
+        }
+        loop {
+            let ended = inner.flights.ended(&key);
+            let (ticket, found) = inner.backend.begin(&key, &policy.tags).await;
+            before = found.or(before);
+            if let Some(value) = inner.fresh(before.as_ref()) {
+                return Ok(value);
+            }
+            let lead = match inner.flights.board(&key, &ticket, ended) {
+                Seat::Lead(lead) => Some((lead, &ticket)),
+                Seat::Again => continue,
+                Seat::Follow(flight) => {
+                    let over = inner.door.clock.after(inner.config.load_wait);
+                    tokio::select! {
+                        biased;
+                        landed = land(flight) => match landed.map(|landed| inner.shared(landed)) {
+                            Some(Some(result)) => return result,
+                            Some(None) => {}
+                            // Whoever loaded has gone; somebody else has to.
+                            None => continue,
+                        },
+                        () = over.wait() => inner.counters.wait_timeouts.add(),
+                    }
+                    None
+                }
+            };
+            inner.counters.misses.add();
+            return inner.load(&key, &policy, lead, before, load).await;
+        }
+    }
+
+    /// Loads a value anew while the old one is still handed out, unless that is being done.
+    fn refresh<T, E, F, Fut>(&self, key: Arc<str>, policy: CachePolicy, load: F)
+    where
+        T: Serialize + DeserializeOwned + Send + 'static,
+        E: Send + Sync + 'static,
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        if self.0.flights.is_loading(&key) {
+            return;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let Some(permit) = self.0.refreshes.try_acquire_owned() else { return };
+        let inner = self.0.clone();
+        let refresh = async move {
+            let ended = inner.flights.ended(&key);
+            let (ticket, found) = inner.backend.begin(&key, &policy.tags).await;
+            if found.as_ref().is_some_and(|found| found.stale_for.is_none()) {
+                return;
+            }
+            if let Seat::Lead(lead) = inner.flights.board(&key, &ticket, ended) {
+                let _ = inner.load(&key, &policy, Some((lead, &ticket)), None, load).await;
+            }
+            drop(permit);
+        };
+        runtime.spawn(refresh.in_current_span());
+    }
+}
+
+impl Inner {
+    /// The value of what was found, if it is fresh.
+    fn fresh<T: DeserializeOwned>(&self, found: Option<&Found>) -> Option<T> {
+        let found = found.filter(|found| found.stale_for.is_none())?;
+        let value = self.read(&found.body)?;
+        self.counters.hits.add();
+        Some(value)
+    }
+
+    /// What another one's load gives; none if it cannot be ours.
+    fn shared<T: DeserializeOwned, E: Send + Sync + 'static>(
+        &self,
+        landed: Landed,
+    ) -> Option<Result<T, LoadError<E>>> {
+        let result = match landed {
+            Landed::Value(body) => Ok(body.read(usize::MAX)?),
+            Landed::Failed(error) => Err(LoadError::Load(error.downcast().ok()?)),
+        };
+        self.counters.joined.add();
+        Some(result)
+    }
+
+    /// Calls `load`, keeps the value, and tells those who wait. Without a lead nobody waits and nothing is kept.
+    async fn load<T, E, F, Fut>(
+        &self,
+        key: &Arc<str>,
+        policy: &CachePolicy,
+        lead: Option<(Lead, &Ticket)>,
+        before: Option<Found>,
+        load: F,
+    ) -> Result<T, LoadError<E>>
+    where
+        T: Serialize + DeserializeOwned,
+        E: Send + Sync + 'static,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let value = match load().await {
+            Ok(value) => value,
+            Err(error) => {
+                self.counters.load_errors.add();
+                let is_good = |time: Duration| time < policy.stale_if_error;
+                let old = before.filter(|found| found.stale_for.is_some_and(is_good));
+                let covered = old.and_then(|old| Some((self.read(&old.body)?, old.body)));
+                let (landed, result) = if let Some((value, body)) = covered {
+                    self.counters.stale_hits.add();
+                    (Landed::Value(body), Ok(value))
+                } else {
+                    let error = Arc::new(error);
+                    let any: Arc<dyn Any + Send + Sync> = error.clone();
+                    (Landed::Failed(any), Err(LoadError::Load(error)))
+                };
+                if let Some((lead, _)) = lead {
+                    lead.land(landed);
+                }
+                return result;
+            }
+        };
+        self.counters.loads.add();
+        let json = Body::json(&value)?;
+        let Some((lead, ticket)) = lead else { return Ok(value) };
+        let negative = (json == b"null").then_some(policy.negative_ttl).flatten();
+        let is_short = json.len() <= self.config.max_entry_bytes;
+        let body = Body::new(json, self.config.compress_above);
+        if !is_short {
+            self.counters.too_large.add();
+        } else if negative != Some(Duration::ZERO) {
+            let life = self.life(policy, negative);
+            if self.backend.put(key, &body, life, &policy.tags, Some(ticket)).await {
+                self.counters.sets.add();
+            } else {
+                self.counters.not_kept.add();
+            }
+        }
+        lead.land(Landed::Value(body));
+        Ok(value)
+    }
+}

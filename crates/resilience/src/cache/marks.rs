@@ -1,0 +1,73 @@
+use std::sync::Arc;
+
+/// Marks for keys, and as many for tags.
+pub(super) const BUCKETS: usize = 256;
+
+/// Counts of what has been invalidated so far. Keys share marks, and so do tags: an invalidation may look like that of another
+/// key, which costs a load and never an old value.
+pub(super) struct Marks {
+    epoch: u64,
+    all: u64,
+    keys: [u64; BUCKETS],
+    tags: [u64; BUCKETS],
+}
+
+/// The marks that matter to one load, as they stood when it began.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ticket {
+    /// Of the memory of this process.
+    pub(super) near: Vec<u64>,
+    /// Of what all processes share; none if it could not be reached.
+    pub(super) far: Option<Vec<u64>>,
+}
+
+impl Ticket {
+    /// Whether a load with this ticket sees what one with the other sees.
+    pub(super) fn is_as_new_as(&self, other: &Self) -> bool {
+        let far = match (&self.far, &other.far) {
+            (Some(mine), Some(theirs)) => mine == theirs,
+            // Without the other side nothing newer can be known.
+            _ => true,
+        };
+        far && self.near == other.near
+    }
+}
+
+/// The same in every process.
+pub(super) fn bucket(text: &str) -> usize {
+    let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325, fnv);
+    ((hash ^ (hash >> 32)) as usize) % BUCKETS
+}
+
+impl Marks {
+    pub(super) fn new() -> Self {
+        Self { epoch: 0, all: 0, keys: [0; BUCKETS], tags: [0; BUCKETS] }
+    }
+
+    /// How many invalidations there were.
+    #[cfg(feature = "redis")]
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    pub(super) fn read(&self, key: &str, tags: &[Arc<str>]) -> Vec<u64> {
+        let first = [self.all, self.keys[bucket(key)]];
+        first.into_iter().chain(tags.iter().map(|tag| self.tags[bucket(tag)])).collect()
+    }
+
+    pub(super) fn key(&mut self, key: &str) {
+        self.epoch += 1;
+        self.keys[bucket(key)] += 1;
+    }
+
+    pub(super) fn tag(&mut self, tag: &str) {
+        self.epoch += 1;
+        self.tags[bucket(tag)] += 1;
+    }
+
+    pub(super) fn all(&mut self) {
+        self.epoch += 1;
+        self.all += 1;
+    }
+}

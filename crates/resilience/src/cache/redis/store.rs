@@ -1,0 +1,299 @@
+use std::sync::{Arc, LazyLock};
+
+use longshore_clock::Clock;
+use redis::{FromRedisValue, RedisResult, Script, cmd, pipe};
+use serde::{Deserialize, Serialize};
+
+use super::entry::{self, Written, millis};
+use super::link::Link;
+use crate::cache::backend::{Found, Life, Which};
+use crate::cache::body::Body;
+use crate::cache::marks::{Ticket, bucket};
+use crate::cache::stats::Counters;
+use crate::cache::{CacheError, Glob};
+
+/// Entries looked at, or removed, in one step, so that nobody else waits long.
+const STEP: usize = 500;
+
+/// Keeps an entry unless something that matters to it was invalidated; files it under its tags, and forgets there what is
+/// over.
+///
+/// Keys: entry, marks, one set for each tag. Arguments: entry, milliseconds or '', logical key, '1' if this is news,
+/// channel, message, then each mark and, unless this is news, what it was.
+static PUT: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local marks = #KEYS
+if ARGV[4] == '1' then
+  redis.call('HINCRBY', KEYS[2], ARGV[8], 1)
+  redis.call('PUBLISH', ARGV[5], ARGV[6])
+else
+  for i = 0, marks - 1 do
+    local now = redis.call('HGET', KEYS[2], ARGV[7 + i]) or '0'
+    if now ~= ARGV[7 + marks + i] then return 0 end
+  end
+end
+local over = '+inf'
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if ARGV[2] == '' then
+  redis.call('SET', KEYS[1], ARGV[1])
+else
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+  over = now + ARGV[2]
+end
+for i = 3, #KEYS do
+  redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now)
+  redis.call('ZADD', KEYS[i], over, ARGV[3])
+  local last = redis.call('ZRANGE', KEYS[i], -1, -1, 'WITHSCORES')[2]
+  if last == 'inf' then
+    redis.call('PERSIST', KEYS[i])
+  else
+    redis.call('PEXPIREAT', KEYS[i], math.floor(tonumber(last)))
+  end
+end
+return 1
+",
+    )
+});
+
+/// Removes some entries of a tag. Keys: its set. Arguments: what stands before keys, how many at most. Gives how many were
+/// named and how many there were.
+static UNTAG: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local keys = redis.call('ZRANGE', KEYS[1], 0, ARGV[2] - 1)
+if #keys == 0 then return {0, 0} end
+local entries = {}
+for i, key in ipairs(keys) do entries[i] = ARGV[1] .. key end
+redis.call('ZREM', KEYS[1], unpack(keys))
+return {#keys, redis.call('UNLINK', unpack(entries))}
+",
+    )
+});
+
+/// What is told to all who share the entries.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Notice {
+    /// Who tells it, so that they need not listen to themselves.
+    pub(super) from: u64,
+    pub(super) gone: Gone,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Gone {
+    Key(String),
+    Tag(String),
+    Pattern(String),
+    All,
+}
+
+type MarksAndEntry = (Vec<Option<u64>>, Option<Vec<u8>>);
+
+/// Entries in a Redis that many processes share.
+pub(in crate::cache) struct RedisStore {
+    pub(super) link: Arc<Link>,
+    pub(super) prefix: String,
+    pub(super) own: u64,
+    pub(super) counters: Arc<Counters>,
+    pub(super) clock: Clock,
+}
+
+impl RedisStore {
+    fn entry(&self, key: &str) -> String {
+        format!("{}:{key}", self.prefix)
+    }
+
+    // What is not an entry has a sign in its name that no prefix has.
+    fn tag(&self, tag: &str) -> String {
+        format!("{}#tag:{tag}", self.prefix)
+    }
+
+    fn marks(&self) -> String {
+        format!("{}#marks", self.prefix)
+    }
+
+    pub(super) fn channel(&self) -> String {
+        format!("{}#gone", self.prefix)
+    }
+
+    /// The marks that matter to a key with these tags.
+    fn mark_names(key: &str, tags: &[Arc<str>]) -> Vec<String> {
+        let first = ["all".to_owned(), format!("k{}", bucket(key))];
+        first.into_iter().chain(tags.iter().map(|tag| format!("t{}", bucket(tag)))).collect()
+    }
+
+    fn notice(&self, gone: Gone) -> String {
+        // A number and texts can always be JSON.
+        serde_json::to_string(&Notice { from: self.own, gone }).unwrap_or_default()
+    }
+
+    async fn call<T, Fut>(
+        &self,
+        send: impl FnOnce(redis::aio::MultiplexedConnection) -> Fut,
+    ) -> Result<T, CacheError>
+    where
+        Fut: Future<Output = RedisResult<T>>,
+    {
+        self.link.call(send).await.map_err(|error| {
+            self.counters.errors.add();
+            tracing::debug!(prefix = self.prefix, error, "the cache was not reached");
+            CacheError::Unreachable(error)
+        })
+    }
+
+    async fn ask<T: FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, CacheError> {
+        self.call(|mut wire| async move { command.query_async(&mut wire).await }).await
+    }
+
+    pub(super) async fn read(&self, key: &str) -> Option<Written> {
+        let bytes = self.ask(cmd("GET").arg(self.entry(key))).await.ok()?;
+        self.written(bytes)
+    }
+
+    fn written(&self, bytes: Option<Vec<u8>>) -> Option<Written> {
+        let written = entry::read(&bytes?, self.clock.now());
+        if written.is_none() {
+            self.counters.errors.add();
+        }
+        written
+    }
+
+    pub(in crate::cache) async fn get(&self, key: &str) -> Option<Found> {
+        self.read(key).await.map(|written| written.found)
+    }
+
+    pub(in crate::cache) async fn begin(
+        &self,
+        key: &str,
+        tags: &[Arc<str>],
+    ) -> (Option<Vec<u64>>, Option<Found>) {
+        let mut both = pipe();
+        both.cmd("HMGET").arg(self.marks()).arg(Self::mark_names(key, tags));
+        both.cmd("GET").arg(self.entry(key));
+        let answer: Result<MarksAndEntry, _> =
+            self.call(|mut wire| async move { both.query_async(&mut wire).await }).await;
+        let Ok((marks, bytes)) = answer else { return (None, None) };
+        let marks = marks.into_iter().map(Option::unwrap_or_default).collect();
+        (Some(marks), self.written(bytes).map(|written| written.found))
+    }
+
+    pub(in crate::cache) async fn put(
+        &self,
+        key: &str,
+        body: &Body,
+        life: Life,
+        tags: &[Arc<str>],
+        ticket: Option<&Ticket>,
+    ) -> bool {
+        // What could not be asked before it was loaded cannot be kept now.
+        let was = match ticket.map(|ticket| &ticket.far) {
+            Some(None) => return false,
+            Some(Some(marks)) => Some(marks),
+            None => None,
+        };
+        let kept_for = life.ttl.map(|ttl| millis(ttl.saturating_add(life.stale)));
+        let mut put = PUT.key(self.entry(key));
+        put.key(self.marks());
+        for tag in tags {
+            put.key(self.tag(tag));
+        }
+        put.arg(entry::write(body, life, tags, self.clock.now()));
+        put.arg(kept_for.map(|millis| millis.to_string()).unwrap_or_default());
+        put.arg(key).arg(if was.is_none() { "1" } else { "0" });
+        put.arg(self.channel()).arg(self.notice(Gone::Key(key.to_owned())));
+        put.arg(Self::mark_names(key, tags));
+        for mark in was.into_iter().flatten() {
+            put.arg(mark.to_string());
+        }
+        let kept: Result<u8, _> =
+            self.call(|mut wire| async move { put.invoke_async(&mut wire).await }).await;
+        kept.is_ok_and(|kept| kept == 1)
+    }
+
+    pub(in crate::cache) async fn remove(&self, which: Which<'_>) -> Result<u64, CacheError> {
+        let removed = match which {
+            Which::Key(key) => {
+                let notice = self.notice(Gone::Key(key.to_owned()));
+                let mut all = pipe();
+                all.atomic();
+                all.cmd("HINCRBY").arg(self.marks()).arg(format!("k{}", bucket(key))).arg(1).ignore();
+                all.cmd("UNLINK").arg(self.entry(key));
+                all.cmd("PUBLISH").arg(self.channel()).arg(notice).ignore();
+                let (removed,): (u64,) =
+                    self.call(|mut wire| async move { all.query_async(&mut wire).await }).await?;
+                return Ok(removed);
+            }
+            Which::Tag(tag) => {
+                self.mark(&format!("t{}", bucket(tag))).await?;
+                self.untag(tag).await?
+            }
+            Which::Pattern(glob) => {
+                self.mark("all").await?;
+                self.sweep(glob).await?
+            }
+            Which::All => {
+                self.mark("all").await?;
+                let removed = self.unlink(&format!("{}:*", self.prefix), |_| true).await?;
+                self.unlink(&format!("{}#tag:*", self.prefix), |_| true).await?;
+                removed
+            }
+        };
+        let gone = match which {
+            Which::Key(key) => Gone::Key(key.to_owned()),
+            Which::Tag(tag) => Gone::Tag(tag.to_owned()),
+            Which::Pattern(glob) => Gone::Pattern(glob.to_string()),
+            Which::All => Gone::All,
+        };
+        let _: u64 = self.ask(cmd("PUBLISH").arg(self.channel()).arg(self.notice(gone))).await?;
+        Ok(removed)
+    }
+
+    /// What was loaded before this is not kept.
+    async fn mark(&self, name: &str) -> Result<u64, CacheError> {
+        self.ask(cmd("HINCRBY").arg(self.marks()).arg(name).arg(1)).await
+    }
+
+    async fn untag(&self, tag: &str) -> Result<u64, CacheError> {
+        let before = format!("{}:", self.prefix);
+        let set = self.tag(tag);
+        // What is added meanwhile is new and need not go.
+        let mut left: usize = self.ask(cmd("ZCARD").arg(&set)).await?;
+        let mut removed = 0;
+        while left > 0 {
+            let mut untag = UNTAG.key(&set);
+            untag.arg(&before).arg(left.min(STEP));
+            let (named, gone): (usize, u64) =
+                self.call(|mut wire| async move { untag.invoke_async(&mut wire).await }).await?;
+            removed += gone;
+            left = if named == 0 { 0 } else { left.saturating_sub(named) };
+        }
+        Ok(removed)
+    }
+
+    async fn sweep(&self, glob: &Glob) -> Result<u64, CacheError> {
+        let start = self.prefix.len() + 1;
+        let fits = |entry: &str| entry.get(start..).is_some_and(|key| glob.fits(key));
+        self.unlink(&format!("{}:{}", self.prefix, glob), fits).await
+    }
+
+    /// Removes what Redis finds by a pattern and we do too, step by step.
+    async fn unlink(&self, pattern: &str, fits: impl Fn(&str) -> bool) -> Result<u64, CacheError> {
+        let (mut cursor, mut removed) = (0_u64, 0);
+        loop {
+            let mut scan = cmd("SCAN");
+            scan.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(STEP);
+            let (next, found): (u64, Vec<Vec<u8>>) = self.ask(&scan).await?;
+            let found: Vec<Vec<u8>> =
+                found.into_iter().filter(|name| std::str::from_utf8(name).is_ok_and(&fits)).collect();
+            if !found.is_empty() {
+                removed += self.ask::<u64>(cmd("UNLINK").arg(found)).await?;
+            }
+            if next == 0 {
+                return Ok(removed);
+            }
+            cursor = next;
+        }
+    }
+}

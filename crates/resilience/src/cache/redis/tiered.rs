@@ -1,0 +1,164 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use longshore_clock::Door;
+use tokio::task::AbortHandle;
+
+use super::store::{Gone, Notice, RedisStore};
+use crate::cache::backend::{Found, Life, Which};
+use crate::cache::body::Body;
+use crate::cache::marks::Ticket;
+use crate::cache::memory::{MemoryStore, Proof};
+use crate::cache::{CacheError, Glob};
+use crate::{Retry, Timeout};
+
+/// Entries in a Redis, and in the memory of this process those that it has read, for as long as it hears what others
+/// invalidate.
+pub(in crate::cache) struct TieredStore {
+    shared: Arc<Shared>,
+    listener: AbortHandle,
+}
+
+struct Shared {
+    near: MemoryStore,
+    far: RedisStore,
+    near_ttl: Duration,
+    /// Whether we hear what others invalidate.
+    hears: AtomicBool,
+}
+
+impl Drop for TieredStore {
+    fn drop(&mut self) {
+        self.listener.abort();
+    }
+}
+
+impl TieredStore {
+    pub(super) fn start(
+        near: MemoryStore,
+        far: RedisStore,
+        near_ttl: Duration,
+        beat: &Timeout,
+        heartbeat: Duration,
+        door: &Door,
+    ) -> Self {
+        let shared = Arc::new(Shared { near, far, near_ttl, hears: AtomicBool::new(false) });
+        let task = listen(shared.clone(), beat.clone(), heartbeat, door.clone());
+        Self { shared, listener: tokio::spawn(task).abort_handle() }
+    }
+
+    pub(in crate::cache) fn near(&self) -> &MemoryStore {
+        &self.shared.near
+    }
+
+    pub(super) fn hears(&self) -> bool {
+        self.shared.hears.load(Ordering::Acquire)
+    }
+
+    pub(in crate::cache) async fn get(&self, key: &str) -> Option<Found> {
+        let shared = &*self.shared;
+        if !self.hears() {
+            return shared.far.get(key).await;
+        }
+        if let Some(found) = shared.near.get(key) {
+            return Some(found);
+        }
+        let epoch = shared.near.epoch();
+        let written = shared.far.read(key).await?;
+        if written.found.stale_for.is_none() && self.hears() {
+            let ttl = written.fresh_for.map_or(shared.near_ttl, |left| left.min(shared.near_ttl));
+            let life = Life { ttl: Some(ttl), stale: Duration::ZERO };
+            let body = &written.found.body;
+            shared.near.put(&key.into(), body, life, &written.tags, Proof::Epoch(epoch));
+        }
+        Some(written.found)
+    }
+
+    pub(in crate::cache) async fn begin(&self, key: &str, tags: &[Arc<str>]) -> (Ticket, Option<Found>) {
+        let near = self.shared.near.marks(key, tags);
+        let (far, found) = self.shared.far.begin(key, tags).await;
+        (Ticket { near, far }, found)
+    }
+
+    pub(in crate::cache) async fn put(
+        &self,
+        key: &Arc<str>,
+        body: &Body,
+        life: Life,
+        tags: &[Arc<str>],
+        ticket: Option<&Ticket>,
+    ) -> bool {
+        let shared = &*self.shared;
+        let kept = shared.far.put(key, body, life, tags, ticket).await;
+        match ticket {
+            Some(ticket) if kept && self.hears() => {
+                let ttl = life.ttl.map_or(shared.near_ttl, |ttl| ttl.min(shared.near_ttl));
+                let life = Life { ttl: Some(ttl), stale: Duration::ZERO };
+                shared.near.put(key, body, life, tags, Proof::Marks(&ticket.near));
+            }
+            Some(_) => {}
+            // Of two at once Redis knows which came last, so it is read from there.
+            None => drop(shared.near.remove(Which::Key(key))),
+        }
+        kept
+    }
+
+    pub(in crate::cache) async fn remove(&self, which: Which<'_>) -> Result<u64, CacheError> {
+        let removed = self.shared.far.remove(which).await;
+        self.shared.near.remove(which);
+        removed
+    }
+}
+
+/// Hears what others invalidate. While it does not, nothing is read from the memory of this process.
+async fn listen(shared: Arc<Shared>, beat: Timeout, heartbeat: Duration, door: Door) {
+    let mut retry = Retry::reconnect(door.clone());
+    loop {
+        if let Ok(listener) = shared.far.link.listen().await {
+            let (mut sink, mut notices) = listener.split();
+            let channel = shared.far.channel();
+            if beat.run(sink.subscribe(&channel)).await.is_ok_and(|subscribed| subscribed.is_ok()) {
+                retry = Retry::reconnect(door.clone());
+                shared.hears.store(true, Ordering::Release);
+                let beats = async {
+                    loop {
+                        door.clock.sleep(heartbeat).await;
+                        if !beat.run(sink.ping::<redis::Value>()).await.is_ok_and(|pong| pong.is_ok()) {
+                            return;
+                        }
+                    }
+                };
+                let heard = async {
+                    while let Some(notice) = notices.next().await {
+                        shared.apply(notice.get_payload_bytes());
+                    }
+                };
+                tokio::select! {
+                    () = beats => {}
+                    () = heard => {}
+                }
+                shared.hears.store(false, Ordering::Release);
+                shared.near.remove(Which::All);
+                tracing::warn!(channel, "invalidations are not heard; this process reads only from Redis");
+            }
+        }
+        retry.wait().await;
+    }
+}
+
+impl Shared {
+    fn apply(&self, notice: &[u8]) {
+        match serde_json::from_slice(notice) {
+            Ok(Notice { from, .. }) if from == self.far.own => {}
+            Ok(Notice { gone: Gone::Key(key), .. }) => drop(self.near.remove(Which::Key(&key))),
+            Ok(Notice { gone: Gone::Tag(tag), .. }) => drop(self.near.remove(Which::Tag(&tag))),
+            Ok(Notice { gone: Gone::Pattern(pattern), .. }) if let Ok(glob) = Glob::parse(&pattern) => {
+                self.near.remove(Which::Pattern(&glob));
+            }
+            // What is not understood may be anything.
+            Ok(_) | Err(_) => drop(self.near.remove(Which::All)),
+        }
+    }
+}

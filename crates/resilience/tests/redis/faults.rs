@@ -1,0 +1,139 @@
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use longshore_clock::Door;
+use longshore_resilience::cache::{RedisCache, RedisCacheConfig};
+use longshore_resilience::{Cache, CacheConfig, CacheError, CachePolicy, LoadError};
+use redis::AsyncCommands;
+
+use crate::server::{Redis, until};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Everything a caller can do while the Redis is not there.
+async fn works_without(cache: &Cache) {
+    let before = cache.stats().errors;
+    assert_eq!(cache.get::<u32>("a").await.unwrap(), None);
+    cache.set("a", &2, MINUTE).await.unwrap();
+    let loaded: Result<u32, LoadError<String>> = cache.get_or_set("b", MINUTE, || async { Ok(7) }).await;
+    assert_eq!(loaded.unwrap(), 7);
+    for removed in [
+        cache.invalidate("a").await.map(u64::from),
+        cache.invalidate_tag("t").await,
+        cache.invalidate_pattern("*").await,
+        cache.clear().await,
+    ] {
+        assert!(matches!(removed, Err(CacheError::Unreachable(_))), "{removed:?}");
+    }
+    assert!(cache.stats().errors >= before + 7);
+}
+
+#[tokio::test]
+async fn a_killed_redis_costs_nobody_a_call() {
+    let mut redis = Redis::start();
+    let place = redis.patient().await;
+    let cache = Cache::in_redis(CacheConfig::default(), &place).unwrap();
+    cache.set("a", &1, MINUTE).await.unwrap();
+    redis.kill();
+    works_without(&cache).await;
+    assert!(!place.breaker().is_closed());
+    redis.start_again();
+    until(true, async || {
+        cache.set("a", &1, MINUTE).await.unwrap();
+        cache.get::<u32>("a").await.unwrap() == Some(1)
+    })
+    .await;
+    assert!(cache.invalidate("a").await.unwrap());
+}
+
+#[tokio::test]
+async fn a_redis_that_hangs_costs_nobody_more_than_its_time() {
+    let redis = Redis::start();
+    let place = redis.place().await;
+    let cache = Cache::in_redis(CacheConfig::default(), &place).unwrap();
+    redis.hang();
+    works_without(&cache).await;
+    assert!(!place.breaker().is_closed(), "nobody waits any more");
+    redis.go_on();
+    until(true, async || {
+        cache.set("a", &1, MINUTE).await.unwrap();
+        cache.get::<u32>("a").await.unwrap() == Some(1)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_that_comes_later_is_found() {
+    let mut redis = Redis::start();
+    redis.kill();
+    let place = redis.place().await;
+    let cache = Cache::in_redis(CacheConfig::default(), &place).unwrap();
+    works_without(&cache).await;
+    redis.start_again();
+    until(true, async || {
+        cache.set("a", &1, MINUTE).await.unwrap();
+        cache.get::<u32>("a").await.unwrap() == Some(1)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_damaged_or_foreign_is_not_found() {
+    let redis = Redis::start();
+    let cache = redis.cache().await;
+    let mut wire = redis.wire().await;
+    let packed_bomb = [&[1, 1][..], &[0; 8], &[0], &u32::MAX.to_le_bytes(), b"xx"].concat();
+    let cut_tag = [&[1, 0][..], &[0; 8], &[1, 200], b"short"].concat();
+    let whole = [&[1, 4][..], &[0; 8], &[0], b"7"].concat();
+    for (number, bytes) in [b"".to_vec(), b"7".to_vec(), vec![9; 40], packed_bomb, cut_tag].iter().enumerate()
+    {
+        let _: () = wire.set(format!("cache:{number}"), bytes).await.unwrap();
+        assert_eq!(cache.get::<u32>(&number.to_string()).await.unwrap(), None, "{number}");
+        assert_eq!(cache.stats().errors, number as u64 + 1);
+    }
+    let _: () = wire.set("cache:whole", whole).await.unwrap();
+    assert_eq!(cache.get::<u32>("whole").await.unwrap(), Some(7));
+    let _: () = wire.rpush("cache:list", "x").await.unwrap();
+    assert_eq!(cache.get::<u32>("list").await.unwrap(), None);
+    // A foreign thing under one of our names does not keep what is asked for from being answered.
+    let _: () = wire.set("cache#marks", "x").await.unwrap();
+    let policy = CachePolicy::ttl(MINUTE).tag("t");
+    let loaded: Result<u32, LoadError<String>> = cache.get_or_set("n", policy, || async { Ok(7) }).await;
+    assert_eq!(loaded.unwrap(), 7);
+    assert!(cache.stats().errors >= 7);
+}
+
+#[tokio::test]
+async fn what_is_no_redis_is_refused_by_name() {
+    let door = Door::system();
+    let refused = async |config: RedisCacheConfig| match RedisCache::connect(config, &door).await {
+        Ok(_) => String::new(),
+        Err(invalid) => format!("{}: {invalid}", invalid.field),
+    };
+    let at = |url: &str| RedisCacheConfig::at(url);
+    assert!(refused(at("nonsense")).await.starts_with("url: "));
+    let error = refused(at("http://:secret@localhost/")).await;
+    assert!(error.starts_with("url: ") && !error.contains("secret"), "{error}");
+    let zero = RedisCacheConfig { timeout: Duration::ZERO, ..RedisCacheConfig::default() };
+    assert!(refused(zero).await.starts_with("timeout: "));
+    let none = RedisCacheConfig { max_connections: 0, ..RedisCacheConfig::default() };
+    assert!(refused(none).await.starts_with("max_connections: "));
+
+    let web = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", web.local_addr().unwrap());
+    let answers = std::thread::spawn(move || {
+        let (mut stream, _) = web.accept().unwrap();
+        let _ = stream.read(&mut [0; 512]).unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").unwrap();
+    });
+    let error = refused(at(&url)).await;
+    answers.join().unwrap();
+    assert!(error.starts_with("url: ") && error.contains("another protocol"), "{error}");
+}
+
+#[tokio::test]
+async fn the_environment_may_say_where_it_is() {
+    // Nothing else in this process reads these.
+    let unset = RedisCacheConfig::from_env();
+    assert!(unset.is_none(), "{unset:?}");
+}

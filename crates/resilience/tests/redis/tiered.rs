@@ -1,0 +1,81 @@
+use std::time::Duration;
+
+use longshore_resilience::{Cache, CacheConfig, CachePolicy, LoadError};
+use redis::AsyncCommands;
+
+use crate::server::{Redis, until};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+async fn tiered(redis: &Redis) -> Cache {
+    let cache = Cache::tiered(CacheConfig::default(), &redis.patient().await).unwrap();
+    until(Some(true), async || cache.hears_invalidations()).await;
+    cache
+}
+
+#[tokio::test]
+async fn what_was_read_once_is_read_from_memory() {
+    let redis = Redis::start();
+    let one = tiered(&redis).await;
+    one.set("a", &1, MINUTE).await.unwrap();
+    // Made now, so that the news of `a` does not reach it later.
+    let two = tiered(&redis).await;
+    assert_eq!(two.get::<u32>("a").await.unwrap(), Some(1));
+    let mut wire = redis.wire().await;
+    // Behind the back of everybody, which no cache does.
+    let _: () = wire.del("cache:a").await.unwrap();
+    assert_eq!(two.get::<u32>("a").await.unwrap(), Some(1));
+    assert_eq!(two.stats().entries, Some(1));
+    assert_eq!(one.get::<u32>("a").await.unwrap(), None, "the one who set it had not read it");
+}
+
+#[tokio::test]
+async fn what_one_invalidates_is_gone_for_all() {
+    let redis = Redis::start();
+    let (one, two, three) = (tiered(&redis).await, tiered(&redis).await, redis.cache().await);
+    for (way, who) in
+        [("key", &one), ("tag", &one), ("pattern", &one), ("clear", &one), ("set", &one), ("key", &three)]
+    {
+        let policy = CachePolicy::ttl(MINUTE).tag("t");
+        let old: Result<u32, LoadError<String>> = two.get_or_set("a", policy, || async { Ok(1) }).await;
+        assert_eq!(old.unwrap(), 1);
+        assert_eq!(one.get::<u32>("a").await.unwrap(), Some(1));
+        let expected = match way {
+            "key" => who.invalidate("a").await.map(|_| None),
+            "tag" => who.invalidate_tag("t").await.map(|_| None),
+            "pattern" => who.invalidate_pattern("a*").await.map(|_| None),
+            "clear" => who.clear().await.map(|_| None),
+            _ => who.set("a", &2, MINUTE).await.map(|()| Some(2)),
+        };
+        let expected: Option<u32> = expected.unwrap();
+        assert_eq!(who.get::<u32>("a").await.unwrap(), expected, "{way}: at once where it was said");
+        until(expected, async || two.get::<u32>("a").await.unwrap()).await;
+        one.clear().await.unwrap();
+        until(Some(0), async || two.stats().entries).await;
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_hear_does_not_trust_its_memory() {
+    let mut redis = Redis::start();
+    let cache = Cache::tiered(CacheConfig::default(), &redis.place().await).unwrap();
+    until(Some(true), async || cache.hears_invalidations()).await;
+    cache.set("a", &1, MINUTE).await.unwrap();
+    until(Some(1), async || cache.get::<u32>("a").await.unwrap()).await;
+    redis.hang();
+    until(Some(false), async || cache.hears_invalidations()).await;
+    until(Some(0), async || cache.stats().entries).await;
+    assert_eq!(cache.get::<u32>("a").await.unwrap(), None);
+    redis.go_on();
+    until(Some(true), async || cache.hears_invalidations()).await;
+    until(Some(1), async || cache.get::<u32>("a").await.unwrap()).await;
+    redis.kill();
+    until(Some(false), async || cache.hears_invalidations()).await;
+    redis.start_again();
+    until(Some(true), async || cache.hears_invalidations()).await;
+    until(true, async || {
+        cache.set("a", &2, MINUTE).await.unwrap();
+        cache.get::<u32>("a").await.unwrap() == Some(2)
+    })
+    .await;
+}
