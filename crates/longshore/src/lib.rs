@@ -59,6 +59,7 @@ pub use longshore_core::{
 pub use longshore_pool::{CpuPool, CpuPoolConfig, run_cpu_bound};
 pub use longshore_resilience as resilience;
 pub use longshore_runtime as runtime;
+pub use longshore_telemetry as telemetry;
 pub use shutdown::shutdown_signal;
 pub use store::open_store;
 

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use longshore_core::QueueName;
-use longshore_runtime::{Engine, Handlers, Queue, Worker, WorkerConfig};
+use longshore_runtime::{Engine, Handlers, KindGuard, Queue, Worker, WorkerConfig};
 use longshore_services::{Files, PdfConfig, PdfLimits, PdfService};
 
 use crate::config::Settings;
@@ -53,6 +53,8 @@ impl Services {
             own.map_or(queue.clone(), |(_, own)| own.serve(queue))
         };
         let worker = Worker::new(engine.clone()).config(config).handlers(handlers);
+        let guard = |worker: Worker, (kind, guard): (&String, &KindGuard)| worker.guard(kind, guard.clone());
+        let worker = settings.kinds.iter().fold(worker, guard);
         if queues.is_empty() {
             let own = settings.queues.keys().map(QueueName::as_str);
             let named = own.filter(|name| *name != PdfService::QUEUE).chain([PdfService::QUEUE]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use longshore_clock::{Clock, Deadline, Door};
 use longshore_resilience::panic_text;
-use longshore_telemetry::{Histogram, Snapshot};
+use longshore_telemetry::{Histogram, Metered, Samples, Snapshot};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
@@ -277,5 +277,27 @@ impl CpuPool {
             wait: meters.wait.snapshot(),
             run: meters.run.snapshot(),
         }
+    }
+}
+
+impl Metered for CpuPool {
+    fn meter(&self, samples: &mut Samples<'_>) {
+        let metrics = self.get_metrics();
+        samples.gauge("longshore_cpu_pool_threads", "Threads for CPU-bound work.", metrics.threads as f64);
+        samples.gauge("longshore_cpu_pool_busy", "Threads at work.", metrics.busy as f64);
+        samples.gauge("longshore_cpu_pool_waiting", "Work that waits for a thread.", metrics.waiting as f64);
+        let help = "Threads at work on something that nobody waits for any more.";
+        samples.gauge("longshore_cpu_pool_overdue", help, metrics.overdue as f64);
+        let help = "Pieces of work, by what became of them.";
+        for (outcome, count) in [
+            ("completed", metrics.completed),
+            ("panicked", metrics.panicked),
+            ("refused", metrics.refused),
+            ("skipped", metrics.skipped),
+        ] {
+            samples.counter_of("longshore_cpu_pool_work_total", help, ("outcome", outcome), count);
+        }
+        samples.histogram("longshore_cpu_pool_wait_seconds", "From the call to the start.", metrics.wait);
+        samples.histogram("longshore_cpu_pool_run_seconds", "From the start to the end.", metrics.run);
     }
 }

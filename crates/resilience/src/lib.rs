@@ -7,13 +7,14 @@ mod hedge;
 mod keyed;
 pub mod layer;
 mod limiter;
+mod metered;
 mod panics;
 mod pipeline;
 mod priority;
 mod rate;
 mod retry;
+mod striped;
 mod sync;
-mod tally;
 mod timeout;
 
 pub use adaptive::{
@@ -42,7 +43,8 @@ pub use priority::{
 };
 pub use rate::{RateLimitedError, RateLimiter, RateLimiterConfig, RateMetrics, SlidingLog, SlidingLogConfig};
 pub use retry::{
-    Advice, Fault, Jitter, Retry, RetryAttempt, RetryBudgetExceededError, RetryConfig, RetryEnd, RetryError,
-    RetryExecution, RetryExhaustedError, RetryLimit, RetryMetrics, RetryPolicy, parse_retry_after,
+    Advice, Fault, Jitter, Retry, RetryAttempt, RetryBudget, RetryBudgetConfig, RetryBudgetExceededError,
+    RetryConfig, RetryEnd, RetryError, RetryExecution, RetryExhaustedError, RetryLimit, RetryMetrics,
+    RetryPolicy, parse_retry_after,
 };
 pub use timeout::{Timeout, TimeoutError};

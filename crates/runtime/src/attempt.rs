@@ -13,7 +13,7 @@ use longshore_core::{
     Backoff, Claimed, DurationText, End, Event, EventName, JobError, JobSpec, Json, Lease, LeaseToken,
     Outcome as Fate, Progress, Reason, State,
 };
-use longshore_resilience::panic_text;
+use longshore_resilience::{Verdict, panic_text};
 
 use crate::events::Hub;
 use crate::extract::{ExtractError, States};
@@ -187,10 +187,21 @@ impl Running {
 }
 
 /// How the supervised call of a handler came to its end.
-enum Verdict {
+enum CallEnd {
     Called(Called),
     TimedOut,
     Interrupted(Interrupt),
+}
+
+impl CallEnd {
+    /// What it says about the thing that the handler works with.
+    fn verdict(&self) -> Verdict {
+        match self {
+            Self::Called(Called::Returned(Ok(_))) => Verdict::Success,
+            Self::Called(Called::Returned(Err(Outcome::Retry { .. }))) | Self::TimedOut => Verdict::Failure,
+            Self::Called(_) | Self::Interrupted(_) => Verdict::Ignored,
+        }
+    }
 }
 
 /// Runs the attempt and says how it ended; nothing if its lease was lost, because then its end is not ours to tell.
@@ -222,25 +233,46 @@ async fn guarded(running: &Arc<Running>, handlers: &Handlers) -> Option<Fate> {
     if let Some(backoff) = registered.options.backoff.as_ref().filter(|_| running.asks_for_no_backoff()) {
         let _ = running.backoff.set(backoff.clone());
     }
+    let pass = match handlers.guard_of(&running.spec.kind) {
+        Some(guard) => {
+            let entered = tokio::select! {
+                biased;
+                entered = guard.enter(running.number) => entered,
+                early = running.signal.above(Interrupt::None) => return interrupted(early),
+            };
+            match entered {
+                Ok(pass) => Some(pass),
+                Err(turned) => {
+                    let until = running.door.clock.now() + turned.wait;
+                    return Some(Fate::Snooze { until, reason: Some(turned.reason) });
+                }
+            }
+        }
+        None => None,
+    };
     let started_at = running.door.clock.now();
     running.started_at.store(started_at.as_millis(), Ordering::Relaxed);
     if running.hub.is_heard() {
         let event = running.event(EventName::Started, State::Running, started_at);
         running.hub.tell(event.times(running.recorded_start(), None));
     }
-    match supervise(running, handlers, registered).await {
-        Verdict::Called(Called::Returned(Ok(result))) => {
+    let end = supervise(running, handlers, registered).await;
+    if let Some(pass) = pass {
+        pass.end(end.verdict());
+    }
+    match end {
+        CallEnd::Called(Called::Returned(Ok(result))) => {
             Some(done(running, result, handlers.result_bytes_max()))
         }
-        Verdict::Called(Called::Returned(Err(outcome))) => Some(decided(running, outcome)),
-        Verdict::Called(Called::NotCalled(error @ ExtractError::BadArgs(_))) => {
+        CallEnd::Called(Called::Returned(Err(outcome))) => Some(decided(running, outcome)),
+        CallEnd::Called(Called::NotCalled(error @ ExtractError::BadArgs(_))) => {
             Some(Fate::Fail { error: JobError::new(&error.to_string()), reason: Reason::BadArgs })
         }
-        Verdict::Called(Called::NotCalled(error)) => {
+        CallEnd::Called(Called::NotCalled(error)) => {
             Some(failed(running, JobError::new(&error.to_string()), Reason::Error, None))
         }
-        Verdict::TimedOut => Some(timed_out(running)),
-        Verdict::Interrupted(interrupt) => interrupted(interrupt),
+        CallEnd::TimedOut => Some(timed_out(running)),
+        CallEnd::Interrupted(interrupt) => interrupted(interrupt),
     }
 }
 
@@ -302,8 +334,8 @@ fn failed(running: &Running, error: JobError, reason: Reason, after: Option<Dura
 }
 
 /// Calls the handler and watches over it: its timeout, and interrupts with their grace.
-async fn supervise(running: &Arc<Running>, handlers: &Handlers, registered: &Arc<Registered>) -> Verdict {
-    let mut call = handlers.call(running.clone(), registered).map(Verdict::Called);
+async fn supervise(running: &Arc<Running>, handlers: &Handlers, registered: &Arc<Registered>) -> CallEnd {
+    let mut call = handlers.call(running.clone(), registered).map(CallEnd::Called);
     // Most short handlers are done at the first poll, and then nothing else needs to be set up.
     if let Poll::Ready(verdict) = poll_fn(|context| Poll::Ready(call.poll_unpin(context))).await {
         return verdict;
@@ -320,12 +352,12 @@ async fn supervise(running: &Arc<Running>, handlers: &Handlers, registered: &Arc
             interrupt = running.signal.above(told) => {
                 told = interrupt;
                 match interrupt {
-                    Interrupt::Cut | Interrupt::Lost => return Verdict::Interrupted(interrupt),
+                    Interrupt::Cut | Interrupt::Lost => return CallEnd::Interrupted(interrupt),
                     _ => patience = patience.sooner(clock.after(handlers.grace(&running.spec.kind))),
                 }
             }
             () = patience.wait() => {
-                return if told == Interrupt::None { Verdict::TimedOut } else { Verdict::Interrupted(told) };
+                return if told == Interrupt::None { CallEnd::TimedOut } else { CallEnd::Interrupted(told) };
             }
         }
     }

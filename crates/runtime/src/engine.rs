@@ -3,10 +3,12 @@ use std::time::Duration;
 
 use longshore_clock::{Door, Timestamp};
 use longshore_core::Store;
+use longshore_telemetry::Registry;
 
 use crate::client::Client;
 use crate::control::Control;
 use crate::events::Hub;
+use crate::guard::Guards;
 use crate::identity::Caller;
 use crate::observe::{Meters, Sampler};
 use crate::schedule::{Counted, Schedules};
@@ -29,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) meters: Meters,
     pub(crate) sampler: Sampler,
     pub(crate) schedules: tokio::sync::Mutex<Option<Counted>>,
+    pub(crate) guards: Guards,
+    pub(crate) parts: Registry,
 }
 
 impl Drop for Shared {
@@ -44,7 +48,8 @@ impl Engine {
         let hub = Hub::start(store.clone(), door.clone());
         let (meters, sampler, schedules) =
             (Meters::default(), Sampler::default(), tokio::sync::Mutex::default());
-        let shared = Shared { store, door, hub, meters, sampler, schedules };
+        let (guards, parts) = (Guards::default(), Registry::default());
+        let shared = Shared { store, door, hub, meters, sampler, schedules, guards, parts };
         Self { shared: Arc::new(shared), caller: Caller::default() }
     }
 
@@ -71,6 +76,12 @@ impl Engine {
     /// What was measured in this process.
     pub fn meters(&self) -> &Meters {
         &self.shared.meters
+    }
+
+    /// Breakers, limiters, caches and pools of this process that `/metrics` shows. Those of kinds are here by themselves;
+    /// a program may add its own.
+    pub fn parts(&self) -> &Registry {
+        &self.shared.parts
     }
 
     /// Time, ids and chance.

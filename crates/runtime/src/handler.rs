@@ -10,7 +10,9 @@ use longshore_core::limits::{CANCEL_GRACE, RESULT_BYTES_USUAL};
 use longshore_core::{Backoff, Invalid, Json, KindName};
 
 use crate::attempt::Running;
+use crate::engine::Engine;
 use crate::extract::{Attempt, Extract, ExtractError};
+use crate::guard::{Guard, KindGuard};
 use crate::layer::{self, Layer, Next, Returned};
 use crate::outcome::{IntoResult, Outcome};
 
@@ -87,6 +89,8 @@ pub struct KindOptions {
     pub cancel_grace: Option<Duration>,
     /// The wait before each further try of jobs that ask for no wait of their own; none is the usual one.
     pub backoff: Option<KindBackoff>,
+    /// What its jobs have to pass before the handler is called.
+    pub guard: Option<KindGuard>,
 }
 
 /// The backoff of a kind. A function cannot be stored, so only whoever registers the kind may give one.
@@ -153,6 +157,8 @@ pub(crate) struct Registered {
 #[derive(Clone)]
 pub struct Handlers {
     by_kind: HashMap<KindName, Arc<Registered>>,
+    guarded: HashMap<KindName, KindGuard>,
+    guards: HashMap<KindName, Arc<Guard>>,
     layers: Vec<Layer>,
     cancel_grace: Duration,
     result_bytes_max: usize,
@@ -162,6 +168,8 @@ impl Default for Handlers {
     fn default() -> Self {
         Self {
             by_kind: HashMap::new(),
+            guarded: HashMap::new(),
+            guards: HashMap::new(),
             layers: Vec::new(),
             cancel_grace: CANCEL_GRACE,
             result_bytes_max: RESULT_BYTES_USUAL,
@@ -189,8 +197,40 @@ impl Handlers {
     ) -> Result<(), Invalid> {
         options.backoff.as_ref().map_or(Ok(()), KindBackoff::check)?;
         let callable = Box::new(Typed(handler, PhantomData));
-        self.by_kind.insert(KindName::new(kind)?, Arc::new(Registered { callable, options }));
+        let kind = KindName::new(kind)?;
+        if let Some(guard) = options.guard.clone() {
+            self.guard(kind.as_str(), guard)?;
+        }
+        self.by_kind.insert(kind, Arc::new(Registered { callable, options }));
         Ok(())
+    }
+
+    /// Puts a guard before the handler of a kind, in the place of one that is there. Refuses what its parts refuse.
+    pub fn guard(&mut self, kind: &str, guard: KindGuard) -> Result<(), Invalid> {
+        let kind = KindName::new(kind)?;
+        guard.check(&kind)?;
+        self.guarded.insert(kind, guard);
+        Ok(())
+    }
+
+    /// Makes the guards, or takes those that the process has.
+    pub(crate) fn arm(&mut self, engine: &Engine) -> Result<(), Invalid> {
+        for (kind, guard) in &self.guarded {
+            if !self.by_kind.contains_key(kind) {
+                let known: Vec<String> = self.kinds().iter().map(ToString::to_string).collect();
+                let expected = format!("one of the kinds that have a handler here: {}", known.join(", "));
+                return Err(Invalid::new("kinds", expected, kind));
+            }
+            let guard = engine.shared.guards.of(kind, guard, engine.door(), engine.parts())?;
+            self.guards.insert(kind.clone(), guard);
+        }
+        Ok(())
+    }
+
+    /// What stands before the handler of a kind.
+    pub(crate) fn guard_of(&self, kind: &KindName) -> Option<&Guard> {
+        // Most programs have none, and pay nothing.
+        (!self.guards.is_empty()).then(|| self.guards.get(kind)).flatten().map(|guard| &**guard)
     }
 
     /// The kinds that have a handler, sorted.
@@ -219,6 +259,7 @@ impl Handlers {
 
     pub(crate) fn extend(&mut self, other: Self) {
         self.by_kind.extend(other.by_kind);
+        self.guarded.extend(other.guarded);
         self.layers.extend(other.layers);
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use longshore_clock::{Door, ManualClock, Timestamp};
 use longshore_core::{
-    Claim, Ended, Job as Record, JobFilter, LaneWant, Page, QueueName, Store, StoreResult, WorkerId,
+    Claim, Ended, Invalid, Job as Record, JobFilter, LaneWant, Page, QueueName, Store, StoreResult, WorkerId,
     limits::LEASE,
 };
 use tokio::sync::Notify;
@@ -15,6 +15,7 @@ use crate::client::Client;
 use crate::control::Control;
 use crate::engine::Engine;
 use crate::extract::States;
+use crate::guard::KindGuard;
 use crate::handler::{Handler, Handlers, Kinded};
 use crate::job::Job;
 use crate::keeper;
@@ -44,6 +45,13 @@ impl TestKit {
     pub fn register<P: Kinded + 'static>(&mut self, handler: impl Handler<P>) -> &mut Self {
         self.handlers.add(P::KIND, handler).expect("a kind is a valid name");
         self
+    }
+
+    /// Puts a guard before the handler of a kind that is registered.
+    pub fn guard(&mut self, kind: &str, guard: KindGuard) -> Result<&mut Self, Invalid> {
+        self.handlers.guard(kind, guard)?;
+        self.handlers.arm(&self.engine)?;
+        Ok(self)
     }
 
     /// Gives all handlers a shared thing.

@@ -171,6 +171,15 @@ fn scheduled(job: &Job) -> WhyReason {
                 job.spec.kind
             )
         }
+        Some(Reason::CircuitOpen) => {
+            let kind = &job.spec.kind;
+            format!(
+                "the breaker of kind {kind} was open on the worker that took it; it is tried again at {due}"
+            )
+        }
+        Some(Reason::Throttled) => {
+            format!("the guard of kind {} let no more through; it is tried again at {due}", job.spec.kind)
+        }
         Some(why) if job.attempt > 0 => {
             let most = job.spec.options.max_attempts;
             format!(

@@ -23,7 +23,8 @@ use crate::api;
 use crate::error::ApiError;
 use crate::identity::Identity;
 use crate::kinds::Kinds;
-use crate::layers::correlation;
+use crate::layers::measure::HttpMeters;
+use crate::layers::{correlation, measure};
 
 /// Limits of the HTTP face.
 #[derive(Clone, Debug)]
@@ -96,6 +97,7 @@ pub struct Api {
     pub(crate) config: Arc<ApiConfig>,
     pub(crate) streams: Arc<AtomicUsize>,
     pub(crate) connections: Arc<AtomicUsize>,
+    pub(crate) http: Arc<HttpMeters>,
     pub(crate) patience: Patience,
     pub(crate) stop: Stop,
     /// Drains when the process is about to go, maybe long before the server stops.
@@ -115,14 +117,21 @@ impl Api {
         kinds: &[KindName],
         config: ApiConfig,
     ) -> Self {
+        let cron: Arc<CronCalculator> = Arc::default();
+        // Neither name can be refused: the first parts of a process always have room.
+        let _ = engine.parts().register("cron", api::metrics::Expressions(cron.clone()));
+        if let Some(pdf) = &pdf {
+            let _ = engine.parts().register("pdf", pdf.pool().clone());
+        }
         Self {
             kinds: Kinds::new(kinds),
-            cron: Arc::default(),
+            cron,
             files,
             pdf,
             config: Arc::new(config),
             streams: Arc::default(),
             connections: Arc::default(),
+            http: Arc::default(),
             patience: Patience::default(),
             stop: Stop::new(),
             leaving: Stop::new(),
@@ -236,6 +245,7 @@ fn finish(routes: Router<Face>, mut api: Api, stop: Stop) -> Router {
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(from_fn_with_state(api.clone(), correlation::layer))
+        .layer(from_fn_with_state(api.clone(), measure::layer))
         .with_state(api)
 }
 

@@ -5,6 +5,8 @@ pub mod logs;
 pub mod monitor;
 pub mod performance;
 mod prometheus;
+mod registry;
 
 pub use histogram::{Histogram, Snapshot};
 pub use prometheus::Exposition;
+pub use registry::{Metered, Registry, Samples};

@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use longshore_clock::Stopwatch;
 use serde::Serialize;
 
-use crate::Histogram;
+use crate::{Exposition, Histogram};
 
 /// Names with figures of their own; what comes under further names counts under [`OTHER`].
 pub const NAMES_MAX: usize = 1_000;
@@ -133,6 +133,22 @@ impl Performance {
     pub fn get_metrics(&self) -> BTreeMap<Arc<str>, PerformanceMetrics> {
         let records = self.records.read().unwrap_or_else(PoisonError::into_inner);
         records.iter().map(|(name, record)| (name.clone(), record.read())).collect()
+    }
+
+    /// Adds all figures to a scrape: a histogram of times and a count of errors for each name.
+    pub fn expose(&self, out: &mut Exposition) {
+        let records = self.records.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let records: BTreeMap<Arc<str>, Arc<Record>> = records.into_iter().collect();
+        for (name, record) in &records {
+            let labels = [("name", &**name)];
+            let help = "How long what is measured by name took.";
+            out.histogram("longshore_performance_seconds", help, &labels, &record.times.snapshot());
+        }
+        for (name, record) in &records {
+            let help = "How often it ended with an error.";
+            let errors = record.errors.load(Ordering::Relaxed);
+            out.counter("longshore_performance_errors_total", help, &[("name", name)], errors);
+        }
     }
 
     /// Forgets everything. What is being measured now counts nowhere.

@@ -39,6 +39,12 @@ impl Exposition {
         self.line(name, labels, value);
     }
 
+    /// The same with parts of a whole, such as seconds.
+    pub fn counter_f64(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) {
+        self.head(name, "counter", help);
+        self.line(name, labels, value);
+    }
+
     /// A number that rises and falls.
     pub fn gauge(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) {
         self.head(name, "gauge", help);

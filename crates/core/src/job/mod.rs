@@ -89,6 +89,10 @@ pub enum Reason {
     Stalled,
     /// No worker here knows the kind.
     UnknownKind,
+    /// The breaker of its kind is open where it was to run.
+    CircuitOpen,
+    /// The guard of its kind lets no more through for a while: a rate, a bound, a budget for retries.
+    Throttled,
     /// The args do not fit the handler.
     BadArgs,
     /// The result was larger than a result may be.
@@ -112,6 +116,8 @@ impl Reason {
             Self::Timeout => "timeout",
             Self::Stalled => "stalled",
             Self::UnknownKind => "unknown_kind",
+            Self::CircuitOpen => "circuit_open",
+            Self::Throttled => "throttled",
             Self::BadArgs => "bad_args",
             Self::ResultTooLarge => "result_too_large",
             Self::Expired => "expired",
@@ -129,6 +135,8 @@ impl Reason {
             Self::Timeout => "the attempt took longer than its timeout",
             Self::Stalled => "workers died with this job too often",
             Self::UnknownKind => "no worker here knows the kind",
+            Self::CircuitOpen => "the breaker of its kind is open",
+            Self::Throttled => "the guard of its kind lets no more through for a while",
             Self::BadArgs => "the args do not fit the handler",
             Self::ResultTooLarge => "the result was larger than a result may be",
             Self::Expired => "it waited longer than its ttl",

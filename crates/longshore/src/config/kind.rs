@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use longshore_core::limits::LIMIT_RATE_MAX;
-use longshore_core::{Priority, QueueName, parse_duration};
+use longshore_core::{Invalid, KindName, Priority, QueueName, parse_duration};
 
 use super::bytes;
 use super::value::{Raw, Value};
@@ -39,6 +39,8 @@ pub(super) enum Kind {
     Networks,
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// A part of a whole, above 0 and at most 1.
+    Share,
     /// A level or a filter of logs.
     Level,
 }
@@ -116,6 +118,57 @@ pub(super) const QUEUE_KEYS: &[Key] = &[
     key("ttl", duration(1)),
 ];
 
+/// The keys of one kind of job, in the order of the manual.
+pub(super) const KIND_KEYS: &[Key] = &[
+    key("breaker_failures", Kind::Count { min: 1, max: 1_000_000 }),
+    key("breaker_error_rate", Kind::Share),
+    key("breaker_window", duration(1)),
+    key("breaker_open", duration(1)),
+    key("retry_budget", Kind::Count { min: 1, max: 1_000_000 }),
+    key("retry_budget_window", duration(1)),
+    key("rate_limit", Kind::Count { min: 1, max: LIMIT_RATE_MAX as u64 }),
+    key("rate_interval", duration(1)),
+    key("rate_burst", Kind::Count { min: 1, max: LIMIT_RATE_MAX as u64 }),
+    key("max_concurrent", Kind::Count { min: 1, max: 10_000 }),
+];
+
+/// A set of tables with names of their own, such as `[queues.NAME]`.
+pub(super) struct Tables {
+    pub(super) name: &'static str,
+    /// The variable that has the same as JSON.
+    pub(super) variable: &'static str,
+    pub(super) keys: &'static [Key],
+    pub(super) check: fn(&str) -> Result<(), Invalid>,
+    /// Keys that say nothing without one of others.
+    pub(super) beside: &'static [(&'static [&'static str], &'static [&'static str])],
+    pub(super) example: &'static str,
+}
+
+/// All of them.
+pub(super) const TABLES: &[Tables] = &[
+    Tables {
+        name: "queues",
+        variable: "LONGSHORE_QUEUES",
+        keys: QUEUE_KEYS,
+        check: |name| QueueName::new(name).map(drop),
+        beside: &[(&["rate_interval", "rate_burst", "rate_scope"], &["rate_limit"])],
+        example: "JSON such as {\"mail\": {\"concurrency\": 3}}",
+    },
+    Tables {
+        name: "kinds",
+        variable: "LONGSHORE_KINDS",
+        keys: KIND_KEYS,
+        check: |name| KindName::new(name).map(drop),
+        beside: &[
+            (&["rate_interval", "rate_burst"], &["rate_limit"]),
+            (&["breaker_window"], &["breaker_error_rate"]),
+            (&["breaker_open"], &["breaker_failures", "breaker_error_rate"]),
+            (&["retry_budget_window"], &["retry_budget"]),
+        ],
+        example: "JSON such as {\"page.fetch\": {\"max_concurrent\": 3}}",
+    },
+];
+
 impl Kind {
     /// Reads a value, or says what was expected.
     pub(super) fn read(self, raw: &Raw) -> Result<Value, String> {
@@ -178,6 +231,9 @@ impl Kind {
                 self.list(&text.split(',').map(|name| name.trim().to_owned()).collect::<Vec<_>>())
             }
             Self::OneOf(words) => words.contains(&text).then(plain),
+            Self::Share => {
+                text.parse().ok().filter(|share: &f64| *share > 0.0 && *share <= 1.0).map(Value::Share)
+            }
             Self::Level => is_level(text).then(plain),
         }
     }
@@ -208,6 +264,7 @@ impl Kind {
             Self::Queues => "a list of queue names such as mail,pdf".to_owned(),
             Self::Networks => "a list of networks such as 10.0.0.0/8,::1/128".to_owned(),
             Self::OneOf(words) => words.join(" or "),
+            Self::Share => "a number above 0 and at most 1".to_owned(),
             Self::Level => {
                 "error, warn, info, debug, trace, or a filter such as info,longshore=debug".to_owned()
             }

@@ -5,7 +5,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::MANUAL;
-use super::kind::KEYS;
+use super::kind::{KEYS, TABLES, Tables};
 use super::mistake::Mistake;
 use super::value::{Origin, Raw};
 
@@ -15,8 +15,6 @@ pub(super) const PREFIX: &str = "LONGSHORE_";
 const ALIASES: &[(&str, &str)] = &[("ASYNC_PDF_MAX_GENERATION_TIME", "pdf_time_max")];
 /// Variables of ours that are not settings.
 const OTHERS: &[&str] = &["LONGSHORE_CONFIG"];
-/// The variable with what is set of single queues, as JSON.
-const QUEUES: &str = "LONGSHORE_QUEUES";
 
 /// A setting made on the command line.
 #[derive(Clone, Debug)]
@@ -57,7 +55,9 @@ pub(super) fn all(sources: &Sources, mistakes: &mut Vec<Mistake>) -> Vec<Said> {
         said.extend(file(text, mistakes, |line| Origin::File(name.clone(), line)));
     }
     said.extend(environment(&sources.environment));
-    said.extend(queues(&sources.environment, mistakes));
+    for tables in TABLES {
+        said.extend(named(tables, &sources.environment, mistakes));
+    }
     said.extend(
         sources
             .flags
@@ -76,7 +76,8 @@ fn environment(variables: &[(String, String)]) -> Vec<Said> {
         Some(said(key, alias, text))
     });
     let ours = variables.iter().filter_map(|(name, text)| {
-        let known = |name: &str| OTHERS.contains(&name) || name == QUEUES;
+        let known =
+            |name: &str| OTHERS.contains(&name) || TABLES.iter().any(|tables| tables.variable == name);
         let short = name.strip_prefix(PREFIX).filter(|_| !known(name))?;
         // Only the exact spelling is a key, so that LONGSHORE_lease is not taken for one and ignored elsewhere.
         let key =
@@ -86,22 +87,23 @@ fn environment(variables: &[(String, String)]) -> Vec<Said> {
     aliased.chain(ours).collect()
 }
 
-/// What the environment says of single queues: `{"mail": {"concurrency": 3}}`.
-fn queues(variables: &[(String, String)], mistakes: &mut Vec<Mistake>) -> Vec<Said> {
-    type Queues = Fields<Fields<serde_json::Value>>;
-    let Some((name, text)) = variables.iter().find(|(name, _)| name == QUEUES) else { return Vec::new() };
+/// What the environment says of single queues or kinds: `{"mail": {"concurrency": 3}}`.
+fn named(tables: &Tables, variables: &[(String, String)], mistakes: &mut Vec<Mistake>) -> Vec<Said> {
+    type Named = Fields<Fields<serde_json::Value>>;
+    let Some((name, text)) = variables.iter().find(|(name, _)| name == tables.variable) else {
+        return Vec::new();
+    };
     let origin = Origin::Variable(name.clone());
-    match serde_json::from_str::<Queues>(text) {
-        Ok(Fields(queues)) => queues
+    match serde_json::from_str::<Named>(text) {
+        Ok(Fields(named)) => named
             .into_iter()
-            .flat_map(|(queue, Fields(keys))| {
-                keys.into_iter().map(move |(key, value)| (format!("queues.{queue}.{key}"), value))
+            .flat_map(|(own, Fields(keys))| {
+                keys.into_iter().map(move |(key, value)| (format!("{}.{own}.{key}", tables.name), value))
             })
             .map(|(key, value)| (key, json(&value), origin.clone()))
             .collect(),
         Err(error) => {
-            let expected = "JSON such as {\"mail\": {\"concurrency\": 3}}";
-            mistakes.push(Mistake::new("queues", origin, expected, error.to_string()));
+            mistakes.push(Mistake::new(tables.name, origin, tables.example, error.to_string()));
             Vec::new()
         }
     }
@@ -128,16 +130,18 @@ fn file(text: &str, mistakes: &mut Vec<Mistake>, origin: impl Fn(usize) -> Origi
         said.push((at, (format!("{above}{}", key.get_ref()), raw(value.get_ref()), origin(at))));
     };
     for (key, value) in table.get_ref() {
-        let Some(queues) = value.get_ref().as_table().filter(|_| key.get_ref() == "queues") else {
+        let is_ours = |name: &str| TABLES.iter().any(|tables| tables.name == name);
+        let Some(named) = value.get_ref().as_table().filter(|_| is_ours(key.get_ref())) else {
             say("", key, value);
             continue;
         };
-        for (queue, value) in queues {
+        let table = key.get_ref();
+        for (own, value) in named {
             match value.get_ref().as_table() {
-                None => say("queues.", queue, value),
+                None => say(&format!("{table}."), own, value),
                 Some(keys) => {
                     keys.iter()
-                        .for_each(|(key, value)| say(&format!("queues.{}.", queue.get_ref()), key, value));
+                        .for_each(|(key, value)| say(&format!("{table}.{}.", own.get_ref()), key, value));
                 }
             }
         }

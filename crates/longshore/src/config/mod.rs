@@ -1,6 +1,7 @@
 //! The configuration: defaults, then `longshore.toml`, then variables, then flags; all mistakes told at once.
 
 mod bytes;
+mod guard;
 mod kind;
 mod layer;
 mod mistake;
@@ -17,79 +18,77 @@ pub(crate) use value::{Origin, Value};
 
 use std::collections::BTreeMap;
 
-use longshore_core::QueueName;
-
-use kind::{KEYS, QUEUE_KEYS};
+use kind::{KEYS, TABLES, Tables};
 use mistake::Mistake;
 
 /// The defaults and the manual.
 pub(crate) const MANUAL: &str = include_str!("../../config.default.toml");
 
+/// What is set, and where it comes from.
+type Values = BTreeMap<&'static str, (Value, Origin)>;
+
 /// Every key with its value and where that comes from.
 #[derive(Debug)]
 pub(crate) struct Effective {
-    keys: BTreeMap<&'static str, (Value, Origin)>,
-    /// What is set of single queues.
-    queues: BTreeMap<QueueName, BTreeMap<&'static str, (Value, Origin)>>,
+    keys: Values,
+    /// What is set of single queues and kinds: by the name of the tables and their own.
+    named: BTreeMap<(&'static str, String), Values>,
 }
 
 impl Effective {
     /// Reads all layers, the weakest first, so that the strongest one stays.
     pub(crate) fn read(sources: &Sources) -> Result<Self, Mistakes> {
         let mut mistakes = Vec::new();
-        let (mut values, mut queues) = (BTreeMap::new(), BTreeMap::new());
+        let (mut values, mut named) = (BTreeMap::new(), BTreeMap::new());
         for (name, raw, origin) in layer::all(sources, &mut mistakes) {
-            let (queue, short) = match queue_key(&name) {
-                None => (None, name.as_str()),
-                Some((queue, short)) => match QueueName::new(queue) {
-                    Ok(queue) => (Some(queue), short),
-                    Err(error) => {
-                        mistakes.push(Mistake::new(&name, origin, error.expected, error.got));
-                        continue;
-                    }
-                },
-            };
-            let keys = if queue.is_some() { QUEUE_KEYS } else { KEYS };
+            let table = table_of(&name);
+            if let Some(Err(error)) = table.map(|(tables, own, _)| (tables.check)(own)) {
+                mistakes.push(Mistake::new(&name, origin, error.expected, error.got));
+                continue;
+            }
+            let (keys, short) =
+                table.map_or((KEYS, name.as_str()), |(tables, _, short)| (tables.keys, short));
             let Some(key) = keys.iter().find(|key| key.name == short) else {
                 mistakes.push(Mistake::unknown(&name, short, keys, &raw, origin));
                 continue;
             };
             match key.kind.read(&raw) {
                 Ok(value) => {
-                    let values = match queue {
+                    let values = match table {
                         None => &mut values,
-                        Some(queue) => queues.entry(queue).or_insert_with(BTreeMap::new),
+                        Some((tables, own, _)) => {
+                            named.entry((tables.name, own.to_owned())).or_insert_with(BTreeMap::new)
+                        }
                     };
                     values.insert(key.name, (value, origin));
                 }
                 Err(expected) => mistakes.push(Mistake::new(&name, origin, expected, raw.shown())),
             }
         }
-        for (queue, values) in &queues {
-            let pace = ["rate_interval", "rate_burst", "rate_scope"]
-                .iter()
-                .find_map(|key| values.get_key_value(key));
-            if let Some((key, (value, origin))) = pace.filter(|_| !values.contains_key("rate_limit")) {
-                let name = format!("queues.{queue}.{key}");
-                mistakes.push(Mistake::new(
-                    &name,
-                    origin.clone(),
-                    "a rate_limit beside it",
-                    value.to_string(),
-                ));
-            }
+        for ((table, own), values) in &named {
+            mistakes.extend(alone(table, own, values));
         }
-        if mistakes.is_empty() { Ok(Self { keys: values, queues }) } else { Err(Mistakes(mistakes)) }
+        if mistakes.is_empty() { Ok(Self { keys: values, named }) } else { Err(Mistakes(mistakes)) }
     }
 
-    /// In the order of the manual, and then what is set of single queues.
+    /// In the order of the manual, and then what is set of single queues and kinds.
     pub(crate) fn rows(&self) -> impl Iterator<Item = (String, &Value, &Origin)> {
         let keys = KEYS.iter().filter_map(|key| self.keys.get_key_value(key.name));
         let keys = keys.map(|(key, (value, origin))| ((*key).to_owned(), value, origin));
-        keys.chain(self.queues.iter().flat_map(|(queue, values)| {
-            let keys = QUEUE_KEYS.iter().filter_map(|key| values.get_key_value(key.name));
-            keys.map(move |(key, (value, origin))| (format!("queues.{queue}.{key}"), value, origin))
+        keys.chain(TABLES.iter().flat_map(move |tables| {
+            self.all(tables.name).flat_map(move |(own, values)| {
+                let keys = tables.keys.iter().filter_map(|key| values.get_key_value(key.name));
+                keys.map(move |(key, (value, origin))| {
+                    (format!("{}.{own}.{key}", tables.name), value, origin)
+                })
+            })
         }))
+    }
+
+    /// The tables of one sort, by their own names.
+    fn all(&self, table: &str) -> impl Iterator<Item = (&str, &Values)> {
+        let ours = self.named.iter().filter(move |((name, _), _)| *name == table);
+        ours.map(|((_, own), values)| (own.as_str(), values))
     }
 
     fn value(&self, name: &str) -> &Value {
@@ -97,9 +96,25 @@ impl Effective {
     }
 }
 
-/// The queue and the key of what is set of a single queue. Names of queues may have dots in them, keys have none.
-fn queue_key(name: &str) -> Option<(&str, &str)> {
-    name.strip_prefix("queues.").and_then(|rest| rest.rsplit_once('.'))
+/// The tables, the name and the key of what is set in a table. Names may have dots in them, keys have none.
+fn table_of(name: &str) -> Option<(&'static Tables, &str, &str)> {
+    TABLES.iter().find_map(|tables| {
+        let (own, short) = name.strip_prefix(tables.name)?.strip_prefix('.')?.rsplit_once('.')?;
+        Some((tables, own, short))
+    })
+}
+
+/// Keys that say nothing by themselves.
+fn alone(table: &str, own: &str, values: &Values) -> Vec<Mistake> {
+    let Some(tables) = TABLES.iter().find(|tables| tables.name == table) else { return Vec::new() };
+    let lonely = tables.beside.iter().filter_map(|(keys, others)| {
+        let (key, (value, origin)) = keys.iter().find_map(|key| values.get_key_value(key))?;
+        let name = format!("{table}.{own}.{key}");
+        let expected = format!("a {} beside it", others.join(" or a "));
+        let is_lonely = !others.iter().any(|other| values.contains_key(other));
+        is_lonely.then(|| Mistake::new(&name, origin.clone(), expected, value.to_string()))
+    });
+    lonely.collect()
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use longshore_core::{DurationText, JobDefaults, Rate, Retention};
 use longshore_runtime::{Queue, RateScope};
 
-use super::value::{Origin, Value};
+use super::Values;
+use super::value::Value;
 
 /// What is configured of a single queue.
 #[derive(Clone, Debug, Default)]
@@ -24,7 +24,7 @@ pub(crate) struct QueueSettings {
 
 impl QueueSettings {
     /// Reads what was checked before.
-    pub(super) fn of(values: &BTreeMap<&'static str, (Value, Origin)>) -> Self {
+    pub(super) fn of(values: &Values) -> Self {
         let value = |key: &str| values.get(key).map(|(value, _)| value);
         let count = |key: &str| match value(key) {
             Some(Value::Count(count)) => Some(*count),

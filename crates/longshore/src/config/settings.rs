@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use longshore_core::{DurationText, JobDefaults, QueueName, Retention};
-use longshore_runtime::{KeeperConfig, WorkerConfig};
+use longshore_runtime::{KeeperConfig, KindGuard, WorkerConfig};
 use longshore_server::{ApiConfig, Identity};
 use longshore_telemetry::logs::Format as LogFormat;
 
@@ -50,6 +50,7 @@ pub(crate) struct Settings {
     pub(crate) log_format: LogFormat,
     pub(crate) retention: Retention,
     pub(crate) queues: BTreeMap<QueueName, QueueSettings>,
+    pub(crate) kinds: BTreeMap<String, KindGuard>,
 }
 
 impl Settings {
@@ -119,9 +120,12 @@ impl Settings {
                 most: count("retention_most") as u64,
             },
             queues: effective
-                .queues
-                .iter()
-                .map(|(name, values)| (name.clone(), QueueSettings::of(values)))
+                .all("queues")
+                .filter_map(|(name, values)| Some((QueueName::new(name).ok()?, QueueSettings::of(values))))
+                .collect(),
+            kinds: effective
+                .all("kinds")
+                .map(|(name, values)| (name.to_owned(), super::guard::guard_of(values)))
                 .collect(),
         }
     }

@@ -53,7 +53,7 @@ impl Raw {
 }
 
 /// A value that its key understands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
     /// A text.
     Text(String),
@@ -63,6 +63,8 @@ pub(crate) enum Value {
     Duration(Duration),
     /// A whole number.
     Count(u64),
+    /// A part of a whole.
+    Share(f64),
     /// A size.
     Bytes(u64),
     /// Names.
@@ -76,6 +78,7 @@ impl fmt::Display for Value {
             Self::Secret(text) => f.pad(if text.is_empty() { "" } else { "(not shown)" }),
             Self::Duration(duration) => f.pad(&format_duration(*duration)),
             Self::Count(count) => f.pad(&count.to_string()),
+            Self::Share(share) => f.pad(&share.to_string()),
             Self::Bytes(size) => f.pad(&bytes::format(*size)),
             Self::Names(names) => f.pad(&format!("[{}]", names.join(", "))),
         }
@@ -86,6 +89,7 @@ impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Count(count) | Self::Bytes(count) => serializer.serialize_u64(*count),
+            Self::Share(share) => serializer.serialize_f64(*share),
             Self::Names(names) => names.serialize(serializer),
             Self::Text(_) | Self::Secret(_) | Self::Duration(_) => serializer.collect_str(self),
         }

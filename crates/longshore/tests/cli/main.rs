@@ -4,6 +4,7 @@
 
 mod api;
 mod config;
+mod deploy;
 mod disk;
 mod job;
 mod key;

@@ -2,7 +2,7 @@ use longshore_clock::Timestamp;
 use serde::Serialize;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::tally::Tally;
+use crate::striped::StripedCount;
 
 /// What a cache has seen since it was made.
 #[derive(Clone, Debug, Serialize)]
@@ -49,18 +49,18 @@ pub struct CacheStats {
 
 #[derive(Default)]
 pub(super) struct Counters {
-    pub(super) hits: Tally,
-    pub(super) stale_hits: Tally,
-    pub(super) misses: Tally,
-    pub(super) sets: Tally,
+    pub(super) hits: StripedCount,
+    pub(super) stale_hits: StripedCount,
+    pub(super) misses: StripedCount,
+    pub(super) sets: StripedCount,
     pub(super) invalidations: AtomicU64,
-    pub(super) loads: Tally,
-    pub(super) load_errors: Tally,
-    pub(super) joined: Tally,
-    pub(super) wait_timeouts: Tally,
-    pub(super) not_kept: Tally,
-    pub(super) too_large: Tally,
-    pub(super) errors: Tally,
+    pub(super) loads: StripedCount,
+    pub(super) load_errors: StripedCount,
+    pub(super) joined: StripedCount,
+    pub(super) wait_timeouts: StripedCount,
+    pub(super) not_kept: StripedCount,
+    pub(super) too_large: StripedCount,
+    pub(super) errors: StripedCount,
 }
 
 impl Counters {

@@ -8,7 +8,7 @@ use longshore_telemetry::{Histogram, Snapshot};
 use serde::Serialize;
 
 use super::gate::Gate;
-use crate::tally::{Apart, Tally};
+use crate::striped::{Apart, StripedCount};
 
 /// How many may be at work at once, and how long others wait.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ struct Shared {
     gate: Apart<Gate>,
     timeout: Duration,
     clock: Clock,
-    acquired: Tally,
+    acquired: StripedCount,
     peak: AtomicUsize,
     timeouts: AtomicU64,
     wait: Histogram,
@@ -75,7 +75,7 @@ impl SemaphoreLimiter {
             gate: Apart(Gate::new(limit)),
             timeout: config.acquire_timeout,
             clock: door.clock.clone(),
-            acquired: Tally::default(),
+            acquired: StripedCount::default(),
             peak: AtomicUsize::new(0),
             timeouts: AtomicU64::new(0),
             wait: Histogram::default(),

@@ -1,8 +1,10 @@
 //! How many retries a key has left: a bucket that fills with time, and a share of the calls that were made lately.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::RetryConfig;
+use longshore_clock::{Clock, Door};
+use longshore_core::Invalid;
 
 /// Parts into which the life of a call's share is cut.
 const SLOTS: usize = 10;
@@ -10,12 +12,94 @@ const SLOTS: usize = 10;
 /// One token, as far as sums of tenths are exact.
 const ALMOST: f64 = 1.0 - 1e-9;
 
+/// How many retries there may be of all calls together.
+#[derive(Clone, Copy, Debug)]
+pub struct RetryBudgetConfig {
+    /// Retries in `window`; none is without a limit.
+    pub tokens: Option<u32>,
+    /// In what time these come back.
+    pub window: Duration,
+    /// What each call adds for `ttl`.
+    pub ratio: f64,
+    /// For how long.
+    pub ttl: Duration,
+}
+
+impl Default for RetryBudgetConfig {
+    fn default() -> Self {
+        Self { tokens: Some(10), window: Duration::from_secs(60), ratio: 0.2, ttl: Duration::from_secs(10) }
+    }
+}
+
+impl RetryBudgetConfig {
+    pub(super) fn check(&self) -> Result<(), Invalid> {
+        if self.tokens == Some(0) {
+            return Err(Invalid::new("retry_budget", "a whole number above 0, or none for no limit", 0));
+        }
+        for (field, time) in [("retry_budget_window", self.window), ("budget_ttl", self.ttl)] {
+            if time.is_zero() {
+                return Err(Invalid::new(field, "a duration above zero", "0"));
+            }
+            longshore_core::check_duration(field, time)?;
+        }
+        if !(self.ratio >= 0.0 && self.ratio.is_finite()) {
+            return Err(Invalid::new("budget_ratio", "a number, not negative", self.ratio));
+        }
+        Ok(())
+    }
+}
+
+/// A bound on retries for callers who keep their own loop: each call tells of itself, each retry asks. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct RetryBudget(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    config: RetryBudgetConfig,
+    clock: Clock,
+    budget: Mutex<Budget>,
+}
+
+impl RetryBudget {
+    /// Refuses counts and durations of zero.
+    pub fn new(config: RetryBudgetConfig, door: &Door) -> Result<Self, Invalid> {
+        config.check()?;
+        let budget = Mutex::new(Budget::new(&config, door.clock.uptime()));
+        Ok(Self(Arc::new(Shared { config, clock: door.clock.clone(), budget })))
+    }
+
+    /// A call begins: the first attempt at something.
+    pub fn call(&self) {
+        self.with(|budget, shared, now| budget.call(&shared.config, now));
+    }
+
+    /// Takes what one retry costs. The error is how long it takes until there may be enough again.
+    pub fn take(&self) -> Result<(), Duration> {
+        self.with(
+            |budget, shared, now| {
+                if budget.take(&shared.config, now) { Ok(()) } else { Err(budget.wait(&shared.config)) }
+            },
+        )
+    }
+
+    /// How much of what time brings is used up, from 0 to 1.
+    pub fn consumed(&self) -> f64 {
+        self.with(|budget, shared, now| budget.used(&shared.config, now))
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Budget, &Shared, Duration) -> T) -> T {
+        let shared = &*self.0;
+        let now = shared.clock.uptime();
+        act(&mut shared.budget.lock().unwrap_or_else(PoisonError::into_inner), shared, now)
+    }
+}
+
 /// Tokens, one for each retry. Knows the time only as it is told.
 ///
-/// In any span of time `t` it gives at most `retry_budget` · (1 + `t` / window) + ratio · (calls in `t` + ttl).
+/// In any span of time `t` it gives at most `tokens` · (1 + `t` / window) + ratio · (calls in `t` + ttl).
 #[derive(Debug)]
 pub(super) struct Budget {
-    /// What time has brought, at most `retry_budget`.
+    /// What time has brought, at most `tokens`.
     filled: f64,
     at: Duration,
     /// What calls have brought, by when they did.
@@ -25,23 +109,23 @@ pub(super) struct Budget {
 
 impl Budget {
     /// A full one.
-    pub(super) fn new(config: &RetryConfig, now: Duration) -> Self {
+    pub(super) fn new(config: &RetryBudgetConfig, now: Duration) -> Self {
         let slot = Self::slot(config, now);
         Self { filled: Self::most(config), at: now, shares: [0.0; SLOTS], newest: slot }
     }
 
-    fn most(config: &RetryConfig) -> f64 {
-        config.retry_budget.map_or(f64::INFINITY, f64::from)
+    fn most(config: &RetryBudgetConfig) -> f64 {
+        config.tokens.map_or(f64::INFINITY, f64::from)
     }
 
-    fn slot(config: &RetryConfig, now: Duration) -> u64 {
-        let length = (config.budget_ttl / SLOTS as u32).as_nanos().max(1);
+    fn slot(config: &RetryBudgetConfig, now: Duration) -> u64 {
+        let length = (config.ttl / SLOTS as u32).as_nanos().max(1);
         (now.as_nanos() / length) as u64
     }
 
-    fn pass(&mut self, config: &RetryConfig, now: Duration) {
+    fn pass(&mut self, config: &RetryBudgetConfig, now: Duration) {
         let most = Self::most(config);
-        let passed = now.saturating_sub(self.at).as_secs_f64() / config.retry_budget_window.as_secs_f64();
+        let passed = now.saturating_sub(self.at).as_secs_f64() / config.window.as_secs_f64();
         self.filled = if most.is_finite() { (self.filled + most * passed).min(most) } else { most };
         self.at = now.max(self.at);
         let slot = Self::slot(config, now);
@@ -52,13 +136,13 @@ impl Budget {
     }
 
     /// A call begins.
-    pub(super) fn call(&mut self, config: &RetryConfig, now: Duration) {
+    pub(super) fn call(&mut self, config: &RetryBudgetConfig, now: Duration) {
         self.pass(config, now);
-        self.shares[self.newest as usize % SLOTS] += config.budget_ratio;
+        self.shares[self.newest as usize % SLOTS] += config.ratio;
     }
 
     /// Takes a token, if there is one: first of what goes away soonest.
-    pub(super) fn take(&mut self, config: &RetryConfig, now: Duration) -> bool {
+    pub(super) fn take(&mut self, config: &RetryBudgetConfig, now: Duration) -> bool {
         self.pass(config, now);
         if self.left() < ALMOST {
             return false;
@@ -74,12 +158,18 @@ impl Budget {
         true
     }
 
+    /// How long it takes until time has brought what is missing.
+    fn wait(&self, config: &RetryBudgetConfig) -> Duration {
+        let missing = (1.0 - self.left()).max(0.0);
+        config.window.mul_f64((missing / Self::most(config)).min(1.0))
+    }
+
     fn left(&self) -> f64 {
         self.filled + self.shares.iter().sum::<f64>()
     }
 
     /// How much of what time brings is used up, from 0 to 1.
-    pub(super) fn used(&mut self, config: &RetryConfig, now: Duration) -> f64 {
+    pub(super) fn used(&mut self, config: &RetryBudgetConfig, now: Duration) -> f64 {
         self.pass(config, now);
         let most = Self::most(config);
         if most.is_finite() { 1.0 - self.filled / most } else { 0.0 }

@@ -3,6 +3,8 @@ use std::time::Duration;
 use longshore_clock::Chance;
 use longshore_core::Invalid;
 
+use super::RetryBudgetConfig;
+
 /// How chance changes a wait. All kinds stay within `max_delay`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Jitter {
@@ -101,16 +103,10 @@ impl RetryConfig {
         if self.max_attempts == 0 {
             return Err(Invalid::new("max_attempts", "a whole number above 0", 0));
         }
-        if self.retry_budget == Some(0) {
-            return Err(Invalid::new("retry_budget", "a whole number above 0, or none for no limit", 0));
-        }
-        let positive = [("retry_budget_window", self.retry_budget_window), ("budget_ttl", self.budget_ttl)];
-        if let Some((field, _)) = positive.iter().find(|(_, duration)| duration.is_zero()) {
-            return Err(Invalid::new(*field, "a duration above zero", "0"));
-        }
+        self.budget().check()?;
         let durations = [("base_delay", self.base_delay), ("max_delay", self.max_delay)];
         for (field, duration) in
-            durations.into_iter().chain(positive).chain(self.deadline.map(|deadline| ("deadline", deadline)))
+            durations.into_iter().chain(self.deadline.map(|deadline| ("deadline", deadline)))
         {
             longshore_core::check_duration(field, duration)?;
         }
@@ -121,9 +117,15 @@ impl RetryConfig {
         if !(0.0..=1.0).contains(&self.jitter_factor) {
             return Err(Invalid::new("jitter_factor", "a number from 0 to 1", self.jitter_factor));
         }
-        if !(self.budget_ratio >= 0.0 && self.budget_ratio.is_finite()) {
-            return Err(Invalid::new("budget_ratio", "a number, not negative", self.budget_ratio));
-        }
         Ok(())
+    }
+
+    pub(super) fn budget(&self) -> RetryBudgetConfig {
+        RetryBudgetConfig {
+            tokens: self.retry_budget,
+            window: self.retry_budget_window,
+            ratio: self.budget_ratio,
+            ttl: self.budget_ttl,
+        }
     }
 }

@@ -6,6 +6,7 @@ mod fault;
 mod policy;
 mod reconnect;
 
+pub use budget::{RetryBudget, RetryBudgetConfig};
 pub use config::{Jitter, RetryConfig};
 pub use fault::{Advice, Fault, parse_retry_after};
 pub use policy::{

@@ -7,7 +7,7 @@ use longshore_clock::Door;
 use longshore_core::Invalid;
 use serde::Serialize;
 
-use super::budget::Budget;
+use super::budget::{Budget, RetryBudgetConfig};
 use super::{Advice, Fault, RetryConfig};
 use crate::keyed::Keyed;
 
@@ -160,6 +160,7 @@ pub struct RetryPolicy(Arc<Shared>);
 
 struct Shared {
     config: RetryConfig,
+    budget: RetryBudgetConfig,
     door: Door,
     states: Keyed<String, Mutex<State>>,
 }
@@ -169,7 +170,8 @@ impl RetryPolicy {
     pub fn new(config: RetryConfig, door: &Door) -> Result<Self, Invalid> {
         config.check()?;
         let states = Keyed::new(KEYS_MAX, Mutex::default)?;
-        Ok(Self(Arc::new(Shared { config, door: door.clone(), states })))
+        let budget = config.budget();
+        Ok(Self(Arc::new(Shared { config, budget, door: door.clone(), states })))
     }
 
     /// The configuration.
@@ -264,7 +266,7 @@ impl RetryPolicy {
     }
 
     fn begin(&self, key: &str, now: Duration) -> Arc<Mutex<State>> {
-        let config = &self.0.config;
+        let config = &self.0.budget;
         let idle = |state: &Mutex<State>| {
             lock(state).budget.as_mut().is_none_or(|budget| budget.used(config, now) <= 0.0)
         };
@@ -278,7 +280,7 @@ impl RetryPolicy {
     }
 
     fn take(&self, state: &Mutex<State>, now: Duration) -> bool {
-        let config = &self.0.config;
+        let config = &self.0.budget;
         lock(state).budget.get_or_insert_with(|| Budget::new(config, now)).take(config, now)
     }
 
@@ -287,7 +289,7 @@ impl RetryPolicy {
         let Some(state) = self.0.states.known(&key.to_owned()) else { return RetryMetrics::default() };
         let mut state = lock(&state);
         let now = self.0.door.clock.uptime();
-        let used = state.budget.as_mut().map(|budget| budget.used(&self.0.config, now));
+        let used = state.budget.as_mut().map(|budget| budget.used(&self.0.budget, now));
         RetryMetrics { budget_consumed: used.unwrap_or(0.0), ..state.metrics }
     }
 

@@ -6,5 +6,5 @@ mod sample;
 
 pub use history::{Depth, Figures, History, Percentiles, SAMPLES_MAX, Span};
 pub(crate) use meters::count;
-pub use meters::{Meters, QueueMeters};
+pub use meters::{KindMeters, Meters, QueueMeters};
 pub(crate) use sample::Sampler;

@@ -34,6 +34,7 @@ use tokio::sync::Notify;
 use crate::attempt::Running;
 use crate::engine::Engine;
 use crate::extract::{Attempt, States};
+use crate::guard::KindGuard;
 use crate::handler::{Handler, Handlers, KindOptions, Kinded};
 use crate::keeper::{Keeper, KeeperConfig};
 use crate::layer::{Next, Returned};
@@ -182,6 +183,13 @@ impl Worker {
         handler: impl Handler<P>,
     ) -> Self {
         self.mistakes.extend(self.handlers.add_with(kind, options, handler).err());
+        self
+    }
+
+    /// Puts a guard before the handler of a kind: a breaker, a rate, a bound, a budget for retries.
+    #[must_use]
+    pub fn guard(mut self, kind: &str, guard: KindGuard) -> Self {
+        self.mistakes.extend(self.handlers.guard(kind, guard).err());
         self
     }
 
@@ -348,6 +356,7 @@ impl Worker {
                 self.engine.door().chance.bits() & 0xff_ffff
             ))?,
         };
+        self.handlers.arm(&self.engine)?;
         Ok(Desk {
             id,
             started_at: self.engine.now(),

@@ -352,7 +352,10 @@ impl Turns<'_> {
             if running.number == 1 {
                 meters.wait.record(started_at.since(waited_from));
             }
-            meters.run.record(now.since(started_at));
+            let took = now.since(started_at);
+            meters.run.record(took);
+            let retried = if let Fate::Retry { reason, .. } = fate { Some(*reason) } else { None };
+            desk.engine.meters().kind(&running.spec.kind).ran(took, state, retried);
         }
         let (meter, name) = match (state, fate) {
             (State::Completed, _) => (&meters.completed, EventName::Completed),

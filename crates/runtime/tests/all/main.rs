@@ -11,6 +11,7 @@ mod control;
 mod events;
 mod extract;
 mod flows;
+mod guards;
 mod history;
 mod hooks;
 mod identity;

@@ -1,9 +1,13 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use longshore_core::State;
+use longshore_cron::CronCalculator;
 use longshore_runtime::QueueMeters;
-use longshore_telemetry::{Exposition, Histogram};
+use longshore_telemetry::performance::PERFORMANCE;
+use longshore_telemetry::{Exposition, Histogram, Metered, Samples};
 
+use super::process;
 use crate::app::Api;
 
 type Counter = fn(&QueueMeters) -> &AtomicU64;
@@ -58,28 +62,9 @@ pub(crate) async fn text(api: &Api) -> String {
             out.histogram(name, help, &[("queue", queue.as_str())], &read(meters).snapshot());
         }
     }
-    let control = api.system.control();
-    let looked = tokio::try_join!(control.queues(), control.live_workers());
-    out.gauge("longshore_store_up", "Whether the store answers.", &[], f64::from(u8::from(looked.is_ok())));
-    if let Ok((queues, workers)) = looked {
-        for queue in queues.iter().take(QUEUES_MAX) {
-            for state in State::ALL {
-                let labels = [("queue", queue.name.as_str()), ("state", state.as_str())];
-                out.gauge(
-                    "longshore_queue_depth",
-                    "Jobs of a queue by state.",
-                    &labels,
-                    queue.counts.get(state) as f64,
-                );
-            }
-        }
-        out.gauge(
-            "longshore_workers",
-            "Workers that told of themselves lately (worker_ttl).",
-            &[],
-            workers.len() as f64,
-        );
-    }
+    kinds(api, &mut out);
+    store(api, &mut out).await;
+    api.http.expose(&mut out);
     out.counter(
         "longshore_event_lost_total",
         "Events that listeners of this process missed, because they were too slow or there were too many.",
@@ -116,6 +101,9 @@ pub(crate) async fn text(api: &Api) -> String {
         &[],
         api.connections.load(Ordering::Relaxed) as f64,
     );
+    api.system.parts().expose(&mut out);
+    PERFORMANCE.expose(&mut out);
+    process::expose(&mut out);
     if let Some(sample) = api.monitor.as_ref().and_then(|monitor| monitor.get_snapshot()) {
         out.gauge(
             "longshore_loop_lag_seconds",
@@ -131,18 +119,82 @@ pub(crate) async fn text(api: &Api) -> String {
             sample.busy_ratio,
         );
     }
-    if let Some(pdf) = &api.pdf {
-        out.gauge("longshore_pdf_threads", "Threads for rendering.", &[], pdf.threads() as f64);
-        out.gauge("longshore_pdf_threads_busy", "Threads that render now.", &[], pdf.busy() as f64);
+    out.finish()
+}
+
+/// What handlers did, by kind.
+fn kinds(api: &Api, out: &mut Exposition) {
+    let kinds = api.system.meters().kinds();
+    let read = |meter: &AtomicU64| meter.load(Ordering::Relaxed);
+    for (kind, meters) in &kinds {
+        let help = "From start to end of an attempt.";
+        out.histogram("longshore_kind_run_seconds", help, &[("kind", kind)], &meters.run.snapshot());
+    }
+    for (kind, meters) in &kinds {
+        let outcomes =
+            [("completed", &meters.completed), ("failed", &meters.failed), ("cancelled", &meters.cancelled)];
+        for (outcome, meter) in outcomes {
+            let labels = [("kind", kind.as_str()), ("outcome", outcome)];
+            let help = "Attempts after which their job had ended.";
+            out.counter("longshore_kind_finished_total", help, &labels, read(meter));
+        }
+    }
+    for (kind, meters) in &kinds {
+        for (reason, count) in meters.retried() {
+            let labels = [("kind", kind.as_str()), ("reason", reason.as_str())];
+            let help = "Attempts that failed and are followed by another, by why.";
+            out.counter("longshore_kind_retried_total", help, &labels, count);
+        }
+    }
+}
+
+/// What only the store knows.
+async fn store(api: &Api, out: &mut Exposition) {
+    let control = api.system.control();
+    let looked = tokio::try_join!(control.queues(), control.live_workers());
+    out.gauge("longshore_store_up", "Whether the store answers.", &[], f64::from(u8::from(looked.is_ok())));
+    let Ok((queues, workers)) = looked else { return };
+    for queue in queues.iter().take(QUEUES_MAX) {
+        for state in State::ALL {
+            let labels = [("queue", queue.name.as_str()), ("state", state.as_str())];
+            let help = "Jobs of a queue by state.";
+            out.gauge("longshore_queue_depth", help, &labels, queue.counts.get(state) as f64);
+        }
+    }
+    let help = "Workers that told of themselves lately (worker_ttl).";
+    out.gauge("longshore_workers", help, &[], workers.len() as f64);
+    let shown = || workers.iter().take(WORKERS_MAX);
+    for worker in shown() {
+        let help = "Jobs that a worker runs, as it last told.";
         out.gauge(
-            "longshore_pdf_threads_overdue",
-            "Threads at work on a document that nobody waits for any more.",
-            &[],
-            pdf.overdue() as f64,
+            "longshore_worker_busy",
+            help,
+            &[("worker", worker.id.as_str())],
+            f64::from(worker.running),
         );
     }
-    out.finish()
+    for worker in shown() {
+        let help = "Slots of a worker for each queue that has no number of its own.";
+        let slots = f64::from(worker.concurrency);
+        out.gauge("longshore_worker_slots", help, &[("worker", worker.id.as_str())], slots);
+    }
 }
 
 /// Queues that a scrape shows at most.
 const QUEUES_MAX: usize = 200;
+/// Workers that a scrape shows at most.
+const WORKERS_MAX: usize = 200;
+
+/// The cache of parsed cron expressions.
+pub(crate) struct Expressions(pub(crate) Arc<CronCalculator>);
+
+impl Metered for Expressions {
+    fn meter(&self, samples: &mut Samples<'_>) {
+        let stats = self.0.stats();
+        let help = "What a cache did, by sort.";
+        for (op, count) in [("hit", stats.cache_hits), ("miss", stats.cache_misses)] {
+            samples.counter_of("longshore_cache_ops_total", help, ("op", op), count);
+        }
+        samples.gauge("longshore_cache_entries", "Entries in memory.", stats.cached_expressions as f64);
+    }
+}

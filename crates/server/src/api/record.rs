@@ -63,7 +63,7 @@ pub(crate) struct JobRecord {
     priority: f64,
     /// blocked, scheduled, ready, running, completed, failed or cancelled.
     state: String,
-    /// Why it ended or waits: error, panic, timeout, stalled, unknown_kind, bad_args, result_too_large, expired,
+    /// Why it ended or waits: error, panic, timeout, stalled, unknown_kind, circuit_open, throttled, bad_args, result_too_large, expired,
     /// parent_failed, by_operator, by_handler.
     reason: Option<String>,
     owner: Option<String>,

@@ -1,3 +1,4 @@
 //! What happens around every request.
 
 pub(crate) mod correlation;
+pub(crate) mod measure;

@@ -74,8 +74,31 @@ async fn a_scrape_is_prometheus_text_and_counts_what_was_done() {
             ("longshore_store_up", 1.0),
             ("longshore_workers", 1.0),
             ("longshore_event_streams", 1.0),
+            ("longshore_kind_run_seconds_count{kind=\"test.echo\"}", 3.0),
+            ("longshore_kind_finished_total{kind=\"test.fail\",outcome=\"failed\"}", 2.0),
+            ("longshore_kind_retried_total{kind=\"test.fail\",reason=\"panic\"}", 0.0),
+            ("longshore_http_request_seconds_count{route=\"/api/v1/jobs\",class=\"2xx\"}", 6.0),
         ] {
             assert_eq!(samples.get(sample), Some(&value), "{sample}\n{}", reply.text());
         }
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_measured_under_its_route_whatever_it_asked_for() {
+    let house = House::open().await;
+    for number in 0..3 {
+        house.client.get(&format!("/api/v1/jobs/{number}")).await;
+        house.client.get(&format!("/nowhere/{number}")).await;
+    }
+    let scrape = house.client.get("/metrics").await;
+    let samples = samples(scrape.text());
+    for (route, count) in [("/api/v1/jobs/{id}", 3.0), ("(none)", 3.0)] {
+        let sample = format!("longshore_http_request_seconds_count{{route=\"{route}\",class=\"4xx\"}}");
+        assert_eq!(samples.get(&sample), Some(&count), "{sample}\n{}", scrape.text());
+    }
+    #[cfg(target_os = "linux")]
+    for name in ["process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds"] {
+        assert!(samples[name] > 0.0, "{name}");
     }
 }

@@ -186,9 +186,9 @@ impl PdfService {
         self.0.config.threads
     }
 
-    /// Threads at work now.
-    pub fn busy(&self) -> usize {
-        self.0.pool.busy()
+    /// The threads, to be measured.
+    pub fn pool(&self) -> &CpuPool {
+        &self.0.pool
     }
 
     /// Threads at work on something that nobody waits for any more. When all are, nothing else can be rendered.

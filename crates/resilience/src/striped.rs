@@ -13,9 +13,9 @@ pub(crate) struct Apart<T>(pub(crate) T);
 
 /// Rises only.
 #[derive(Default)]
-pub(crate) struct Tally([Apart<AtomicU64>; PARTS]);
+pub(crate) struct StripedCount([Apart<AtomicU64>; PARTS]);
 
-impl Tally {
+impl StripedCount {
     /// One more.
     pub(crate) fn add(&self) {
         self.0[part()].0.fetch_add(1, Ordering::Relaxed);

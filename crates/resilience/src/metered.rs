@@ -1,0 +1,148 @@
+//! How each part tells of itself in a scrape.
+
+use longshore_telemetry::{Metered, Samples};
+
+use crate::{
+    AdaptiveLimiter, BatchSink, Bulkhead, Cache, CircuitBreaker, CircuitState, Hedge, PriorityTaskQueue,
+    ProducerConsumerPipeline, RateLimiter, SemaphoreLimiter, SemaphoreMetrics,
+};
+
+impl Metered for CircuitBreaker {
+    fn meter(&self, samples: &mut Samples<'_>) {
+        // Asked first, because it may change what follows.
+        let state = match self.state() {
+            CircuitState::Closed => 0.0,
+            CircuitState::HalfOpen => 1.0,
+            CircuitState::Open => 2.0,
+        };
+        let metrics = self.get_metrics();
+        samples.gauge("longshore_circuit_state", "0 closed, 1 half-open, 2 open.", state);
+        let help = "Calls that a breaker let through, by how they ended.";
+        for (outcome, count) in [
+            ("success", metrics.success_count),
+            ("failure", metrics.failure_count),
+            ("ignored", metrics.ignored_count),
+        ] {
+            samples.counter_of("longshore_circuit_calls_total", help, ("outcome", outcome), count);
+        }
+        let help = "Calls that were slow, however they ended.";
+        samples.counter("longshore_circuit_slow_total", help, metrics.slow_count);
+        let help = "Calls that a breaker did not let through.";
+        samples.counter("longshore_circuit_rejected_total", help, metrics.total_rejected);
+    }
+}
+
+fn permits(metrics: &SemaphoreMetrics, samples: &mut Samples<'_>) {
+    samples.gauge("longshore_limiter_permits", "Permits of a limiter.", metrics.max_concurrent as f64);
+    samples.gauge("longshore_limiter_active", "Permits that are taken.", metrics.current_active as f64);
+    samples.gauge("longshore_limiter_waiting", "Callers in line for a permit.", metrics.waiting as f64);
+    let help = "Permits that were taken so far.";
+    samples.counter("longshore_limiter_acquired_total", help, metrics.total_acquisitions);
+    let help = "Callers for whom no permit came in time.";
+    samples.counter("longshore_limiter_timeouts_total", help, metrics.timeout_count);
+    let help = "How long callers waited for a permit.";
+    samples.histogram("longshore_limiter_wait_seconds", help, metrics.wait.clone());
+}
+
+impl Metered for SemaphoreLimiter {
+    fn meter(&self, samples: &mut Samples<'_>) {
+        permits(&self.get_metrics(), samples);
+    }
+}
+
+impl Metered for Bulkhead {
+    fn meter(&self, samples: &mut Samples<'_>) {
+        let metrics = self.get_metrics();
+        permits(&metrics.permits, samples);
+        let help = "Callers who found the line full.";
+        samples.counter("longshore_limiter_full_total", help, metrics.full_count);
+    }
+}
+
+impl Metered for AdaptiveLimiter {
+    fn meter(&self, samples: &mut Samples<'_>) {
+        permits(&self.get_metrics(), samples);
+    }
+}
+
+impl<K: std::hash::Hash + Eq + Clone + Send + Sync> Metered for RateLimiter<K> {
+    fn meter(&self, samples: &mut Samples<'_>) {
+        let metrics = self.get_metrics();
+        let help = "Calls within the rate.";
+        samples.counter("longshore_rate_admitted_total", help, metrics.admitted);
+        let help = "Calls beyond the rate.";
+        samples.counter("longshore_rate_refused_total", help, metrics.refused);
+        samples.gauge("longshore_rate_keys", "Keys with a rate of their own now.", metrics.keys as f64);
+    }
+}
+
+impl Metered for Hedge {
+    fn meter(&self, samples: &mut Samples<'_>) {
+        let metrics = self.get_metrics();
+        let help = "Calls that may be sent twice.";
+        samples.counter("longshore_hedge_calls_total", help, metrics.calls);
+        samples.counter("longshore_hedge_sent_total", "Second copies sent.", metrics.hedged);
+        samples.counter("longshore_hedge_won_total", "Second copies that came first.", metrics.won);
+    }
+}
+
+impl Metered for PriorityTaskQueue {
+    fn meter(&self, samples: &mut Samples<'_>) {
+        let metrics = self.get_metrics();
+        samples.gauge("longshore_tasks_waiting", "Tasks in line.", metrics.waiting as f64);
+        samples.gauge("longshore_tasks_running", "Tasks at work.", metrics.running as f64);
+        let help = "Tasks that ended, by how.";
+        for (outcome, count) in [
+            ("completed", metrics.completed),
+            ("panicked", metrics.panicked),
+            ("cancelled", metrics.cancelled),
+        ] {
+            samples.counter_of("longshore_tasks_ended_total", help, ("outcome", outcome), count);
+        }
+    }
+}
+
+impl<T: Send + Sync + 'static, S: BatchSink<T>> Metered for ProducerConsumerPipeline<T, S> {
+    fn meter(&self, samples: &mut Samples<'_>) {
+        let metrics = self.get_metrics();
+        samples.gauge("longshore_pipeline_queued", "Items in line.", metrics.items_in_queue as f64);
+        let help = "Items, by what became of them.";
+        for (outcome, count) in [
+            ("processed", metrics.items_processed),
+            ("failed", metrics.failed_items),
+            ("dropped", metrics.dropped_items),
+            ("returned", metrics.returned_items),
+        ] {
+            samples.counter_of("longshore_pipeline_items_total", help, ("outcome", outcome), count);
+        }
+        let help = "Batches that were processed.";
+        samples.counter("longshore_pipeline_batches_total", help, metrics.batches_processed);
+        let help = "How long producers waited for room.";
+        samples.histogram("longshore_pipeline_put_wait_seconds", help, metrics.put_wait);
+    }
+}
+
+impl Metered for Cache {
+    fn meter(&self, samples: &mut Samples<'_>) {
+        let stats = self.stats();
+        let help = "What a cache did, by sort.";
+        for (sort, count) in [
+            ("hit", stats.hits),
+            ("stale_hit", stats.stale_hits),
+            ("miss", stats.misses),
+            ("set", stats.sets),
+            ("eviction", stats.evictions),
+            ("invalidation", stats.invalidations),
+            ("load", stats.loads),
+            ("load_error", stats.load_errors),
+            ("joined", stats.joined),
+            ("error", stats.errors),
+        ] {
+            samples.counter_of("longshore_cache_ops_total", help, ("op", sort), count);
+        }
+        if let (Some(entries), Some(bytes)) = (stats.entries, stats.bytes) {
+            samples.gauge("longshore_cache_entries", "Entries in memory.", entries as f64);
+            samples.gauge("longshore_cache_bytes", "Bytes they count for.", bytes as f64);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! What stands before the handlers of a kind.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use longshore_core::{Backoff, DurationText, Job as Record, Reason, State};
+use longshore_resilience::{CircuitBreakerConfig, CircuitWindow, RateLimiterConfig, RetryBudgetConfig};
+use longshore_runtime::testing::TestKit;
+use longshore_runtime::{Args, KindGuard, KindOptions, Outcome};
+use longshore_telemetry::Exposition;
+
+use crate::kit::kit;
+use crate::support::{Room, Shift, Task, soon};
+
+/// A handler that fails while it is told to.
+#[derive(Clone, Default)]
+struct Other {
+    broken: Arc<AtomicBool>,
+    calls: Arc<AtomicU32>,
+}
+
+impl Other {
+    fn calls(&self) -> u32 {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    fn register(&self, kit: &mut TestKit) {
+        let other = self.clone();
+        kit.register(move |_: Args<Task>| {
+            other.calls.fetch_add(1, Ordering::SeqCst);
+            let broken = other.broken.load(Ordering::SeqCst);
+            async move { if broken { Err(Outcome::from(std::io::Error::other("away"))) } else { Ok(()) } }
+        });
+    }
+}
+
+async fn enqueue(kit: &TestKit, attempts: u32) {
+    let soon = Backoff::Fixed { delay: DurationText(Duration::from_secs(1)), jitter: 0.0 };
+    kit.client().enqueue(Task { number: 1 }).max_attempts(attempts).backoff(soon).await.unwrap();
+}
+
+async fn run(kit: &TestKit) -> Record {
+    kit.run_one("default").await.unwrap().expect("a job is ready")
+}
+
+fn breaker(failures: u64) -> KindGuard {
+    let breaker = CircuitBreakerConfig::simple("", failures, Duration::from_secs(30));
+    KindGuard { breaker: Some(breaker), ..KindGuard::default() }
+}
+
+#[tokio::test]
+async fn an_open_breaker_keeps_jobs_waiting_without_counting_attempts() {
+    let (mut kit, other) = (kit(), Other::default());
+    other.register(&mut kit);
+    kit.guard("task", breaker(2)).unwrap();
+    other.broken.store(true, Ordering::SeqCst);
+    for _ in 0..3 {
+        enqueue(&kit, 5).await;
+    }
+    run(&kit).await;
+    run(&kit).await;
+    let turned = run(&kit).await;
+    assert_eq!(other.calls(), 2, "the third was not called");
+    assert_eq!((turned.state, turned.reason), (State::Scheduled, Some(Reason::CircuitOpen)));
+    assert_eq!((turned.attempt, turned.errors.len()), (0, 0));
+    let why = kit.control().why(turned.id()).await.unwrap();
+    let message = &why.reasons[0].message;
+    assert!(message.contains("breaker of kind task was open"), "{message}");
+    let wait = turned.run_at.unwrap().since(kit.now());
+    assert!((Duration::from_secs(30)..=Duration::from_secs(33)).contains(&wait), "{wait:?}");
+
+    other.broken.store(false, Ordering::SeqCst);
+    kit.advance(Duration::from_secs(34)).await.unwrap();
+    assert_eq!(kit.drain("default").await.unwrap(), 3, "one finds out, and the rest follows");
+    assert_eq!(other.calls(), 5);
+}
+
+#[tokio::test]
+async fn panics_and_timeouts_open_it_and_jobs_that_fail_for_good_do_not() {
+    let mut kit = kit();
+    kit.register(|Args(task): Args<Task>| async move {
+        match task.number {
+            1 => panic!("on purpose"),
+            2 => Err::<(), _>(Outcome::fail("not this one")),
+            _ => Err(Outcome::snooze(Duration::from_secs(3_600))),
+        }
+    });
+    kit.guard("task", breaker(2)).unwrap();
+    for (number, reason) in [
+        (2, Reason::ByHandler),
+        (2, Reason::ByHandler),
+        (3, Reason::ByHandler),
+        (1, Reason::Panic),
+        (1, Reason::Panic),
+        (1, Reason::CircuitOpen),
+    ] {
+        kit.client().enqueue(Task { number }).max_attempts(3).await.unwrap();
+        assert_eq!(run(&kit).await.reason, Some(reason), "{number}");
+    }
+}
+
+#[tokio::test]
+async fn a_budget_puts_retries_off_and_lets_first_attempts_through() {
+    let (mut kit, other) = (kit(), Other::default());
+    other.register(&mut kit);
+    let retry_budget = RetryBudgetConfig {
+        tokens: Some(2),
+        window: Duration::from_secs(60),
+        ratio: 0.0,
+        ..RetryBudgetConfig::default()
+    };
+    kit.guard("task", KindGuard { retry_budget: Some(retry_budget), ..KindGuard::default() }).unwrap();
+    other.broken.store(true, Ordering::SeqCst);
+    for _ in 0..4 {
+        enqueue(&kit, 9).await;
+    }
+    assert_eq!(kit.drain("default").await.unwrap(), 4);
+    kit.advance(Duration::from_secs(1)).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(run(&kit).await.reason, Some(Reason::Error));
+    }
+    let put_off = run(&kit).await;
+    assert_eq!((put_off.reason, put_off.attempt), (Some(Reason::Throttled), 1));
+    let wait = put_off.run_at.unwrap().since(kit.now());
+    assert!((Duration::from_secs(28)..Duration::from_secs(34)).contains(&wait), "{wait:?}");
+    assert_eq!(other.calls(), 6);
+    let why = kit.control().why(put_off.id()).await.unwrap();
+    assert!(why.reasons[0].message.contains("guard of kind task"), "{why:?}");
+}
+
+#[tokio::test]
+async fn a_rate_holds_in_the_process() {
+    let (mut kit, other) = (kit(), Other::default());
+    other.register(&mut kit);
+    let per = Duration::from_secs(10);
+    let rate = RateLimiterConfig { per, burst: 2, ..RateLimiterConfig::per_second(1) };
+    kit.guard("task", KindGuard { rate: Some(rate), ..KindGuard::default() }).unwrap();
+    for _ in 0..3 {
+        enqueue(&kit, 1).await;
+    }
+    assert_eq!(kit.drain("default").await.unwrap(), 3);
+    assert_eq!(other.calls(), 2);
+    kit.advance(Duration::from_secs(11)).await.unwrap();
+    assert_eq!(kit.drain("default").await.unwrap(), 1);
+    assert_eq!(other.calls(), 3);
+}
+
+#[tokio::test]
+async fn no_more_run_at_once_than_may_and_a_scrape_tells_of_it() {
+    let room = Room::new();
+    let (now, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let guard = KindGuard { max_concurrent: Some(2), ..breaker(5) };
+    let handler = {
+        let (now, most) = (now.clone(), most.clone());
+        move || {
+            let (now, most) = (now.clone(), most.clone());
+            async move {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                for _ in 0..50 {
+                    tokio::task::yield_now().await;
+                }
+                now.fetch_sub(1, Ordering::SeqCst);
+                Ok::<_, Outcome>(())
+            }
+        }
+    };
+    let options = KindOptions { guard: Some(guard), ..KindOptions::default() };
+    let shift = Shift::start(room.worker().handle_with("task", options, handler));
+    let mut ids = Vec::new();
+    for number in 0..12 {
+        ids.push(room.client.enqueue(Task { number }).await.unwrap().id);
+    }
+    soon(async {
+        for id in &ids {
+            while room.job(id).await.state != State::Completed {
+                tokio::task::yield_now().await;
+            }
+        }
+    })
+    .await;
+    assert_eq!(most.load(Ordering::SeqCst), 2);
+    let mut out = Exposition::default();
+    room.engine.parts().expose(&mut out);
+    let text = out.finish();
+    for line in [
+        "longshore_circuit_state{name=\"kind/task\"} 0",
+        "longshore_circuit_calls_total{name=\"kind/task\",outcome=\"success\"} 12",
+        "longshore_limiter_permits{name=\"kind/task\"} 2",
+        "longshore_limiter_active{name=\"kind/task\"} 0",
+    ] {
+        assert!(text.contains(line), "{line}\nin\n{text}");
+    }
+    shift.drain().await;
+}
+
+#[tokio::test]
+async fn a_guard_that_cannot_be_keeps_the_worker_from_starting() {
+    let room = Room::new();
+    let window = CircuitBreakerConfig {
+        window: CircuitWindow::Count(0),
+        ..CircuitBreakerConfig::simple("", 1, Duration::from_secs(1))
+    };
+    for (guard, field) in [
+        (KindGuard { max_concurrent: Some(0), ..KindGuard::default() }, "max_concurrent"),
+        (KindGuard { breaker: Some(window), ..KindGuard::default() }, "window"),
+        (
+            KindGuard {
+                retry_budget: Some(RetryBudgetConfig { tokens: Some(0), ..RetryBudgetConfig::default() }),
+                ..KindGuard::default()
+            },
+            "retry_budget",
+        ),
+        (KindGuard { rate: Some(RateLimiterConfig::per_second(0)), ..KindGuard::default() }, "rate"),
+    ] {
+        let worker = room.worker().handle("task", async || Ok::<_, Outcome>(())).guard("task", guard);
+        let error = worker.run(std::future::pending()).await.unwrap_err().to_string();
+        assert!(error.contains(field), "{field}: {error}");
+    }
+    let worker = room.worker().handle("task", async || Ok::<_, Outcome>(())).guard("tusk", breaker(1));
+    let error = worker.run(std::future::pending()).await.unwrap_err().to_string();
+    assert!(error.contains("kinds") && error.contains("task") && error.contains("tusk"), "{error}");
+}
