@@ -26,6 +26,7 @@ mod queue;
 mod records;
 mod retention;
 mod store;
+mod traceparent;
 mod unique;
 mod worker;
 
@@ -52,5 +53,6 @@ pub use store::{
     Amended, Can, Change, Claim, Claimed, Claims, Cursor, Durability, Fire, Fired, Inserted, JobPage, Kept,
     LaneWant, Moved, Page, Renewal, Renewed, Store, Turned, Wake, WakeStream,
 };
+pub use traceparent::is_traceparent;
 pub use unique::Unique;
 pub use worker::{Health, WorkerInfo};

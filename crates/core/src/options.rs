@@ -9,7 +9,7 @@ use crate::limits::{
 };
 use crate::{
     Backoff, DurationText, Invalid, JobId, Parent, ParentPolicy, Priority, ScheduleName, Timestamp, Unique,
-    check_duration,
+    check_duration, is_traceparent,
 };
 
 /// How a job wants to be treated. Everything has a default; a record written by an older program reads as the default
@@ -57,6 +57,9 @@ pub struct Options {
     /// The time for which the schedule made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nominal_at: Option<Timestamp>,
+    /// The `traceparent` (W3C Trace Context) of whoever enqueued it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<Arc<str>>,
 }
 
 /// Tries in all, unless a job says otherwise.
@@ -94,6 +97,7 @@ impl Default for Options {
             on_parent_failure: ParentPolicy::default(),
             schedule: None,
             nominal_at: None,
+            traceparent: None,
         }
     }
 }
@@ -153,6 +157,10 @@ impl Options {
             ));
         }
         self.backoff.check()?;
+        if let Some(text) = self.traceparent.as_deref().filter(|text| !is_traceparent(text)) {
+            let expected = "version 00 of the header traceparent (W3C Trace Context)";
+            return Err(Invalid::new("traceparent", expected, format!("{text:?}")));
+        }
         if self.ttl.is_some_and(|ttl| ttl.0.is_zero()) {
             return Err(Invalid::new("ttl", "a duration above zero, or null for ever", "0"));
         }

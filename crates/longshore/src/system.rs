@@ -111,6 +111,10 @@ impl System {
     }
 
     /// Where it can be reached.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }

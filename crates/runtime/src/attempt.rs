@@ -14,6 +14,7 @@ use longshore_core::{
     Outcome as Fate, Progress, Reason, State,
 };
 use longshore_resilience::{Verdict, panic_text};
+use longshore_telemetry::traces;
 
 use crate::events::Hub;
 use crate::extract::{ExtractError, States};
@@ -194,6 +195,27 @@ enum CallEnd {
 }
 
 impl CallEnd {
+    /// Tells a span how it came to its end.
+    fn record(&self, span: &tracing::Span) {
+        let (outcome, error) = match self {
+            Self::Called(Called::Returned(Ok(_))) => ("done", None),
+            Self::Called(Called::Returned(Err(outcome))) => match outcome {
+                Outcome::Retry { .. } => ("retry", Some(Reason::Error)),
+                Outcome::Fail { .. } => ("fail", Some(Reason::ByHandler)),
+                Outcome::Snooze { .. } => ("snooze", None),
+                Outcome::Cancel => ("cancel", None),
+            },
+            Self::Called(Called::NotCalled(_)) => ("fail", Some(Reason::BadArgs)),
+            Self::TimedOut => ("retry", Some(Reason::Timeout)),
+            Self::Interrupted(_) => ("interrupted", None),
+        };
+        span.record("job.outcome", outcome);
+        if let Some(error) = error {
+            span.record("error.type", error.as_str());
+            span.record("otel.status_code", "ERROR");
+        }
+    }
+
     /// What it says about the thing that the handler works with.
     fn verdict(&self) -> Verdict {
         match self {
@@ -256,7 +278,17 @@ async fn guarded(running: &Arc<Running>, handlers: &Handlers) -> Option<Fate> {
         let event = running.event(EventName::Started, State::Running, started_at);
         running.hub.tell(event.times(running.recorded_start(), None));
     }
-    let end = supervise(running, handlers, registered).await;
+    let end = {
+        let traceparent = running.spec.options.traceparent.as_ref();
+        let work = async {
+            let end = supervise(running, handlers, registered).await;
+            if traces::is_on() {
+                end.record(&tracing::Span::current());
+            }
+            end
+        };
+        traces::within(traceparent, || span(running), work).await
+    };
     if let Some(pass) = pass {
         pass.end(end.verdict());
     }
@@ -274,6 +306,27 @@ async fn guarded(running: &Arc<Running>, handlers: &Handlers) -> Option<Fate> {
         CallEnd::TimedOut => Some(timed_out(running)),
         CallEnd::Interrupted(interrupt) => interrupted(interrupt),
     }
+}
+
+/// What a collector is told of an attempt.
+fn span(running: &Running) -> tracing::Span {
+    let spec = &running.spec;
+    tracing::info_span!(
+        target: traces::TARGET,
+        "job",
+        otel.name = format!("longshore.job.{}", spec.kind),
+        otel.kind = "consumer",
+        otel.status_code = tracing::field::Empty,
+        job.id = %spec.id,
+        job.kind = %spec.kind,
+        job.queue = %spec.queue,
+        job.attempt = running.number,
+        job.max_attempts = spec.options.max_attempts,
+        job.priority = spec.priority.get(),
+        job.correlation_id = spec.correlation_id.as_deref(),
+        job.outcome = tracing::field::Empty,
+        error.type = tracing::field::Empty,
+    )
 }
 
 fn timed_out(running: &Running) -> Fate {

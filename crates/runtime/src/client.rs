@@ -8,6 +8,7 @@ use longshore_core::{
     Backoff, DurationText, Event, EventName, Inserted, Invalid, JobId, JobSpec, Json, KindName, Options,
     Parent, ParentPolicy, Priority, QueueName, State, StoreError, StoreResult, Times, Timestamp, Unique,
 };
+use longshore_telemetry::traces;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -61,6 +62,11 @@ impl Client {
         // A store that answers without waiting must not let its callers keep others off this thread.
         tokio::task::coop::consume_budget().await;
         self.engine.admit(&mut jobs).await?;
+        if let Some(trace) = traces::current() {
+            for job in &mut jobs {
+                join(job, &trace);
+            }
+        }
         let now = self.engine.now();
         let heard = self.engine.hub().is_heard();
         let told = if heard { jobs.clone() } else { Vec::new() };
@@ -115,6 +121,13 @@ impl Client {
         let name = if inserted.duplicate { EventName::Duplicated } else { EventName::Added };
         let job_id = inserted.duplicate.then(|| inserted.id.clone());
         self.engine.hub().tell(Event { job_id, ..of(name) });
+    }
+}
+
+/// Makes a job part of a trace, unless it is part of one.
+fn join(job: &mut Arc<JobSpec>, trace: &Arc<str>) {
+    if job.options.traceparent.is_none() {
+        Arc::make_mut(&mut Arc::make_mut(job).options).traceparent = Some(trace.clone());
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use bytes::Bytes;
 use longshore_core::{JobDefaults, KindName, QueueName};
@@ -24,7 +24,7 @@ use crate::error::ApiError;
 use crate::identity::Identity;
 use crate::kinds::Kinds;
 use crate::layers::measure::HttpMeters;
-use crate::layers::{correlation, measure};
+use crate::layers::{correlation, measure, trace};
 
 /// Limits of the HTTP face.
 #[derive(Clone, Debug)]
@@ -245,6 +245,7 @@ fn finish(routes: Router<Face>, mut api: Api, stop: Stop) -> Router {
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(from_fn_with_state(api.clone(), correlation::layer))
+        .layer(from_fn(trace::layer))
         .layer(from_fn_with_state(api.clone(), measure::layer))
         .with_state(api)
 }

@@ -1,4 +1,4 @@
-//! Histograms, figures by name, a watch on the runtime, Prometheus text and the set-up of logs.
+//! Histograms, figures by name, a watch on the runtime, Prometheus text, traces and the set-up of logs.
 
 mod histogram;
 pub mod logs;
@@ -6,6 +6,7 @@ pub mod monitor;
 pub mod performance;
 mod prometheus;
 mod registry;
+pub mod traces;
 
 pub use histogram::{Histogram, Snapshot};
 pub use prometheus::Exposition;

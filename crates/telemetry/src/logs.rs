@@ -21,6 +21,31 @@ pub enum Format {
     Json,
 }
 
+/// Starts logging, and with `traces` sends the spans of this process to a collector. `level` is one of error, warn, info, debug,
+/// trace, or a filter such as `info,longshore=debug`. Does nothing if somebody has set up logging before.
+#[cfg(feature = "otlp")]
+pub fn start_with(format: Format, level: &str, traces: Option<&crate::traces::Traces>) -> Result<(), String> {
+    use tracing_subscriber::filter::{FilterExt, FilterFn, LevelFilter};
+    use tracing_subscriber::layer::{Layer, SubscriberExt};
+    use tracing_subscriber::util::SubscriberInitExt;
+
+    let Some(traces) = traces else { return start(format, level) };
+    let filter = EnvFilter::try_new(level).map_err(|error| error.to_string())?;
+    // Spans for collectors would stand before every line.
+    let filter = filter.and(FilterFn::new(|metadata| metadata.target() != crate::traces::TARGET));
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .log_internal_errors(false);
+    let lines = match format {
+        Format::Text => lines.with_filter(filter).boxed(),
+        Format::Json => lines.event_format(Lines).with_filter(filter).boxed(),
+    };
+    let spans = tracing_opentelemetry::layer().with_tracer(traces.tracer()).with_filter(LevelFilter::INFO);
+    let _ = tracing_subscriber::registry().with(lines).with(spans).try_init();
+    Ok(())
+}
+
 /// Starts logging. `level` is one of error, warn, info, debug, trace, or a filter such as `info,longshore=debug`.
 /// Does nothing if somebody has set up logging before.
 pub fn start(format: Format, level: &str) -> Result<(), String> {

@@ -35,7 +35,7 @@ pub(super) fn serialize<S: Serializer>(
         "retention": options.retention, "result_retention": options.result_retention, "ttl": options.ttl,
         "unique": options.unique, "limit_key": options.limit_key, "depends_on": parents,
         "on_parent_failure": parents.map(|_| options.on_parent_failure), "schedule": options.schedule,
-        "nominal_at": options.nominal_at,
+        "nominal_at": options.nominal_at, "traceparent": options.traceparent,
     }
     map.end()
 }

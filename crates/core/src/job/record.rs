@@ -31,6 +31,7 @@ impl Serialize for Job {
         map.serialize_entry("reason", &self.reason)?;
         map.serialize_entry("owner", &spec.owner)?;
         map.serialize_entry("correlation_id", &spec.correlation_id)?;
+        map.serialize_entry("traceparent", &options.traceparent)?;
         map.serialize_entry("attempt", &self.attempt)?;
         map.serialize_entry("max_attempts", &options.max_attempts)?;
         map.serialize_entry("stalls", &self.stalls)?;
@@ -79,6 +80,7 @@ struct Record {
     reason: Option<Reason>,
     owner: Option<Arc<str>>,
     correlation_id: Option<Arc<str>>,
+    traceparent: Option<Arc<str>>,
     attempt: u32,
     max_attempts: u32,
     stalls: u32,
@@ -128,6 +130,7 @@ impl<'de> Deserialize<'de> for Job {
             on_parent_failure: read.on_parent_failure,
             schedule: read.schedule,
             nominal_at: read.nominal_at,
+            traceparent: read.traceparent,
         };
         let spec = JobSpec {
             id: read.id,

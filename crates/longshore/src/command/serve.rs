@@ -1,6 +1,7 @@
 use clap::Args;
 use longshore_runtime::Stop;
 use longshore_telemetry::logs;
+use longshore_telemetry::traces::{OtlpConfig, Traces};
 
 use crate::config::Flag;
 use crate::context::Context;
@@ -33,21 +34,34 @@ impl Serve {
     }
 
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        start_logs(context)?;
+        let traces = start_logs(context)?;
         out::keep_clean()?;
         descriptors::allow_many();
         let stop = Stop::new();
         signals::steer(&stop)?;
         let wanted = Wanted { worker: !self.no_worker, test_kinds: self.test_kinds, ..Wanted::default() };
         let system = System::start(&context.settings, wanted, stop).await?;
+        if let Some(traces) = &traces {
+            system.engine().parts().register("otlp", traces.deliveries())?;
+        }
         out::line(format_args!("listening on {}", system.url()));
         system.wait().await
     }
 }
 
-/// Sets up logging for a command that runs for long.
-pub(super) fn start_logs(context: &Context) -> anyhow::Result<()> {
+/// Sets up logging for a command that runs for long, and traces, which go to their collector until they are dropped.
+pub(super) fn start_logs(context: &Context) -> anyhow::Result<Option<Traces>> {
     let settings = &context.settings;
-    logs::start(settings.log_format, &settings.log_level)
-        .map_err(|error| Usage(format!("log_level: {error}")).into())
+    let traces = (!settings.otlp_endpoint.is_empty()).then(|| {
+        let service_name = std::env::var("OTEL_SERVICE_NAME").ok().filter(|name| !name.is_empty());
+        Traces::start(&OtlpConfig {
+            endpoint: settings.otlp_endpoint.clone(),
+            sample_ratio: settings.otlp_sample_ratio,
+            service_name: service_name.unwrap_or_else(|| "longshore".to_owned()),
+        })
+    });
+    let traces = traces.transpose()?;
+    logs::start_with(settings.log_format, &settings.log_level, traces.as_ref())
+        .map_err(|error| Usage(format!("log_level: {error}")))?;
+    Ok(traces)
 }

@@ -94,6 +94,8 @@ pub(super) const KEYS: &[Key] = &[
     key("metrics_networks", Kind::Networks),
     key("log_level", Kind::Level),
     key("log_format", Kind::OneOf(&["text", "json"])),
+    key("otlp_endpoint", Kind::Url),
+    key("otlp_sample_ratio", Kind::Share),
     key("retention_completed", duration(0)),
     key("retention_failed", duration(0)),
     key("retention_cancelled", duration(0)),

@@ -12,7 +12,8 @@ use super::value::{Origin, Raw};
 /// What every variable of ours begins with.
 pub(super) const PREFIX: &str = "LONGSHORE_";
 /// Names that were promised to users of other systems.
-const ALIASES: &[(&str, &str)] = &[("ASYNC_PDF_MAX_GENERATION_TIME", "pdf_time_max")];
+const ALIASES: &[(&str, &str)] =
+    &[("ASYNC_PDF_MAX_GENERATION_TIME", "pdf_time_max"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "otlp_endpoint")];
 /// Variables of ours that are not settings.
 const OTHERS: &[&str] = &["LONGSHORE_CONFIG"];
 

@@ -46,6 +46,8 @@ pub(crate) struct Settings {
     /// On or off; none is on where the server can be reached from elsewhere.
     pub(crate) identity: Option<bool>,
     pub(crate) metrics_networks: Vec<IpNet>,
+    pub(crate) otlp_endpoint: String,
+    pub(crate) otlp_sample_ratio: f64,
     pub(crate) log_level: String,
     pub(crate) log_format: LogFormat,
     pub(crate) retention: Retention,
@@ -112,6 +114,11 @@ impl Settings {
             },
             metrics_networks: names("metrics_networks").iter().filter_map(|net| net.parse().ok()).collect(),
             log_level: text("log_level"),
+            otlp_endpoint: text("otlp_endpoint"),
+            otlp_sample_ratio: match effective.value("otlp_sample_ratio") {
+                Value::Share(share) => *share,
+                _ => 1.0,
+            },
             log_format: if text("log_format") == "json" { LogFormat::Json } else { LogFormat::Text },
             retention: Retention {
                 completed: DurationText(duration("retention_completed")),

@@ -18,5 +18,6 @@ mod serve;
 mod store;
 #[path = "../support/mod.rs"]
 mod support;
+mod traces;
 mod watch;
 mod worker;

@@ -32,3 +32,4 @@ mod stopping;
 mod support;
 mod timeouts;
 mod told;
+mod traces;

@@ -68,6 +68,8 @@ pub(crate) struct JobRecord {
     reason: Option<String>,
     owner: Option<String>,
     correlation_id: Option<String>,
+    /// The trace of whoever enqueued it (W3C Trace Context), with which its handler goes on.
+    traceparent: Option<String>,
     /// Tries so far that count.
     attempt: u32,
     max_attempts: u32,

@@ -226,6 +226,7 @@ impl JobRequest {
             on_parent_failure: self.on_parent_failure,
             schedule: None,
             nominal_at: None,
+            traceparent: None,
         })
     }
 }

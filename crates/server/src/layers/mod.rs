@@ -2,3 +2,4 @@
 
 pub(crate) mod correlation;
 pub(crate) mod measure;
+pub(crate) mod trace;

@@ -79,7 +79,7 @@ impl Start {
     }
 
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        start_logs(context)?;
+        let traces = start_logs(context)?;
         out::keep_clean()?;
         descriptors::allow_many();
         let settings = &context.settings;
@@ -94,6 +94,9 @@ impl Start {
         };
         let opened = context.open()?;
         let engine = &opened.engine;
+        if let Some(traces) = &traces {
+            engine.parts().register("otlp", traces.deliveries())?;
+        }
         let services = Services::open(settings, engine)?;
         crate::queues::apply(&*opened.store, engine, settings).await?;
         let stop = Stop::new();
