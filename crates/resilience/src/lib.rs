@@ -10,12 +10,14 @@ mod limiter;
 mod metered;
 mod panics;
 mod pipeline;
+mod policy;
 mod priority;
 mod rate;
 mod retry;
 mod striped;
 mod sync;
 mod timeout;
+mod variables;
 
 pub use adaptive::{
     AdaptiveLimiter, AdaptivePermit, AimdLimit, FixedLimit, Gradient2Limit, Limit, LimitSample, VegasLimit,
@@ -33,10 +35,13 @@ pub use limiter::{
 };
 pub use panics::panic_text;
 pub use pipeline::{
-    BatchSink, BatchedWriter, BatchedWriterConfig, BoxError, DeadBatch, FlushReport, JsonlConfig, JsonlSink,
-    JsonlWriter, OnBatchFailure, PipelineConfig, PipelineMetrics, ProducerConsumerPipeline, PutError,
+    BatchSink, BatchedWriter, BatchedWriterConfig, BoxError, DeadBatch, FlushReport, JsonlSink, JsonlWriter,
+    JsonlWriterConfig, OnBatchFailure, PipelineConfig, PipelineMetrics, ProducerConsumerPipeline, PutError,
     PutManyReport, StopReport,
 };
+#[cfg(feature = "sqlite")]
+pub use pipeline::{SqliteSink, SqliteWriter, SqliteWriterConfig};
+pub use policy::{AttemptError, CallError, CallPolicy, CallPolicyBuilder};
 pub use priority::{
     EnqueueError, PriorityMetrics, PriorityTaskQueue, PriorityTaskQueueConfig, StopMode, TaskError,
     TaskHandle,

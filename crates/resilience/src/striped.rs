@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Parts of a count; threads share them in turn.
-const PARTS: usize = 8;
+pub(crate) const PARTS: usize = 8;
 
 /// Stands alone in the lines that processors hand to each other.
 #[derive(Default)]
@@ -28,7 +28,7 @@ impl StripedCount {
 }
 
 /// The part of this thread.
-fn part() -> usize {
+pub(crate) fn part() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local!(static OWN: Cell<usize> = const { Cell::new(usize::MAX) });
     OWN.with(|own| {

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use crate::step::{Step, announce, has_cargo, run_all};
 
 /// Features that are built wherever the workspace is: without them the raw floors would rot unseen.
-pub(super) const FEATURES: &str = "longshore-sqlite/bench,longshore-resilience/redis";
+pub(super) const FEATURES: &str =
+    "longshore-sqlite/bench,longshore-resilience/redis,longshore-resilience/sqlite";
 
 pub(super) fn run() -> anyhow::Result<ExitCode> {
     let mut steps = vec![

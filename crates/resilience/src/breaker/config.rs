@@ -3,6 +3,7 @@ use std::time::Duration;
 use longshore_core::Invalid;
 
 use super::CircuitWindow;
+use crate::variables::Variables;
 
 /// When half-open ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +87,46 @@ impl CircuitBreakerConfig {
         }
     }
 
+    /// As usual, but for what the environment says of this name: `CIRCUIT_BREAKER_FAILURE_THRESHOLD_<NAME>` and
+    /// `CIRCUIT_BREAKER_ERROR_RATE_<NAME>` (or `off`), `CIRCUIT_BREAKER_LATENCY_MULTIPLIER_<NAME>`,
+    /// `CIRCUIT_BREAKER_HALF_OPEN_MAX_<NAME>`, `CIRCUIT_BREAKER_OPEN_DURATION_<NAME>` and `CIRCUIT_BREAKER_WINDOW_<NAME>` in
+    /// seconds, `CIRCUIT_BREAKER_BASELINE_LATENCY_<NAME>` in milliseconds. `<NAME>` is the name in capitals, with `_` for
+    /// what is neither letter nor digit.
+    pub fn from_env(name: &str) -> Result<Self, Invalid> {
+        Self::from_variables(name, |name| std::env::var(name).ok())
+    }
+
+    fn from_variables(name: &str, said: impl Fn(&str) -> Option<String>) -> Result<Self, Invalid> {
+        let suffix: String = name
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+            .collect();
+        let said = Variables(said);
+        let of = |key: &str| format!("CIRCUIT_BREAKER_{key}_{suffix}");
+        let (second, milli) = (Duration::from_secs(1), Duration::from_millis(1));
+        let usual = Self::default();
+        let window = match usual.window {
+            CircuitWindow::Time(time) => time,
+            CircuitWindow::Count(_) => Duration::from_secs(30),
+        };
+        let open = said.time(&of("OPEN_DURATION"), second, usual.open_state_duration)?;
+        let config = Self {
+            name: name.to_owned(),
+            failure_threshold: said.number_or_off(&of("FAILURE_THRESHOLD"), usual.failure_threshold)?,
+            error_rate_threshold: said.number_or_off(&of("ERROR_RATE"), usual.error_rate_threshold)?,
+            latency_threshold_multiplier: said
+                .number(&of("LATENCY_MULTIPLIER"), usual.latency_threshold_multiplier)?,
+            half_open_max_calls: said.number(&of("HALF_OPEN_MAX"), usual.half_open_max_calls)?,
+            open_state_duration: open,
+            open_state_duration_max: usual.open_state_duration_max.max(open),
+            baseline_latency: said.time(&of("BASELINE_LATENCY"), milli, usual.baseline_latency)?,
+            window: CircuitWindow::Time(said.time(&of("WINDOW"), second, window)?),
+            ..usual
+        };
+        config.check()?;
+        Ok(config)
+    }
+
     pub(super) fn slow_after(&self) -> Duration {
         let seconds = self.baseline_latency.as_secs_f64() * self.latency_threshold_multiplier;
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
@@ -163,3 +204,31 @@ impl CircuitBreakerConfig {
 
 /// The longest window of calls.
 const COUNT_MAX: usize = 100_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_has_a_say_by_name() {
+        let said = |name: &str| match name {
+            "CIRCUIT_BREAKER_FAILURE_THRESHOLD_PRICE_API" => Some("off".to_owned()),
+            "CIRCUIT_BREAKER_ERROR_RATE_PRICE_API" => Some("0.5".to_owned()),
+            "CIRCUIT_BREAKER_OPEN_DURATION_PRICE_API" => Some("900".to_owned()),
+            "CIRCUIT_BREAKER_BASELINE_LATENCY_PRICE_API" => Some("20".to_owned()),
+            "CIRCUIT_BREAKER_HALF_OPEN_MAX_OTHER" => Some("none".to_owned()),
+            "CIRCUIT_BREAKER_ERROR_RATE_WRONG" => Some("2".to_owned()),
+            _ => None,
+        };
+        let config = CircuitBreakerConfig::from_variables("price-api", said).unwrap();
+        assert_eq!((config.failure_threshold, config.error_rate_threshold), (None, Some(0.5)));
+        assert_eq!(config.open_state_duration, Duration::from_secs(900));
+        assert_eq!(config.baseline_latency, Duration::from_millis(20));
+        let error = CircuitBreakerConfig::from_variables("other", said).unwrap_err();
+        assert_eq!(error.field, "CIRCUIT_BREAKER_HALF_OPEN_MAX_OTHER");
+        assert_eq!(
+            CircuitBreakerConfig::from_variables("wrong", said).unwrap_err().field,
+            "error_rate_threshold"
+        );
+    }
+}

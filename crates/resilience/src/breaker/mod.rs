@@ -4,6 +4,7 @@ mod config;
 mod events;
 mod registry;
 mod state;
+mod stripes;
 mod window;
 
 use std::borrow::Borrow;
@@ -22,6 +23,7 @@ pub use self::window::{CircuitCounts, CircuitWindow};
 
 use self::events::Bell;
 use self::state::{Change, Machine};
+use self::stripes::Stripes;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
 
 /// What the end of a call says about what was called.
@@ -111,6 +113,10 @@ struct Shared {
     slow_after: Duration,
     /// The generation while it is closed, which most calls only look at; [`NOT_CLOSED`] otherwise.
     closed: AtomicU64,
+    /// The same, but only while more successes can change nothing.
+    clean: AtomicU64,
+    stripes: Stripes,
+    slice: u64,
     machine: Mutex<Machine>,
     rejected: AtomicU64,
     bell: Bell,
@@ -127,6 +133,9 @@ impl CircuitBreaker {
             clock: door.clock.clone(),
             slow_after: config.slow_after(),
             closed: AtomicU64::new(0),
+            clean: AtomicU64::new(NOT_CLOSED),
+            stripes: Stripes::new(),
+            slice: config.window.slice(),
             machine: Mutex::new(Machine::new(config, door.clock.uptime())),
             rejected: AtomicU64::new(0),
             bell: Bell::default(),
@@ -220,9 +229,10 @@ impl CircuitBreaker {
     /// Closes it by hand, and forgets what it has counted in its window.
     pub fn reset(&self) {
         let change = {
-            let mut machine = self.machine();
-            let change = machine.reset(self.0.clock.uptime());
-            self.publish(&machine);
+            let now = self.0.clock.uptime();
+            let mut machine = self.machine_at(now);
+            let change = machine.reset(now);
+            self.publish(&mut machine, now);
             change
         };
         self.announce(change);
@@ -232,9 +242,10 @@ impl CircuitBreaker {
     pub fn record_latency(&self, latency: Duration) {
         let slow = latency > self.0.slow_after;
         let change = {
-            let mut machine = self.machine();
-            let change = machine.note(slow, self.0.clock.uptime());
-            self.publish(&machine);
+            let now = self.0.clock.uptime();
+            let mut machine = self.machine_at(now);
+            let change = machine.note(slow, now);
+            self.publish(&mut machine, now);
             change
         };
         self.0.bell.ring(|| CircuitEvent::Ended { verdict: Verdict::Success, latency });
@@ -244,11 +255,17 @@ impl CircuitBreaker {
     fn record(&self, generation: u64, verdict: Verdict, latency: Duration, now: Duration) {
         let shared = &*self.0;
         let slow = latency > shared.slow_after;
-        let change = {
-            let mut machine = self.machine();
+        let is_plain = verdict == Verdict::Success && !slow;
+        let counted = is_plain
+            && shared.clean.load(Ordering::Acquire) == generation
+            && shared.stripes.add(generation, CircuitWindow::slice_of(shared.slice, now));
+        let change = if counted {
+            None
+        } else {
+            let mut machine = self.machine_at(now);
             let at = (verdict == Verdict::Failure).then(|| shared.clock.now());
             let change = machine.end(generation, verdict, slow, now, at);
-            self.publish(&machine);
+            self.publish(&mut machine, now);
             change
         };
         shared.bell.ring(|| CircuitEvent::Ended { verdict, latency });
@@ -259,11 +276,32 @@ impl CircuitBreaker {
         lock(&self.0.machine)
     }
 
-    /// Shows to admissions what they need to know; under the lock, so that the newest state stays.
-    fn publish(&self, machine: &Machine) {
+    /// The same with everything that was counted without its lock.
+    fn machine_at(&self, now: Duration) -> MutexGuard<'_, Machine> {
+        let mut machine = self.machine();
+        self.gather(&mut machine, now);
+        machine
+    }
+
+    fn gather(&self, machine: &mut Machine, now: Duration) {
+        let slice = CircuitWindow::slice_of(self.0.slice, now);
+        for gathered in self.0.stripes.gather(machine.generation(), slice) {
+            machine.add(&gathered, now);
+        }
+    }
+
+    /// Shows to calls what they need to know; under the lock, so that the newest state stays.
+    fn publish(&self, machine: &mut Machine, now: Duration) {
+        let shared = &*self.0;
+        let clean = if machine.is_clean() { machine.generation() } else { NOT_CLOSED };
+        if shared.clean.load(Ordering::Relaxed) != clean {
+            shared.clean.store(clean, Ordering::Release);
+        }
         let closed = if machine.state() == CircuitState::Closed { machine.generation() } else { NOT_CLOSED };
-        if self.0.closed.load(Ordering::Relaxed) != closed {
-            self.0.closed.store(closed, Ordering::Release);
+        if shared.closed.load(Ordering::Relaxed) != closed {
+            shared.closed.store(closed, Ordering::Release);
+            // What was counted since belongs to the state before.
+            self.gather(machine, now);
         }
     }
 
@@ -294,7 +332,7 @@ impl CircuitBreaker {
         // A state that is due to change has changed.
         self.state();
         let now = self.0.clock.uptime();
-        let mut machine = self.machine();
+        let mut machine = self.machine_at(now);
         let (ended, standing) = (machine.ended(), machine.standing(now));
         CircuitBreakerMetrics {
             name: self.0.name.clone(),

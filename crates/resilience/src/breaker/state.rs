@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::Verdict;
 use super::config::{CircuitBreakerConfig, HalfOpenRule};
 use super::events::Trigger;
+use super::stripes::Gathered;
 use super::window::{CircuitCounts, Window};
 
 /// What a breaker lets through.
@@ -114,6 +115,19 @@ impl Machine {
 
     pub(super) fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// Whether one more success can change nothing.
+    pub(super) fn is_clean(&self) -> bool {
+        self.state() == CircuitState::Closed && self.consecutive == 0 && self.window.is_clean()
+    }
+
+    /// Successes that were counted elsewhere, so many slices ago; in this state, or in one before.
+    pub(super) fn add(&mut self, gathered: &Gathered, now: Duration) {
+        self.totals.counts.total += gathered.count;
+        if gathered.is_current {
+            self.window.record_successes(now, gathered.age, gathered.count);
+        }
     }
 
     pub(super) fn ended(&self) -> Totals {

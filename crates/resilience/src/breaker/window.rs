@@ -73,11 +73,26 @@ fn nanos(time: Duration) -> u64 {
     time.as_nanos().min(u64::MAX.into()) as u64
 }
 
+impl CircuitWindow {
+    /// The length of a slice, in nanoseconds.
+    pub(super) fn slice(self) -> u64 {
+        match self {
+            Self::Time(time) => nanos(time / SLICES as u32).max(1),
+            Self::Count(_) => u64::MAX,
+        }
+    }
+
+    /// The slice of a time.
+    pub(super) fn slice_of(length: u64, now: Duration) -> u64 {
+        nanos(now) / length
+    }
+}
+
 impl Window {
     pub(super) fn new(shape: CircuitWindow) -> Self {
         let kept = match shape {
-            CircuitWindow::Time(time) => Kept::Slices {
-                length: nanos(time / SLICES as u32).max(1),
+            CircuitWindow::Time(_) => Kept::Slices {
+                length: shape.slice(),
                 counts: Box::new([CircuitCounts::default(); SLICES]),
                 newest: 0,
             },
@@ -114,6 +129,22 @@ impl Window {
         self.sum
     }
 
+    /// Counts successes that ended so many slices before `now`.
+    pub(super) fn record_successes(&mut self, now: Duration, age: u64, count: u64) {
+        self.forget(now);
+        let Kept::Slices { counts, newest, .. } = &mut self.kept else { return };
+        let Some(slice) = newest.checked_sub(age).filter(|_| age < SLICES as u64) else { return };
+        let calls = CircuitCounts { total: count, failures: 0, slow: 0 };
+        counts[slice as usize % SLICES].add(calls);
+        self.sum.add(calls);
+    }
+
+    /// Whether nothing in it is wrong, so that more successes change nothing; never for a window of calls, in which each
+    /// success pushes another call out.
+    pub(super) fn is_clean(&self) -> bool {
+        matches!(self.kept, Kept::Slices { .. }) && self.sum.failures == 0 && self.sum.slow == 0
+    }
+
     /// What counts at `now`.
     pub(super) fn counts(&mut self, now: Duration) -> CircuitCounts {
         self.forget(now);
@@ -123,7 +154,7 @@ impl Window {
     /// Lets go of slices that are too old.
     fn forget(&mut self, now: Duration) {
         let Kept::Slices { length, counts, newest } = &mut self.kept else { return };
-        let slice = nanos(now) / *length;
+        let slice = CircuitWindow::slice_of(*length, now);
         let passed = slice.saturating_sub(*newest).min(SLICES as u64);
         for gone in 0..passed {
             let oldest = &mut counts[(slice - gone) as usize % SLICES];

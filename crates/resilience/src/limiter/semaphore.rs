@@ -27,7 +27,7 @@ impl Default for SemaphoreLimiterConfig {
 
 /// No permit came in time. A refusal of ours: nothing was called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("failed to acquire a permit within {}s", .0.as_secs_f64())]
+#[error("Failed to acquire semaphore within {}s", .0.as_secs_f64())]
 pub struct AcquisitionTimeoutError(
     /// How long was waited.
     pub Duration,

@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use longshore_core::{Backoff, Invalid};
 
+use crate::variables::Variables;
+
 /// What happens to a batch that could not be processed, after its retries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnBatchFailure {
@@ -48,6 +50,25 @@ impl Default for PipelineConfig {
 }
 
 impl PipelineConfig {
+    /// As usual, but for what the environment says: `PIPELINE_MAX_QUEUE_SIZE`, `PIPELINE_BATCH_SIZE`, and
+    /// `PIPELINE_BATCH_TIMEOUT` in seconds.
+    pub fn from_env() -> Result<Self, Invalid> {
+        Self::from_variables(|name| std::env::var(name).ok())
+    }
+
+    fn from_variables(said: impl Fn(&str) -> Option<String>) -> Result<Self, Invalid> {
+        let (said, usual) = (Variables(said), Self::default());
+        let second = Duration::from_secs(1);
+        let config = Self {
+            max_queue_size: said.number("PIPELINE_MAX_QUEUE_SIZE", usual.max_queue_size)?,
+            batch_size: said.number("PIPELINE_BATCH_SIZE", usual.batch_size)?,
+            batch_timeout: said.time("PIPELINE_BATCH_TIMEOUT", second, usual.batch_timeout)?,
+            ..usual
+        };
+        config.check(false, false)?;
+        Ok(config)
+    }
+
     pub(super) fn check(&self, heard: bool, sized: bool) -> Result<(), Invalid> {
         let counts = [
             ("max_queue_size", Some(self.max_queue_size)),
@@ -81,3 +102,18 @@ impl PipelineConfig {
 
 /// The longest queue.
 const QUEUE_MAX: usize = 10_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_has_a_say() {
+        let said = |name: &str| (name == "PIPELINE_BATCH_SIZE").then(|| "7".to_owned());
+        assert_eq!(PipelineConfig::from_variables(said).unwrap().batch_size, 7);
+        let zero = |name: &str| (name == "PIPELINE_MAX_QUEUE_SIZE").then(|| "0".to_owned());
+        assert_eq!(PipelineConfig::from_variables(zero).unwrap_err().field, "max_queue_size");
+        let wrong = |name: &str| (name == "PIPELINE_BATCH_TIMEOUT").then(|| "soon".to_owned());
+        assert_eq!(PipelineConfig::from_variables(wrong).unwrap_err().field, "PIPELINE_BATCH_TIMEOUT");
+    }
+}

@@ -11,7 +11,7 @@ use super::{BatchSink, BatchedWriter, BatchedWriterConfig, BoxError};
 
 /// Where lines go, and when.
 #[derive(Clone, Debug)]
-pub struct JsonlConfig {
+pub struct JsonlWriterConfig {
     /// The file; what is in it stays, unless `overwrite`.
     pub file_path: PathBuf,
     /// Lines that are written at once, at most.
@@ -24,7 +24,7 @@ pub struct JsonlConfig {
     pub rotate_bytes: Option<u64>,
 }
 
-impl JsonlConfig {
+impl JsonlWriterConfig {
     /// With everything as usual: 100 lines, 5 seconds, nothing overwritten, no rotation.
     pub fn new(file_path: impl Into<PathBuf>) -> Self {
         Self {
@@ -42,10 +42,7 @@ pub type JsonlWriter<T> = BatchedWriter<T, JsonlSink>;
 
 impl<T: Serialize + Send + Sync + 'static> JsonlWriter<T> {
     /// Opens the file. Refuses sizes of zero and a file that cannot be written.
-    pub fn open(config: &JsonlConfig, door: &Door) -> Result<Self, Invalid> {
-        if config.rotate_bytes == Some(0) {
-            return Err(Invalid::new("rotate_bytes", "a whole number above 0, or none", 0));
-        }
+    pub fn open(config: &JsonlWriterConfig, door: &Door) -> Result<Self, Invalid> {
         let writer = BatchedWriterConfig {
             batch_size: config.buffer_size,
             flush_interval: config.flush_interval,
@@ -64,7 +61,11 @@ pub struct JsonlSink {
 }
 
 impl JsonlSink {
-    fn open(config: &JsonlConfig) -> Result<Self, Invalid> {
+    /// For a [`BatchedWriter`] with other settings, such as one with dead letters.
+    pub fn open(config: &JsonlWriterConfig) -> Result<Self, Invalid> {
+        if config.rotate_bytes == Some(0) {
+            return Err(Invalid::new("rotate_bytes", "a whole number above 0, or none", 0));
+        }
         let path = config.file_path.clone();
         let opened = open(&path, config.overwrite);
         let wrong = |error: io::Error| {

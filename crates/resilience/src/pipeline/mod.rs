@@ -5,6 +5,8 @@ mod consumer;
 mod jsonl;
 mod line;
 mod metrics;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod writer;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,9 +18,11 @@ use tokio::task::JoinHandle;
 
 pub use self::config::{OnBatchFailure, PipelineConfig};
 pub use self::consumer::{BatchSink, BoxError, DeadBatch};
-pub use self::jsonl::{JsonlConfig, JsonlSink, JsonlWriter};
+pub use self::jsonl::{JsonlSink, JsonlWriter, JsonlWriterConfig};
 pub use self::line::{PutError, PutManyReport};
 pub use self::metrics::PipelineMetrics;
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::{SqliteSink, SqliteWriter, SqliteWriterConfig};
 pub use self::writer::{BatchedWriter, BatchedWriterConfig, FlushReport};
 
 use self::consumer::{Consumer, Ended};

@@ -6,6 +6,7 @@ use longshore_clock::Timestamp;
 
 use crate::{
     AcquisitionTimeoutError, BulkheadError, CircuitBreakerError, CircuitCallError, RateLimitedError,
+    RetryError, Verdict,
 };
 
 /// Whether an error is worth another try.
@@ -25,6 +26,16 @@ pub trait Fault: Display {
     /// Whether it is.
     fn advice(&self) -> Advice {
         if is_transient(&self.to_string()) { Advice::Retry } else { Advice::Pass }
+    }
+
+    /// Whether we refused, rather than the other side failed.
+    fn is_local(&self) -> bool {
+        false
+    }
+
+    /// What it says about the other side. By default that it has failed; a refusal of ours says nothing.
+    fn verdict(&self) -> Verdict {
+        if self.is_local() { Verdict::Ignored } else { Verdict::Failure }
     }
 }
 
@@ -78,6 +89,10 @@ macro_rules! refusals {
             fn advice(&self) -> Advice {
                 Advice::Pass
             }
+
+            fn is_local(&self) -> bool {
+                true
+            }
         })*
     };
 }
@@ -89,6 +104,24 @@ impl<E: Fault> Fault for CircuitCallError<E> {
         match self {
             Self::Refused(refused) => refused.advice(),
             Self::Failed(error) => error.advice(),
+        }
+    }
+
+    fn is_local(&self) -> bool {
+        match self {
+            Self::Refused(_) => true,
+            Self::Failed(error) => error.is_local(),
+        }
+    }
+}
+
+impl<E: Fault> RetryError<E> {
+    /// Whether we refused, rather than the other side failed.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Passed(error) => error.is_local(),
+            Self::Exhausted(error) => error.last.is_local(),
+            Self::Budget(_) => true,
         }
     }
 }

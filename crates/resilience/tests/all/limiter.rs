@@ -49,7 +49,7 @@ fn a_wait_ends_in_time_and_is_counted() {
     assert!(wait.poll().is_none());
     manual.advance(millis(1));
     let error = wait.poll().unwrap().unwrap_err();
-    assert_eq!(error.to_string(), "failed to acquire a permit within 30s");
+    assert_eq!(error.to_string(), "Failed to acquire semaphore within 30s");
     drop(held);
     let metrics = limiter.get_metrics();
     assert_eq!((metrics.timeout_count, metrics.waiting, metrics.current_active), (1, 0, 0));

@@ -9,7 +9,10 @@ mod hedge;
 mod layers;
 mod limiter;
 mod pipeline;
+mod policy;
 mod priority;
 mod rate;
 mod retry;
+#[cfg(feature = "sqlite")]
+mod rows;
 mod support;

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 use longshore_clock::{Door, ManualClock};
 use longshore_core::{Backoff, DurationText};
 use longshore_resilience::{
-    BatchSink, BatchedWriter, BatchedWriterConfig, BoxError, JsonlConfig, JsonlWriter, OnBatchFailure,
+    BatchSink, BatchedWriter, BatchedWriterConfig, BoxError, JsonlWriter, JsonlWriterConfig, OnBatchFailure,
     PipelineConfig, ProducerConsumerPipeline, PutError,
 };
 use proptest::prelude::*;
@@ -280,7 +280,7 @@ async fn lines_are_appended_whole_and_files_are_turned() {
     let lines = || -> Vec<String> {
         std::fs::read_to_string(&path).unwrap().lines().map(ToOwned::to_owned).collect()
     };
-    let config = JsonlConfig { flush_interval: millis(20), ..JsonlConfig::new(&path) };
+    let config = JsonlWriterConfig { flush_interval: millis(20), ..JsonlWriterConfig::new(&path) };
     for run in 0..2 {
         let writer: JsonlWriter<Value> = JsonlWriter::open(&config, &door).unwrap();
         writer.start();
@@ -299,7 +299,7 @@ async fn lines_are_appended_whole_and_files_are_turned() {
             r#"{"other":null,"run":1}"#
         ]
     );
-    let config = JsonlConfig { rotate_bytes: Some(10), overwrite: true, ..config };
+    let config = JsonlWriterConfig { rotate_bytes: Some(10), overwrite: true, ..config };
     let writer: JsonlWriter<Value> = JsonlWriter::open(&config, &door).unwrap();
     writer.start();
     for number in 0..3 {
@@ -309,7 +309,7 @@ async fn lines_are_appended_whole_and_files_are_turned() {
     writer.stop().await;
     assert_eq!(lines(), [r#"{"number":2}"#]);
     assert_eq!(std::fs::read_to_string(dir.path().join("results.jsonl.1")).unwrap(), "{\"number\":1}\n");
-    let nowhere = JsonlConfig::new(dir.path().join("none/x.jsonl"));
+    let nowhere = JsonlWriterConfig::new(dir.path().join("none/x.jsonl"));
     let refused = JsonlWriter::<Value>::open(&nowhere, &door).err().unwrap();
     assert_eq!(refused.field, "file_path");
 }
