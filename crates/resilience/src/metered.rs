@@ -72,7 +72,10 @@ impl<K: std::hash::Hash + Eq + Clone + Send + Sync> Metered for RateLimiter<K> {
         samples.counter("longshore_rate_admitted_total", help, metrics.admitted);
         let help = "Calls beyond the rate.";
         samples.counter("longshore_rate_refused_total", help, metrics.refused);
-        samples.gauge("longshore_rate_keys", "Keys with a rate of their own now.", metrics.keys as f64);
+        // A limiter without keys has none to show.
+        if metrics.keys > 0 {
+            samples.gauge("longshore_rate_keys", "Keys with a rate of their own now.", metrics.keys as f64);
+        }
     }
 }
 

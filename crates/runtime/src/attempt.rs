@@ -18,6 +18,7 @@ use longshore_telemetry::traces;
 
 use crate::events::Hub;
 use crate::extract::{ExtractError, States};
+use crate::guard::Pass;
 use crate::handler::{Called, Handlers, KindBackoff, Registered};
 use crate::outcome::Outcome;
 use crate::signal::{Interrupt, Signal};
@@ -195,30 +196,14 @@ enum CallEnd {
 }
 
 impl CallEnd {
-    /// Tells a span how it came to its end.
-    fn record(&self, span: &tracing::Span) {
-        let (outcome, error) = match self {
-            Self::Called(Called::Returned(Ok(_))) => ("done", None),
-            Self::Called(Called::Returned(Err(outcome))) => match outcome {
-                Outcome::Retry { .. } => ("retry", Some(Reason::Error)),
-                Outcome::Fail { .. } => ("fail", Some(Reason::ByHandler)),
-                Outcome::Snooze { .. } => ("snooze", None),
-                Outcome::Cancel => ("cancel", None),
-            },
-            Self::Called(Called::NotCalled(_)) => ("fail", Some(Reason::BadArgs)),
-            Self::TimedOut => ("retry", Some(Reason::Timeout)),
-            Self::Interrupted(_) => ("interrupted", None),
-        };
-        span.record("job.outcome", outcome);
-        if let Some(error) = error {
-            span.record("error.type", error.as_str());
-            span.record("otel.status_code", "ERROR");
+    /// What it says about the thing that the handler works with. A handler that was told to stop says nothing, and one that
+    /// was given up before it came to its end took too long.
+    fn verdict(&self, running: &Running) -> Verdict {
+        if running.signal.level() != Interrupt::None {
+            return Verdict::Ignored;
         }
-    }
-
-    /// What it says about the thing that the handler works with.
-    fn verdict(&self) -> Verdict {
         match self {
+            _ if running.ended.load(Ordering::Acquire) => Verdict::Failure,
             Self::Called(Called::Returned(Ok(_))) => Verdict::Success,
             Self::Called(Called::Returned(Err(Outcome::Retry { .. }))) | Self::TimedOut => Verdict::Failure,
             Self::Called(_) | Self::Interrupted(_) => Verdict::Ignored,
@@ -259,7 +244,7 @@ async fn guarded(running: &Arc<Running>, handlers: &Handlers) -> Option<Fate> {
         Some(guard) => {
             let entered = tokio::select! {
                 biased;
-                entered = guard.enter(running.number) => entered,
+                entered = guard.enter(running) => entered,
                 early = running.signal.above(Interrupt::None) => return interrupted(early),
             };
             match entered {
@@ -278,21 +263,23 @@ async fn guarded(running: &Arc<Running>, handlers: &Handlers) -> Option<Fate> {
         let event = running.event(EventName::Started, State::Running, started_at);
         running.hub.tell(event.times(running.recorded_start(), None));
     }
-    let end = {
-        let traceparent = running.spec.options.traceparent.as_ref();
-        let work = async {
-            let end = supervise(running, handlers, registered).await;
-            if traces::is_on() {
-                end.record(&tracing::Span::current());
-            }
-            end
-        };
-        traces::within(traceparent, || span(running), work).await
-    };
+    let traceparent = running.spec.options.traceparent.as_ref();
+    traces::within(traceparent, || span(running), call(running, handlers, registered, pass)).await
+}
+
+/// Calls the handler, and tells the guard and the span how that ended.
+async fn call(
+    running: &Arc<Running>,
+    handlers: &Handlers,
+    registered: &Arc<Registered>,
+    pass: Option<Pass>,
+) -> Option<Fate> {
+    let told = Told::default();
+    let end = supervise(running, handlers, registered).await;
     if let Some(pass) = pass {
-        pass.end(end.verdict());
+        pass.end(end.verdict(running));
     }
-    match end {
+    let fate = match end {
         CallEnd::Called(Called::Returned(Ok(result))) => {
             Some(done(running, result, handlers.result_bytes_max()))
         }
@@ -305,6 +292,48 @@ async fn guarded(running: &Arc<Running>, handlers: &Handlers) -> Option<Fate> {
         }
         CallEnd::TimedOut => Some(timed_out(running)),
         CallEnd::Interrupted(interrupt) => interrupted(interrupt),
+    };
+    told.tell(fate.as_ref());
+    fate
+}
+
+/// Tells the span of an attempt how it ended, also if the handler panics.
+#[derive(Default)]
+struct Told(bool);
+
+impl Told {
+    fn tell(mut self, fate: Option<&Fate>) {
+        self.0 = true;
+        if !traces::is_on() {
+            return;
+        }
+        let (outcome, error) = match fate {
+            Some(Fate::Done { .. }) => ("done", None),
+            Some(Fate::Retry { reason, .. }) => ("retry", Some(*reason)),
+            Some(Fate::Fail { reason, .. }) => ("fail", Some(*reason)),
+            Some(Fate::Snooze { .. }) => ("snooze", None),
+            Some(Fate::Cancel { .. }) => ("cancel", None),
+            Some(Fate::HandBack) => ("hand_back", None),
+            None => ("lost", None),
+        };
+        record(outcome, error);
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if !self.0 && traces::is_on() && std::thread::panicking() {
+            record("panic", Some(Reason::Panic));
+        }
+    }
+}
+
+fn record(outcome: &str, error: Option<Reason>) {
+    let span = tracing::Span::current();
+    span.record("job.outcome", outcome);
+    if let Some(error) = error {
+        span.record("error.type", error.as_str());
+        span.record("otel.status_code", "ERROR");
     }
 }
 

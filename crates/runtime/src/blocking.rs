@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use longshore_core::Json;
+use longshore_telemetry::traces;
 
 use crate::attempt::Running;
 use crate::extract::{Extract, ExtractError};
@@ -88,9 +89,10 @@ blocking_handlers!(A B C D E G);
 async fn on_a_thread<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> T {
     let waits = Waits(Arc::new(AtomicU8::new(CALLED)));
     let running = Call(waits.0.clone());
+    let trace = traces::Carried::now();
     let called = tokio::task::spawn_blocking(move || {
         let _running = running;
-        call()
+        trace.within(call)
     });
     match called.await {
         Ok(out) => out,

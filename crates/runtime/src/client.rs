@@ -63,9 +63,7 @@ impl Client {
         tokio::task::coop::consume_budget().await;
         self.engine.admit(&mut jobs).await?;
         if let Some(trace) = traces::current() {
-            for job in &mut jobs {
-                join(job, &trace);
-            }
+            join(&mut jobs, &trace);
         }
         let now = self.engine.now();
         let heard = self.engine.hub().is_heard();
@@ -124,10 +122,16 @@ impl Client {
     }
 }
 
-/// Makes a job part of a trace, unless it is part of one.
-fn join(job: &mut Arc<JobSpec>, trace: &Arc<str>) {
-    if job.options.traceparent.is_none() {
-        Arc::make_mut(&mut Arc::make_mut(job).options).traceparent = Some(trace.clone());
+/// Makes jobs part of a trace, unless they are part of one. Options that they share stay shared.
+fn join(jobs: &mut [Arc<JobSpec>], trace: &Arc<str>) {
+    let mut last: Option<(Arc<Options>, Arc<Options>)> = None;
+    for job in jobs.iter_mut().filter(|job| job.options.traceparent.is_none()) {
+        let joined = match &last {
+            Some((before, joined)) if Arc::ptr_eq(before, &job.options) => joined.clone(),
+            _ => Arc::new(Options { traceparent: Some(trace.clone()), ..(*job.options).clone() }),
+        };
+        last = Some((job.options.clone(), joined.clone()));
+        Arc::make_mut(job).options = joined;
     }
 }
 

@@ -2,10 +2,11 @@
 //! budget for retries. A job that is not let through goes back for a while; the attempt does not count.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use longshore_clock::Door;
+use longshore_clock::{Clock, Door};
 use longshore_core::{Invalid, KindName, Reason};
 use longshore_resilience::{
     Admission, CircuitBreaker, CircuitBreakerConfig, OwnedPermit, RateLimiter, RateLimiterConfig,
@@ -13,22 +14,29 @@ use longshore_resilience::{
 };
 use longshore_telemetry::{Metered, Registry, Samples};
 
+use crate::attempt::Running;
+use crate::signal::Interrupt;
+
 /// For so long a job waits in its slot for its turn, when that is near. Who goes back is away for at least as long, so that
 /// the store is not kept busy with jobs that come and go.
 const HOLD: Duration = Duration::from_secs(1);
+/// The longest time for which a job goes back because all permits are held.
+const AWAY_MAX: Duration = Duration::from_secs(30);
+/// While a breaker lets few through to find out, others wait for this part of the time it was open for.
+const PROBE_PART: u32 = 4;
 /// Waits are longer by up to this share of themselves, so that those who go together do not come together.
 const SPREAD: f64 = 0.1;
 
 /// What the jobs of a kind have to pass before their handler is called, in each process that runs them. Limits that all
 /// workers share belong to the queue.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct KindGuard {
     /// Failed attempts open it, panics and timeouts too; jobs that fail for good, snooze or are cancelled say nothing.
     /// Its name is that of the kind.
     pub breaker: Option<CircuitBreakerConfig>,
     /// Retries of all jobs of the kind.
     pub retry_budget: Option<RetryBudgetConfig>,
-    /// Starts.
+    /// Starts. Whoever has to wait for longer than a second goes back, whatever its `max_wait` says.
     pub rate: Option<RateLimiterConfig>,
     /// Attempts at once, at least 1.
     pub max_concurrent: Option<usize>,
@@ -44,17 +52,38 @@ impl KindGuard {
 
 /// The guard of one kind.
 pub(crate) struct Guard {
+    config: KindGuard,
     breaker: Option<CircuitBreaker>,
     budget: Option<RetryBudget>,
     rate: Option<RateLimiter>,
     permits: Option<SemaphoreLimiter>,
+    /// When a permit was last taken or given back, in milliseconds of uptime.
+    moved_at: Arc<AtomicU64>,
     door: Door,
 }
 
 /// A job that was let through.
 pub(crate) struct Pass {
+    running: Arc<Running>,
     admission: Option<Admission>,
-    _permit: Option<OwnedPermit>,
+    _permit: Option<Taken>,
+}
+
+/// A permit, with the place where it is noted that it is given back.
+struct Taken {
+    _permit: OwnedPermit,
+    moved_at: Arc<AtomicU64>,
+    clock: Clock,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.moved_at.store(millis(&self.clock), Ordering::Relaxed);
+    }
+}
+
+fn millis(clock: &Clock) -> u64 {
+    clock.uptime().as_millis() as u64
 }
 
 /// A job that was not.
@@ -63,53 +92,102 @@ pub(crate) struct Turned {
     pub(crate) reason: Reason,
 }
 
+/// What a retry costs, given back if it is not made.
+struct Token<'a>(Option<&'a RetryBudget>);
+
+impl Token<'_> {
+    fn spend(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Token<'_> {
+    fn drop(&mut self) {
+        if let Some(budget) = self.0 {
+            budget.put_back();
+        }
+    }
+}
+
 impl Guard {
     fn new(kind: &KindName, config: &KindGuard, door: &Door) -> Result<Self, Invalid> {
         let breaker = config.breaker.clone().map(|breaker| {
             CircuitBreaker::new(CircuitBreakerConfig { name: kind.as_str().to_owned(), ..breaker }, door)
         });
         let permits = config.max_concurrent.map(|max_concurrent| {
-            let acquire_timeout = HOLD;
-            SemaphoreLimiter::new(&SemaphoreLimiterConfig { max_concurrent, acquire_timeout }, door)
+            SemaphoreLimiter::new(&SemaphoreLimiterConfig { max_concurrent, acquire_timeout: HOLD }, door)
         });
         let rate = config
             .rate
             .as_ref()
             .map(|rate| RateLimiter::new(&RateLimiterConfig { max_wait: HOLD, ..rate.clone() }, door));
         Ok(Self {
+            config: config.clone(),
             breaker: breaker.transpose()?,
             budget: config.retry_budget.map(|budget| RetryBudget::new(budget, door)).transpose()?,
             rate: rate.transpose()?,
             permits: permits.transpose()?,
+            moved_at: Arc::default(),
             door: door.clone(),
         })
     }
 
-    /// Lets an attempt through, or says how long its job has to wait. What costs something is asked last.
-    pub(crate) async fn enter(&self, attempt: u32) -> Result<Pass, Turned> {
-        let admission = match self.breaker.as_ref().map(CircuitBreaker::admit).transpose() {
-            Ok(admission) => admission,
-            Err(refusal) => {
-                return Err(self.turn(refusal.retry_after, Reason::CircuitOpen));
-            }
-        };
+    /// Lets an attempt through, or says how long its job has to wait. The breaker is asked first, because behind an open one
+    /// nobody need wait, and once more last: it may have opened meanwhile, and what it lets through has to be called.
+    pub(crate) async fn enter(&self, running: &Arc<Running>) -> Result<Pass, Turned> {
+        if let Some(breaker) = self.breaker.as_ref().filter(|breaker| breaker.is_open()) {
+            return Err(self.behind(breaker));
+        }
         let permit = match &self.permits {
-            Some(permits) => {
-                Some(permits.acquire_owned().await.map_err(|_| self.turn(HOLD, Reason::Throttled))?)
-            }
+            Some(permits) => Some(self.permit(permits).await?),
             None => None,
         };
+        let token = self.token(running.number)?;
         if let Some(rate) = &self.rate {
             rate.acquire().await.map_err(|refusal| self.turn(refusal.retry_after, Reason::Throttled))?;
         }
-        if let Some(budget) = &self.budget {
-            if attempt <= 1 {
-                budget.call();
-            } else if let Err(wait) = budget.take() {
-                return Err(self.turn(wait, Reason::Throttled));
-            }
+        let admission = match &self.breaker {
+            Some(breaker) => Some(breaker.admit().map_err(|_| self.behind(breaker))?),
+            None => None,
+        };
+        token.spend();
+        Ok(Pass { running: running.clone(), admission, _permit: permit })
+    }
+
+    /// A permit. It is waited for while permits come and go; where they are held for long, a slot that waits would be lost for
+    /// other kinds, and who goes back is away for as long as none has moved.
+    async fn permit(&self, permits: &SemaphoreLimiter) -> Result<Taken, Turned> {
+        let clock = &self.door.clock;
+        let still = || {
+            let since = millis(clock).saturating_sub(self.moved_at.load(Ordering::Relaxed));
+            Duration::from_millis(since)
+        };
+        let turned = || self.turn(still().min(AWAY_MAX), Reason::Throttled);
+        let permit = match permits.try_acquire_owned() {
+            Some(permit) => permit,
+            None if still() > HOLD => return Err(turned()),
+            None => permits.acquire_owned().await.map_err(|_| turned())?,
+        };
+        self.moved_at.store(millis(clock), Ordering::Relaxed);
+        Ok(Taken { _permit: permit, moved_at: self.moved_at.clone(), clock: clock.clone() })
+    }
+
+    /// What an attempt costs: nothing if it is the first of its job.
+    fn token(&self, attempt: u32) -> Result<Token<'_>, Turned> {
+        let Some(budget) = &self.budget else { return Ok(Token(None)) };
+        if attempt <= 1 {
+            budget.call();
+            return Ok(Token(None));
         }
-        Ok(Pass { admission, _permit: permit })
+        budget.take().map_err(|wait| self.turn(wait, Reason::Throttled))?;
+        Ok(Token(Some(budget)))
+    }
+
+    /// Waits until the breaker is tried again; while that is being done, for a part of the time that it would be open for.
+    fn behind(&self, breaker: &CircuitBreaker) -> Turned {
+        let left = breaker.get_metrics().next_probe_in.map(Duration::from_secs_f64);
+        let open = self.config.breaker.as_ref().map_or(HOLD, |breaker| breaker.open_state_duration);
+        self.turn(left.unwrap_or(open / PROBE_PART), Reason::CircuitOpen)
     }
 
     fn turn(&self, wait: Duration, reason: Reason) -> Turned {
@@ -129,7 +207,8 @@ impl Pass {
 impl Drop for Pass {
     fn drop(&mut self) {
         // A handler that panics takes it along; all else that is dropped says nothing.
-        if let Some(admission) = self.admission.take().filter(|_| std::thread::panicking()) {
+        let is_told = self.running.signal.level() != Interrupt::None;
+        if let Some(admission) = self.admission.take().filter(|_| std::thread::panicking() && !is_told) {
             admission.failure();
         }
     }
@@ -158,7 +237,7 @@ impl Metered for Guard {
 pub(crate) struct Guards(Mutex<BTreeMap<KindName, Arc<Guard>>>);
 
 impl Guards {
-    /// The guard of a kind, made if there is none. It is shown as `kind/NAME`.
+    /// The guard of a kind, made if there is none with this configuration. It is shown as `kind/NAME`.
     pub(crate) fn of(
         &self,
         kind: &KindName,
@@ -167,7 +246,7 @@ impl Guards {
         registry: &Registry,
     ) -> Result<Arc<Guard>, Invalid> {
         let mut guards = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(guard) = guards.get(kind) {
+        if let Some(guard) = guards.get(kind).filter(|guard| guard.config == *config) {
             return Ok(guard.clone());
         }
         let guard = Arc::new(Guard::new(kind, config, door)?);

@@ -34,6 +34,8 @@ pub(super) fn guard_of(values: &Values) -> KindGuard {
     let retry_budget = count("retry_budget").map(|tokens| RetryBudgetConfig {
         tokens: Some(tokens as u32),
         window: duration("retry_budget_window").unwrap_or(usual.window),
+        // So many in the window and no more, whatever the number of first attempts.
+        ratio: 0.0,
         ..usual
     });
     let rate = count("rate_limit").map(|rate| RateLimiterConfig {

@@ -112,8 +112,9 @@ fn a_collector_that_is_away_costs_no_job_and_is_counted() {
     assert_eq!(get(&format!("{url}/api/v1/jobs/{id}?wait=25"))["state"], "completed");
     let failed = || {
         let scrape = get(&format!("{url}/metrics"));
-        let line = "longshore_trace_deliveries_total{name=\"otlp\",outcome=\"failed\"} 0";
-        !scrape.as_str().unwrap().contains(line)
+        let line = "longshore_trace_deliveries_total{name=\"otlp\",outcome=\"failed\"} ";
+        let count = scrape.as_str().unwrap().lines().find_map(|told| told.strip_prefix(line)).unwrap();
+        count.parse::<u32>().unwrap() > 0
     };
     assert!(std::iter::repeat_with(failed).any(|failed| failed));
 }

@@ -15,7 +15,7 @@ pub enum HalfOpenRule {
 }
 
 /// When a breaker opens, and how it closes again. Each rule that opens it can be off (`None`).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CircuitBreakerConfig {
     /// What it is called in logs and metrics.
     pub name: String,

@@ -57,13 +57,10 @@ impl Backend {
         match self {
             Self::Memory(store) => {
                 let near = store.marks(key, tags);
-                (Ticket { near, far: None }, store.get(key))
+                (Ticket { tags: tags.into(), near, far: None }, store.get(key))
             }
             #[cfg(feature = "redis")]
-            Self::Redis(store) => {
-                let (far, found) = store.begin(key, tags).await;
-                (Ticket { near: Vec::new(), far }, found)
-            }
+            Self::Redis(store) => store.begin(key, tags).await,
             #[cfg(feature = "redis")]
             Self::Tiered(store) => store.begin(key, tags).await,
         }

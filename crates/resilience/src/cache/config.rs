@@ -83,8 +83,9 @@ impl CacheConfig {
             return Err(Invalid::new("max_entries", "a whole number above 0", 0));
         }
         let least = self.max_entry_bytes + KEY_MAX + TAGS_MAX * TAG_MAX + Self::ENTRY_BYTES;
-        if self.max_bytes < least {
-            let expected = format!("room for one entry of max_entry_bytes, its key and its tags: {least}");
+        if !(least..=BYTES_MAX).contains(&self.max_bytes) {
+            let expected =
+                format!("{least} (one entry of max_entry_bytes, its key and its tags) to {BYTES_MAX} bytes");
             return Err(Invalid::new("max_bytes", expected, self.max_bytes));
         }
         check_above_zero("load_wait", self.load_wait)?;
@@ -145,8 +146,8 @@ impl CachePolicy {
         self
     }
 
-    /// That there is nothing (a loaded value that is `null` in JSON) is remembered for this long instead; not at all if it
-    /// is zero.
+    /// That there is nothing (a loaded value that is `null` in JSON) is remembered for this long at most, and never handed out
+    /// past that; not at all if it is zero.
     #[must_use]
     pub fn negative_ttl(mut self, time: Duration) -> Self {
         self.negative_ttl = Some(time);

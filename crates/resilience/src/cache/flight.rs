@@ -1,6 +1,7 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -11,8 +12,8 @@ use super::marks::{BUCKETS, Ticket, bucket};
 #[derive(Clone)]
 pub(super) enum Landed {
     Value(Body),
-    /// The error, whatever its type.
-    Failed(Arc<dyn Any + Send + Sync>),
+    /// The error, whatever its type, and the stale value that there was, with how long ago it stopped being fresh.
+    Failed(Arc<dyn Any + Send + Sync>, Option<(Body, Duration)>),
 }
 
 struct Flight {
@@ -71,9 +72,25 @@ impl Flights {
             None if board.ended[bucket(key)] != ended => return Seat::Again,
             _ => {}
         }
+        Seat::Lead(self.lead(&mut board, key, ticket))
+    }
+
+    /// The seat of the one who loads, if that is still the load that was waited for in vain.
+    pub(super) fn take_over(
+        self: &Arc<Self>,
+        key: &Arc<str>,
+        ticket: &Ticket,
+        waited_for: &watch::Receiver<Option<Landed>>,
+    ) -> Option<Lead> {
+        let mut board = self.open();
+        let is_same = |flight: &Flight| flight.landed.same_channel(waited_for);
+        board.flights.get(key).is_some_and(is_same).then(|| self.lead(&mut board, key, ticket))
+    }
+
+    fn lead(self: &Arc<Self>, board: &mut Board, key: &Arc<str>, ticket: &Ticket) -> Lead {
         let (landed, receiver) = watch::channel(None);
         board.flights.insert(key.clone(), Flight { ticket: ticket.clone(), landed: receiver });
-        Seat::Lead(Lead { flights: self.clone(), key: key.clone(), landed })
+        Lead { flights: self.clone(), key: key.clone(), landed }
     }
 
     pub(super) fn is_loading(&self, key: &str) -> bool {

@@ -72,7 +72,22 @@ impl Glob {
     }
 }
 
-/// As it is read, and as Redis reads it, which knows more signs.
+impl Glob {
+    /// What Redis is asked for: all that fits and maybe more, because there `?` is one byte.
+    #[cfg(feature = "redis")]
+    pub(super) fn for_redis(&self) -> String {
+        let mut pattern = String::new();
+        for piece in &self.0 {
+            let _ = match piece {
+                Piece::Any | Piece::One => pattern.write_char('*'),
+                Piece::Just(character) => escape(*character, &mut pattern),
+            };
+        }
+        pattern
+    }
+}
+
+/// As it is read.
 impl fmt::Display for Glob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for piece in &self.0 {

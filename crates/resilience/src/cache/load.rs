@@ -7,11 +7,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::Instrument;
 
-use super::backend::Found;
+use super::backend::{Found, Which};
 use super::body::Body;
 use super::flight::{Landed, Lead, Seat, land};
 use super::marks::Ticket;
 use super::{Cache, CachePolicy, Inner, LoadError, config};
+
+/// So often a caller looks for what others have just loaded.
+const LOOKS_MAX: u32 = 4;
 
 impl Cache {
     /// The value of a key; if there is none, the one that `load` gives, which is kept for the next. All who ask meanwhile
@@ -46,32 +49,35 @@ impl Cache {
             self.refresh(key, policy, load);
             return Ok(value);
         }
+        let over = inner.door.clock.after(inner.config.load_wait);
+        let mut looks = 0;
         loop {
+            looks += 1;
             let ended = inner.flights.ended(&key);
             let (ticket, found) = inner.backend.begin(&key, &policy.tags).await;
-            before = found.or(before);
+            // What is not there any more may have been invalidated.
+            before = found;
             if let Some(value) = inner.fresh(before.as_ref()) {
                 return Ok(value);
             }
             let lead = match inner.flights.board(&key, &ticket, ended) {
                 Seat::Lead(lead) => Some((lead, &ticket)),
-                Seat::Again => continue,
-                Seat::Follow(flight) => {
-                    let over = inner.door.clock.after(inner.config.load_wait);
-                    tokio::select! {
-                        biased;
-                        landed = land(flight) => match landed.map(|landed| inner.shared(landed)) {
-                            Some(Some(result)) => return result,
-                            Some(None) => {}
-                            // Whoever loaded has gone; somebody else has to.
-                            None => continue,
-                        },
-                        () = over.wait() => inner.counters.wait_timeouts.add(),
+                Seat::Again if looks < LOOKS_MAX => continue,
+                Seat::Again => None,
+                Seat::Follow(flight) => tokio::select! {
+                    biased;
+                    landed = land(flight.clone()) => match landed.map(|landed| inner.shared(landed, &policy)) {
+                        Some(Some(result)) => return result,
+                        Some(None) => None,
+                        // Whoever loaded has gone; somebody else has to.
+                        None => continue,
+                    },
+                    () = over.wait() => {
+                        inner.counters.wait_timeouts.add();
+                        inner.flights.take_over(&key, &ticket, &flight).map(|lead| (lead, &ticket))
                     }
-                    None
-                }
+                },
             };
-            inner.counters.misses.add();
             return inner.load(&key, &policy, lead, before, load).await;
         }
     }
@@ -97,7 +103,13 @@ impl Cache {
                 return;
             }
             if let Seat::Lead(lead) = inner.flights.board(&key, &ticket, ended) {
-                let _ = inner.load(&key, &policy, Some((lead, &ticket)), None, load).await;
+                // One that takes longer than others would wait for it is given up.
+                let over = inner.door.clock.after(inner.config.load_wait);
+                tokio::select! {
+                    biased;
+                    _ = inner.load(&key, &policy, Some((lead, &ticket)), found, load) => {}
+                    () = over.wait() => inner.counters.wait_timeouts.add(),
+                }
             }
             drop(permit);
         };
@@ -118,13 +130,30 @@ impl Inner {
     fn shared<T: DeserializeOwned, E: Send + Sync + 'static>(
         &self,
         landed: Landed,
+        policy: &CachePolicy,
     ) -> Option<Result<T, LoadError<E>>> {
         let result = match landed {
             Landed::Value(body) => Ok(body.read(usize::MAX)?),
-            Landed::Failed(error) => Err(LoadError::Load(error.downcast().ok()?)),
+            Landed::Failed(error, old) => match self.covered(old.as_ref(), policy) {
+                Some(value) => return Some(Ok(value)),
+                None => Err(LoadError::Load(error.downcast().ok()?)),
+            },
         };
         self.counters.joined.add();
+        self.counters.misses.add();
         Some(result)
+    }
+
+    /// The stale value that covers for an error, if there is one that is young enough.
+    fn covered<T: DeserializeOwned>(
+        &self,
+        old: Option<&(Body, Duration)>,
+        policy: &CachePolicy,
+    ) -> Option<T> {
+        let (body, _) = old.filter(|(_, stale_for)| *stale_for < policy.stale_if_error)?;
+        let value = self.read(body)?;
+        self.counters.stale_hits.add();
+        Some(value)
     }
 
     /// Calls `load`, keeps the value, and tells those who wait. Without a lead nobody waits and nothing is kept.
@@ -142,36 +171,41 @@ impl Inner {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
+        let began = self.door.clock.uptime();
         let value = match load().await {
             Ok(value) => value,
             Err(error) => {
                 self.counters.load_errors.add();
-                let is_good = |time: Duration| time < policy.stale_if_error;
-                let old = before.filter(|found| found.stale_for.is_some_and(is_good));
-                let covered = old.and_then(|old| Some((self.read(&old.body)?, old.body)));
-                let (landed, result) = if let Some((value, body)) = covered {
-                    self.counters.stale_hits.add();
-                    (Landed::Value(body), Ok(value))
-                } else {
-                    let error = Arc::new(error);
-                    let any: Arc<dyn Any + Send + Sync> = error.clone();
-                    (Landed::Failed(any), Err(LoadError::Load(error)))
-                };
+                let took = self.door.clock.uptime().saturating_sub(began);
+                let old = before.and_then(|old| Some((old.body, old.stale_for?.saturating_add(took))));
+                let covered = self.covered(old.as_ref(), policy);
+                let error = Arc::new(error);
                 if let Some((lead, _)) = lead {
-                    lead.land(landed);
+                    let any: Arc<dyn Any + Send + Sync> = error.clone();
+                    lead.land(Landed::Failed(any, old));
                 }
-                return result;
+                return covered.ok_or_else(|| {
+                    self.counters.misses.add();
+                    LoadError::Load(error)
+                });
             }
         };
+        self.counters.misses.add();
         self.counters.loads.add();
         let json = Body::json(&value)?;
         let Some((lead, ticket)) = lead else { return Ok(value) };
         let negative = (json == b"null").then_some(policy.negative_ttl).flatten();
         let is_short = json.len() <= self.config.max_entry_bytes;
         let body = Body::new(json, self.config.compress_above);
-        if !is_short {
-            self.counters.too_large.add();
-        } else if negative != Some(Duration::ZERO) {
+        if !is_short || negative == Some(Duration::ZERO) {
+            if !is_short {
+                self.counters.too_large.add();
+            }
+            if before.is_some() {
+                // What was there is not so any more. If it stays, it goes when its time is over.
+                let _ = self.backend.remove(Which::Key(key)).await;
+            }
+        } else {
             let life = self.life(policy, negative);
             if self.backend.put(key, &body, life, &policy.tags, Some(ticket)).await {
                 self.counters.sets.add();

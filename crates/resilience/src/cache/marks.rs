@@ -8,28 +8,40 @@ pub(super) const BUCKETS: usize = 256;
 pub(super) struct Marks {
     epoch: u64,
     all: u64,
-    keys: [u64; BUCKETS],
-    tags: [u64; BUCKETS],
+    keys: Box<[u64]>,
+    tags: Box<[u64]>,
 }
 
 /// The marks that matter to one load, as they stood when it began.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Ticket {
-    /// Of the memory of this process.
+    /// The tags that its value is to have.
+    pub(super) tags: Arc<[Arc<str>]>,
+    /// Of this process.
     pub(super) near: Vec<u64>,
-    /// Of what all processes share; none if it could not be reached.
-    pub(super) far: Option<Vec<u64>>,
+    /// Of what all processes share; none if there is no such thing, or it could not be reached.
+    pub(super) far: Option<FarMarks>,
+}
+
+/// The marks of a Redis.
+#[derive(Clone, Debug)]
+pub(super) struct FarMarks {
+    /// A number by which marks that were lost and begin anew are told from those before.
+    pub(super) epoch: u64,
+    pub(super) marks: Vec<u64>,
 }
 
 impl Ticket {
-    /// Whether a load with this ticket sees what one with the other sees.
+    /// Whether a load with this ticket sees what one with the other sees, or more.
     pub(super) fn is_as_new_as(&self, other: &Self) -> bool {
+        let reach =
+            |mine: &[u64], theirs: &[u64]| mine.iter().zip(theirs).all(|(mine, theirs)| mine >= theirs);
         let far = match (&self.far, &other.far) {
-            (Some(mine), Some(theirs)) => mine == theirs,
-            // Without the other side nothing newer can be known.
-            _ => true,
+            (Some(mine), Some(theirs)) => mine.epoch == theirs.epoch && reach(&mine.marks, &theirs.marks),
+            (None, None) => true,
+            _ => false,
         };
-        far && self.near == other.near
+        far && self.tags == other.tags && reach(&self.near, &other.near)
     }
 }
 
@@ -42,7 +54,7 @@ pub(super) fn bucket(text: &str) -> usize {
 
 impl Marks {
     pub(super) fn new() -> Self {
-        Self { epoch: 0, all: 0, keys: [0; BUCKETS], tags: [0; BUCKETS] }
+        Self { epoch: 0, all: 0, keys: [0; BUCKETS].into(), tags: [0; BUCKETS].into() }
     }
 
     /// How many invalidations there were.

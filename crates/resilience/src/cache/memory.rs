@@ -2,16 +2,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use longshore_clock::Clock;
-use moka::Expiry;
 use moka::notification::RemovalCause;
 
 use super::backend::{Found, Life, Which};
 use super::body::Body;
 use super::marks::Marks;
 use super::{CacheConfig, glob::Glob};
+
+/// Entries that are over and go when another one comes.
+const ENDS_AT_ONCE: usize = 16;
 
 /// What this process holds by itself. Reads take no lock; writes take one, under which the index of tags and keys changes
 /// together with what it speaks of.
@@ -31,7 +33,6 @@ struct Kept {
     fresh_until: Duration,
     usable_until: Duration,
     weight: u32,
-    lifetime: Duration,
 }
 
 /// Why a value may be kept.
@@ -57,33 +58,17 @@ struct Index {
     next_id: u64,
     marks: Marks,
     keys: BTreeMap<Arc<str>, Trace>,
+    /// Entries by when they are over.
+    ends: BTreeSet<(Duration, u64, Arc<str>)>,
     tags: HashMap<Arc<str>, BTreeSet<Arc<str>>>,
     bytes: usize,
 }
 
 struct Trace {
     id: u64,
+    usable_until: Duration,
     bytes: usize,
     tags: Box<[Arc<str>]>,
-}
-
-/// Lets go of what is over, so that it does not take room from others. Whether an entry may be used is not decided here.
-struct Over;
-
-impl Expiry<Arc<str>, Arc<Kept>> for Over {
-    fn expire_after_create(&self, _: &Arc<str>, kept: &Arc<Kept>, _: Instant) -> Option<Duration> {
-        (kept.lifetime != Duration::MAX).then_some(kept.lifetime)
-    }
-
-    fn expire_after_update(
-        &self,
-        _: &Arc<str>,
-        kept: &Arc<Kept>,
-        _: Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
-        (kept.lifetime != Duration::MAX).then_some(kept.lifetime)
-    }
 }
 
 impl MemoryStore {
@@ -92,10 +77,8 @@ impl MemoryStore {
         let listener = {
             let evicted = evicted.clone();
             move |key: Arc<Arc<str>>, kept: Arc<Kept>, cause| {
-                if matches!(cause, RemovalCause::Size | RemovalCause::Expired) {
-                    if cause == RemovalCause::Size {
-                        evicted.count.fetch_add(1, Ordering::Relaxed);
-                    }
+                if cause == RemovalCause::Size {
+                    evicted.count.fetch_add(1, Ordering::Relaxed);
                     lock(&evicted.traces).push(((*key).clone(), kept.id));
                 }
             }
@@ -103,11 +86,16 @@ impl MemoryStore {
         let entries = moka::sync::Cache::builder()
             .max_capacity(config.max_bytes as u64)
             .weigher(|_: &Arc<str>, kept: &Arc<Kept>| kept.weight)
-            .expire_after(Over)
             .eviction_listener(listener)
             .build();
-        let index =
-            Index { next_id: 0, marks: Marks::new(), keys: BTreeMap::new(), tags: HashMap::new(), bytes: 0 };
+        let index = Index {
+            next_id: 0,
+            marks: Marks::new(),
+            keys: BTreeMap::new(),
+            ends: BTreeSet::new(),
+            tags: HashMap::new(),
+            bytes: 0,
+        };
         Self {
             entries,
             index: Mutex::new(index),
@@ -164,18 +152,20 @@ impl MemoryStore {
         let weight = bytes.max(self.max_bytes.div_ceil(self.max_entries));
         index.next_id += 1;
         let id = index.next_id;
-        let lifetime =
-            if usable_until == Duration::MAX { Duration::MAX } else { usable_until.saturating_sub(now) };
         let weight = u32::try_from(weight).unwrap_or(u32::MAX);
-        let kept = Kept { id, body: body.clone(), fresh_until, usable_until, weight, lifetime };
+        let kept = Kept { id, body: body.clone(), fresh_until, usable_until, weight };
         index.forget(key, None);
-        index.keys.insert(key.clone(), Trace { id, bytes, tags: tags.into() });
+        index.keys.insert(key.clone(), Trace { id, usable_until, bytes, tags: tags.into() });
+        if usable_until < Duration::MAX {
+            index.ends.insert((usable_until, id, key.clone()));
+        }
         index.bytes += bytes;
         for tag in tags {
             index.tags.entry(tag.clone()).or_default().insert(key.clone());
         }
         self.entries.insert(key.clone(), Arc::new(kept));
         self.sweep(&mut index);
+        self.let_go(&mut index, now, ENDS_AT_ONCE);
         if index.keys.len() > self.max_entries || index.bytes > self.max_bytes {
             self.entries.run_pending_tasks();
             self.sweep(&mut index);
@@ -187,6 +177,17 @@ impl MemoryStore {
     fn sweep(&self, index: &mut Index) {
         for (key, id) in std::mem::take(&mut *lock(&self.evicted.traces)) {
             index.forget(&key, Some(id));
+        }
+    }
+
+    /// Lets go of entries that are over, so that they do not take room from others.
+    fn let_go(&self, index: &mut Index, now: Duration, most: usize) {
+        for _ in 0..most {
+            let Some((_, _, key)) = index.ends.first().filter(|(end, ..)| *end <= now).cloned() else {
+                return;
+            };
+            index.forget(&key, None);
+            self.entries.remove(&key);
         }
     }
 
@@ -226,6 +227,7 @@ impl MemoryStore {
         self.entries.run_pending_tasks();
         let mut index = lock(&self.index);
         self.sweep(&mut index);
+        self.let_go(&mut index, self.clock.uptime(), usize::MAX);
         (index.keys.len(), index.bytes, self.evicted.count.load(Ordering::Relaxed))
     }
 }
@@ -247,6 +249,7 @@ impl Index {
         }
         let Some(trace) = self.keys.remove(key) else { return };
         self.bytes -= trace.bytes;
+        self.ends.remove(&(trace.usable_until, trace.id, key.into()));
         for tag in &trace.tags {
             if let Some(keys) = self.tags.get_mut(tag) {
                 keys.remove(key);

@@ -9,7 +9,7 @@ use crate::keyed::Keyed;
 use crate::sync::{AtomicU64, Ordering};
 
 /// How often something may happen.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateLimiterConfig {
     /// So often in each `per`, at least 1.
     pub rate: u32,

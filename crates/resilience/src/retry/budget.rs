@@ -13,7 +13,7 @@ const SLOTS: usize = 10;
 const ALMOST: f64 = 1.0 - 1e-9;
 
 /// How many retries there may be of all calls together.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetryBudgetConfig {
     /// Retries in `window`; none is without a limit.
     pub tokens: Option<u32>,
@@ -80,6 +80,11 @@ impl RetryBudget {
                 if budget.take(&shared.config, now) { Ok(()) } else { Err(budget.wait(&shared.config)) }
             },
         )
+    }
+
+    /// Gives back what a retry cost that was not made.
+    pub fn put_back(&self) {
+        self.with(|budget, shared, _| budget.put_back(&shared.config));
     }
 
     /// How much of what time brings is used up, from 0 to 1.
@@ -156,6 +161,10 @@ impl Budget {
         }
         self.filled = (self.filled - owed).max(0.0);
         true
+    }
+
+    fn put_back(&mut self, config: &RetryBudgetConfig) {
+        self.filled = (self.filled + 1.0).min(Self::most(config));
     }
 
     /// How long it takes until time has brought what is missing.

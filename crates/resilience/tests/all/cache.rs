@@ -212,7 +212,7 @@ async fn one_who_goes_away_leaves_the_load_to_the_next() {
 }
 
 #[tokio::test]
-async fn one_who_has_waited_long_enough_loads_by_itself_and_keeps_nothing() {
+async fn one_who_has_waited_long_enough_loads_in_the_place_of_the_other() {
     let (door, manual) = door();
     let (cache, source) = (cache(&door), Source::default());
     let (value, wait) = oneshot::channel();
@@ -232,9 +232,9 @@ async fn one_who_has_waited_long_enough_loads_by_itself_and_keeps_nothing() {
     }
     manual.advance(secs(10));
     assert_eq!(second.await.unwrap().unwrap(), 2);
+    assert_eq!(cache.get::<u32>("a").await.unwrap(), Some(2), "nobody waits for the first any more");
     value.send(1).unwrap();
     assert_eq!(first.await.unwrap().unwrap(), 1);
-    assert_eq!(cache.get::<u32>("a").await.unwrap(), Some(1));
     assert_eq!(cache.stats().wait_timeouts, 1);
 }
 
@@ -311,6 +311,32 @@ async fn a_stale_value_covers_for_an_error() {
     let bare: Get = cache.get_or_set("a", policy, source.fail("away")).await;
     assert!(bare.is_err());
     assert_eq!(source.calls(), 2);
+    let stats = cache.stats();
+    assert_eq!((stats.stale_hits, stats.misses, stats.load_errors), (1, 1, 2));
+}
+
+#[tokio::test]
+async fn a_value_that_grows_too_old_while_it_is_loaded_covers_for_nothing() {
+    let (door, manual) = door();
+    let (cache, source) = (cache(&door), Source::default());
+    let policy = CachePolicy::ttl(secs(10)).stale_if_error(secs(30));
+    cache.set("a", &1, policy.clone()).await.unwrap();
+    manual.advance(secs(39));
+    let (go, wait) = oneshot::channel::<()>();
+    let slow = tokio::spawn({
+        let (cache, source) = (cache.clone(), source.clone());
+        let load = source.of(async {
+            let _ = wait.await;
+            Err::<u32, _>("away".to_owned())
+        });
+        async move { cache.get_or_set("a", policy, load).await }
+    });
+    while source.calls() == 0 {
+        tokio::task::yield_now().await;
+    }
+    manual.advance(secs(1));
+    go.send(()).unwrap();
+    assert!(slow.await.unwrap().is_err());
 }
 
 #[tokio::test]

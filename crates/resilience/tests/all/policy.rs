@@ -161,9 +161,8 @@ fn a_copy_is_one_more_call_within_the_rate() {
 #[test]
 fn the_first_part_that_cannot_be_is_named() {
     let (door, _) = door();
-    let field = |builder: longshore_resilience::CallPolicyBuilder| {
-        builder.build().err().map(|error| error.field.to_string())
-    };
+    let field =
+        |builder: longshore_resilience::CallPolicyBuilder| builder.build().err().map(|error| error.field);
     assert_eq!(field(CallPolicy::builder(&door).deadline(Duration::ZERO)).as_deref(), Some("deadline"));
     assert_eq!(
         field(CallPolicy::builder(&door).timeout(Duration::ZERO).retry(retry(0))).as_deref(),

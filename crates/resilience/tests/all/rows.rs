@@ -93,7 +93,7 @@ async fn a_name_that_is_none_and_a_file_that_is_no_database_are_refused() {
     let (dir, door) = (tempfile::tempdir().unwrap(), Door::system());
     let path = dir.path().join("results.db");
     let refused = |config: &SqliteWriterConfig| {
-        SqliteWriter::<Value>::open(config, &door).err().map(|invalid| invalid.field.to_string())
+        SqliteWriter::<Value>::open(config, &door).err().map(|invalid| invalid.field)
     };
     for name in ["", "a b", "1a", "a;drop table x", "a\"", &"a".repeat(65)] {
         let config = SqliteWriterConfig { table_name: name.to_owned(), ..SqliteWriterConfig::new(&path) };

@@ -159,3 +159,39 @@ async fn a_process_makes_one_call_for_many() {
         assert_eq!(calls.load(Ordering::SeqCst), round as usize + 1);
     }
 }
+
+#[tokio::test]
+async fn a_new_value_leaves_the_tags_of_the_old_one_and_question_marks_are_characters() {
+    let redis = Redis::start();
+    let cache = redis.cache().await;
+    cache.set("a", &1, CachePolicy::ttl(MINUTE).tag("x").tag("y")).await.unwrap();
+    cache.set("a", &2, CachePolicy::ttl(MINUTE).tag("y")).await.unwrap();
+    assert_eq!(cache.invalidate_tag("x").await.unwrap(), 0);
+    assert_eq!(cache.get::<u32>("a").await.unwrap(), Some(2));
+    assert_eq!(cache.invalidate_tag("y").await.unwrap(), 1);
+    cache.set("\u{e4}b", &1, MINUTE).await.unwrap();
+    cache.set("abc", &1, MINUTE).await.unwrap();
+    assert_eq!(cache.invalidate_pattern("?b").await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn marks_that_were_lost_keep_nothing_old() {
+    let redis = Redis::start();
+    let cache = redis.cache().await;
+    let (begun, has_begun) = oneshot::channel();
+    let (value, wait) = oneshot::channel();
+    let old = tokio::spawn({
+        let cache = cache.clone();
+        let load = || async move {
+            begun.send(()).unwrap();
+            Ok::<u32, String>(wait.await.unwrap())
+        };
+        async move { cache.get_or_set("a", MINUTE, load).await }
+    });
+    has_begun.await.unwrap();
+    let mut wire = redis.wire().await;
+    let _: () = redis::cmd("FLUSHALL").query_async(&mut wire).await.unwrap();
+    value.send(1).unwrap();
+    assert_eq!(old.await.unwrap().unwrap(), 1);
+    assert_eq!(redis.cache().await.get::<u32>("a").await.unwrap(), None);
+}

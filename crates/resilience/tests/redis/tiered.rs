@@ -60,8 +60,11 @@ async fn who_does_not_hear_does_not_trust_its_memory() {
     let mut redis = Redis::start();
     let cache = Cache::tiered(CacheConfig::default(), &redis.place().await).unwrap();
     until(Some(true), async || cache.hears_invalidations()).await;
-    cache.set("a", &1, MINUTE).await.unwrap();
-    until(Some(1), async || cache.get::<u32>("a").await.unwrap()).await;
+    until(Some(1), async || {
+        cache.set("a", &1, MINUTE).await.unwrap();
+        cache.get::<u32>("a").await.unwrap()
+    })
+    .await;
     redis.hang();
     until(Some(false), async || cache.hears_invalidations()).await;
     until(Some(0), async || cache.stats().entries).await;

@@ -399,6 +399,10 @@ impl Turns<'_> {
         self.desk.retell.store(true, Ordering::SeqCst);
         self.desk.pulse.notify_one();
         self.lanes.values().for_each(|(lane, _)| self.hand_back(lane.take_waiting()));
+        // Those that still wait for their guard have not begun.
+        for running in lock(&self.desk.held).values().filter(|running| running.started_at().is_none()) {
+            running.signal.raise(Interrupt::Stop);
+        }
         let clock = &self.desk.engine.door().clock;
         let deadline = clock.after(self.desk.config.stop_deadline);
         let (mut asked, mut given_up) = (Interrupt::None, Deadline::NEVER);

@@ -221,3 +221,97 @@ async fn a_guard_that_cannot_be_keeps_the_worker_from_starting() {
     let error = worker.run(std::future::pending()).await.unwrap_err().to_string();
     assert!(error.contains("kinds") && error.contains("task") && error.contains("tusk"), "{error}");
 }
+
+#[tokio::test]
+async fn nobody_who_waited_for_a_permit_is_called_once_the_breaker_is_open() {
+    let room = Room::new();
+    let calls = Arc::new(AtomicU32::new(0));
+    let guard = KindGuard { max_concurrent: Some(1), ..breaker(1) };
+    let (go, wait) = tokio::sync::watch::channel(false);
+    let handler = {
+        let calls = calls.clone();
+        move || {
+            calls.fetch_add(1, Ordering::SeqCst);
+            let mut wait = wait.clone();
+            async move {
+                let _ = wait.wait_for(|go| *go).await;
+                Err::<(), _>(Outcome::from(std::io::Error::other("away")))
+            }
+        }
+    };
+    let options = KindOptions { guard: Some(guard), ..KindOptions::default() };
+    let shift = Shift::start(room.worker().handle_with("task", options, handler));
+    let mut ids = Vec::new();
+    for number in 0..2 {
+        ids.push(room.client.enqueue(Task { number }).max_attempts(1).await.unwrap().id);
+    }
+    let states = async || {
+        let mut states = Vec::new();
+        for id in &ids {
+            states.push(room.job(id).await.state);
+        }
+        states
+    };
+    // Both are claimed, one is called, and the other waits for its permit.
+    soon(async {
+        while calls.load(Ordering::SeqCst) == 0 || states().await != [State::Running, State::Running] {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    go.send(true).unwrap();
+    soon(async {
+        loop {
+            let mut now = states().await;
+            now.sort_by_key(|state| *state == State::Failed);
+            if now == [State::Scheduled, State::Failed] {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    shift.drain().await;
+}
+
+#[tokio::test]
+async fn a_job_that_was_cancelled_says_nothing_about_the_other_side() {
+    let room = Room::new();
+    let handler = |cancel: longshore_runtime::Cancel| async move {
+        cancel.cancelled().await;
+        Err::<(), _>(Outcome::from(std::io::Error::other("told to stop")))
+    };
+    let options = KindOptions { guard: Some(breaker(1)), ..KindOptions::default() };
+    let shift = Shift::start(room.worker().handle_with("task", options, handler));
+    let id = room.client.enqueue(Task { number: 1 }).await.unwrap().id;
+    soon(async {
+        while room.job(&id).await.state != State::Running {
+            tokio::task::yield_now().await;
+        }
+        room.control.cancel(&id).await.unwrap();
+        while room.job(&id).await.state != State::Cancelled {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let mut out = Exposition::default();
+    room.engine.parts().expose(&mut out);
+    let text = out.finish();
+    assert!(text.contains("longshore_circuit_state{name=\"kind/task\"} 0"), "{text}");
+    assert!(text.contains("outcome=\"ignored\"} 1"), "{text}");
+    shift.drain().await;
+}
+
+#[tokio::test]
+async fn another_guard_for_a_kind_takes_the_place_of_the_first() {
+    let (mut kit, other) = (kit(), Other::default());
+    other.register(&mut kit);
+    kit.guard("task", breaker(1)).unwrap();
+    other.broken.store(true, Ordering::SeqCst);
+    enqueue(&kit, 1).await;
+    enqueue(&kit, 1).await;
+    run(&kit).await;
+    kit.guard("task", breaker(9)).unwrap();
+    assert_eq!(run(&kit).await.state, State::Failed, "the new one is closed");
+}

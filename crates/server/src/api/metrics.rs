@@ -15,7 +15,11 @@ type Times = fn(&QueueMeters) -> &Histogram;
 
 const COUNTERS: [(&str, &str, Counter); 5] = [
     ("longshore_job_inserted_total", "Jobs inserted through this process.", |meters| &meters.inserted),
-    ("longshore_job_started_total", "Attempts started in this process.", |meters| &meters.started),
+    (
+        "longshore_job_started_total",
+        "Attempts taken up in this process, those that a guard sent back among them.",
+        |meters| &meters.started,
+    ),
     ("longshore_job_retried_total", "Attempts that failed and are followed by another.", |meters| {
         &meters.retried
     }),
@@ -111,6 +115,13 @@ pub(crate) async fn text(api: &Api) -> String {
             &[],
             sample.loop_latency_ms / 1_000.0,
         );
+        let latest = api.monitor.iter().flat_map(|monitor| monitor.get_latency_samples(LAG_SAMPLES));
+        out.gauge(
+            "longshore_loop_lag_max_seconds",
+            "The same in the last minute, so that no stall falls between two scrapes.",
+            &[],
+            latest.fold(0.0, f64::max) / 1_000.0,
+        );
         out.gauge("longshore_loop_tasks", "Tasks alive on the runtime.", &[], sample.task_count as f64);
         out.gauge(
             "longshore_loop_busy_ratio",
@@ -163,8 +174,7 @@ async fn store(api: &Api, out: &mut Exposition) {
     }
     let help = "Workers that told of themselves lately (worker_ttl).";
     out.gauge("longshore_workers", help, &[], workers.len() as f64);
-    let shown = || workers.iter().take(WORKERS_MAX);
-    for worker in shown() {
+    for worker in workers.iter().take(WORKERS_MAX) {
         let help = "Jobs that a worker runs, as it last told.";
         out.gauge(
             "longshore_worker_busy",
@@ -173,15 +183,12 @@ async fn store(api: &Api, out: &mut Exposition) {
             f64::from(worker.running),
         );
     }
-    for worker in shown() {
-        let help = "Slots of a worker for each queue that has no number of its own.";
-        let slots = f64::from(worker.concurrency);
-        out.gauge("longshore_worker_slots", help, &[("worker", worker.id.as_str())], slots);
-    }
 }
 
 /// Queues that a scrape shows at most.
 const QUEUES_MAX: usize = 200;
+/// Samples of the runtime, one a second, whose longest lag a scrape shows.
+const LAG_SAMPLES: usize = 60;
 /// Workers that a scrape shows at most.
 const WORKERS_MAX: usize = 200;
 

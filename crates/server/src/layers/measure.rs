@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use longshore_clock::Stopwatch;
 use longshore_telemetry::{Exposition, Histogram};
 
 use crate::app::Face;
@@ -11,14 +12,16 @@ use crate::app::Face;
 /// Requests that no route takes are counted together.
 const NO_ROUTE: &str = "(none)";
 /// Classes of statuses.
-const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", GONE];
+/// Whoever asked went away before there was an answer.
+const GONE: &str = "gone";
 
 /// How long requests took, by route and class of status. There are as many routes as the server has.
 #[derive(Default)]
-pub(crate) struct HttpMeters(RwLock<BTreeMap<Box<str>, Arc<[Histogram; 5]>>>);
+pub(crate) struct HttpMeters(RwLock<BTreeMap<Box<str>, Arc<[Histogram; CLASSES.len()]>>>);
 
 impl HttpMeters {
-    fn of(&self, route: &str) -> Arc<[Histogram; 5]> {
+    fn of(&self, route: &str) -> Arc<[Histogram; CLASSES.len()]> {
         if let Some(meters) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(route) {
             return meters.clone();
         }
@@ -42,13 +45,26 @@ impl HttpMeters {
     }
 }
 
+/// A request that is being answered.
+struct Measured {
+    meters: Arc<[Histogram; CLASSES.len()]>,
+    watch: Stopwatch,
+    class: usize,
+}
+
+impl Drop for Measured {
+    fn drop(&mut self) {
+        self.meters[self.class].record(self.watch.elapsed());
+    }
+}
+
 /// Measures every request.
 pub(crate) async fn layer(State(api): State<Face>, request: Request, next: Next) -> Response {
-    let watch = api.system.door().clock.stopwatch();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let response = next.run(request).await;
     let meters = api.http.of(route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str));
-    let class = usize::from(response.status().as_u16() / 100).clamp(1, CLASSES.len()) - 1;
-    meters[class].record(watch.elapsed());
+    let watch = api.system.door().clock.stopwatch();
+    let mut measured = Measured { meters, watch, class: CLASSES.len() - 1 };
+    let response = next.run(request).await;
+    measured.class = usize::from(response.status().as_u16() / 100).clamp(1, CLASSES.len() - 1) - 1;
     response
 }

@@ -22,6 +22,7 @@ pub(crate) async fn layer(request: Request, next: Next) -> Response {
             "request",
             otel.name = format!("{method} {route}").trim_end(),
             otel.kind = "server",
+            otel.status_code = tracing::field::Empty,
             http.request.method = %method,
             http.route = route,
             http.response.status_code = tracing::field::Empty,
@@ -30,7 +31,11 @@ pub(crate) async fn layer(request: Request, next: Next) -> Response {
     let answer = async {
         let response = next.run(request).await;
         if traces::is_on() {
-            tracing::Span::current().record("http.response.status_code", response.status().as_u16());
+            let (span, status) = (tracing::Span::current(), response.status());
+            span.record("http.response.status_code", status.as_u16());
+            if status.is_server_error() {
+                span.record("otel.status_code", "ERROR");
+            }
         }
         response
     };

@@ -63,13 +63,39 @@ pub async fn within<T>(
         if let Some(parent) = parent {
             otlp::follow(&span, parent);
         }
-        return work.instrument(span).await;
+        let work = work.instrument(span);
+        // A subscriber that is not ours may make no spans.
+        return match parent {
+            Some(parent) => PARENT.scope(parent.clone(), work).await,
+            None => work.await,
+        };
     }
     #[cfg(not(feature = "otlp"))]
     drop(span);
     match parent {
         Some(parent) => PARENT.scope(parent.clone(), work).await,
         None => work.await,
+    }
+}
+
+/// The trace of what is being done, to go on with on a thread of its own.
+pub struct Carried {
+    span: Span,
+    parent: Option<Arc<str>>,
+}
+
+impl Carried {
+    /// The one of now.
+    pub fn now() -> Self {
+        Self { span: Span::current(), parent: PARENT.try_with(Clone::clone).ok() }
+    }
+
+    /// Does something as a part of it.
+    pub fn within<T>(self, work: impl FnOnce() -> T) -> T {
+        self.span.in_scope(|| match self.parent {
+            Some(parent) => PARENT.sync_scope(parent, work),
+            None => work(),
+        })
     }
 }
 

@@ -22,7 +22,7 @@ use ureq::Agent;
 use super::IS_ON;
 use crate::{Metered, Samples};
 
-/// Longest time of one delivery, and of the last one at the end of a program.
+/// Longest time of one delivery.
 const DELIVER_WITHIN: Duration = Duration::from_secs(5);
 
 /// Where spans go.
@@ -51,7 +51,7 @@ struct Deliveries {
 
 impl Metered for Deliveries {
     fn meter(&self, samples: &mut Samples<'_>) {
-        let help = "Deliveries of spans to the collector.";
+        let help = "Requests with spans to the collector, each try by itself.";
         for (outcome, count) in [("done", &self.done), ("failed", &self.failed)] {
             let count = count.load(Ordering::Relaxed);
             samples.counter_of("longshore_trace_deliveries_total", help, ("outcome", outcome), count);
@@ -108,7 +108,8 @@ impl Traces {
 impl Drop for Traces {
     fn drop(&mut self) {
         IS_ON.store(false, Ordering::Relaxed);
-        if let Err(error) = self.provider.shutdown_with_timeout(DELIVER_WITHIN) {
+        // One delivery may be under way, and the last one follows.
+        if let Err(error) = self.provider.shutdown_with_timeout(DELIVER_WITHIN * 2) {
             tracing::warn!(%error, "the last spans were not delivered");
         }
     }

@@ -51,8 +51,12 @@ impl RedisCacheConfig {
     /// The Redis that the environment names: `LONGSHORE_CACHE_URL`, or else `PIWARDRIVE_REDIS_URL`; none if it names
     /// none.
     pub fn from_env() -> Option<Self> {
+        Self::from_variables(|name| std::env::var(name).ok())
+    }
+
+    fn from_variables(said: impl Fn(&str) -> Option<String>) -> Option<Self> {
         let names = ["LONGSHORE_CACHE_URL", "PIWARDRIVE_REDIS_URL"];
-        let url = names.iter().find_map(|name| std::env::var(name).ok().filter(|url| !url.is_empty()))?;
+        let url = names.iter().find_map(|name| said(name).filter(|url| !url.is_empty()))?;
         Some(Self::at(&url))
     }
 
@@ -71,5 +75,24 @@ impl RedisCacheConfig {
             ("heartbeat", self.heartbeat),
         ];
         times.into_iter().try_for_each(|(field, time)| check_above_zero(field, time))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_variable_comes_first() {
+        let url = |said: &[(&str, &str)]| {
+            let said =
+                |name: &str| said.iter().find(|(key, _)| *key == name).map(|(_, text)| (*text).to_owned());
+            RedisCacheConfig::from_variables(said).map(|config| config.url)
+        };
+        let theirs = ("PIWARDRIVE_REDIS_URL", "redis://a");
+        assert_eq!(url(&[]), None);
+        assert_eq!(url(&[theirs]).as_deref(), Some("redis://a"));
+        assert_eq!(url(&[theirs, ("LONGSHORE_CACHE_URL", "")]).as_deref(), Some("redis://a"));
+        assert_eq!(url(&[theirs, ("LONGSHORE_CACHE_URL", "redis://b")]).as_deref(), Some("redis://b"));
     }
 }

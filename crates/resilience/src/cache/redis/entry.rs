@@ -61,9 +61,9 @@ pub(super) fn read(bytes: &[u8], now: Timestamp) -> Option<Written> {
     if flags & FOR_EVER != 0 {
         return Some(Written { found: Found { body, stale_for: None }, fresh_for: None, tags });
     }
-    let left = i64::from_le_bytes(*fresh_until) - now.as_millis();
+    let left = i64::from_le_bytes(*fresh_until).saturating_sub(now.as_millis());
     let span = |millis: i64| Duration::from_millis(millis.max(0) as u64);
-    let stale_for = (flags & OUTLIVES != 0 && left <= 0).then(|| span(-left));
+    let stale_for = (flags & OUTLIVES != 0 && left <= 0).then(|| span(left.saturating_neg()));
     Some(Written { found: Found { body, stale_for }, fresh_for: Some(span(left)), tags })
 }
 

@@ -1,6 +1,6 @@
 use std::future::Future;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use longshore_clock::Door;
@@ -31,14 +31,65 @@ pub(super) struct Link {
 struct Lane {
     wire: watch::Sender<Wire>,
     busy: AtomicUsize,
+    /// Commands in a row that were not answered in time.
+    late: AtomicU64,
+    /// Connections made so far.
+    made: AtomicU64,
     /// Only one at a time makes a connection.
-    dialing: Mutex<bool>,
+    dialing: AtomicBool,
 }
 
 #[derive(Clone)]
 enum Wire {
     Away(Option<Arc<str>>),
-    Ready(MultiplexedConnection),
+    /// A connection, and which one of the lane it is.
+    Ready(u64, MultiplexedConnection),
+}
+
+impl Lane {
+    fn new() -> Self {
+        Self {
+            wire: watch::Sender::new(Wire::Away(None)),
+            busy: AtomicUsize::new(0),
+            late: AtomicU64::new(0),
+            made: AtomicU64::new(0),
+            dialing: AtomicBool::new(false),
+        }
+    }
+
+    fn put(&self, wire: RedisResult<MultiplexedConnection>) {
+        self.late.store(0, Ordering::Relaxed);
+        let wire = match wire {
+            Ok(wire) => Wire::Ready(self.made.fetch_add(1, Ordering::Relaxed), wire),
+            Err(error) => Wire::Away(Some(error.to_string().into())),
+        };
+        self.wire.send_replace(wire);
+    }
+
+    /// Gives up a connection, unless it has been replaced.
+    fn lose(&self, lost: u64, why: &str) {
+        self.wire.send_if_modified(|wire| {
+            let is_same = matches!(wire, Wire::Ready(number, _) if *number == lost);
+            if is_same {
+                *wire = Wire::Away(Some(why.into()));
+            }
+            is_same
+        });
+    }
+}
+
+/// The one who makes a connection; whatever becomes of it, another one may try.
+struct Dialing(Arc<Link>, usize);
+
+impl Drop for Dialing {
+    fn drop(&mut self) {
+        let lane = &self.0.lanes[self.1];
+        lane.dialing.store(false, Ordering::Release);
+        if matches!(&*lane.wire.borrow(), Wire::Away(_)) {
+            // Who waits is told.
+            lane.wire.send_modify(|_| {});
+        }
+    }
 }
 
 /// A command under way.
@@ -58,15 +109,10 @@ impl Link {
         let client = Client::open(config.url.as_str()).map_err(|error| {
             Invalid::new("url", expected, format!("{} ({error})", without_password(&config.url)))
         })?;
-        let lane = || Lane {
-            wire: watch::Sender::new(Wire::Away(None)),
-            busy: AtomicUsize::new(0),
-            dialing: Mutex::new(false),
-        };
         let name = format!("cache/{}", client.get_connection_info().addr());
         let link = Self {
             client,
-            lanes: (0..config.max_connections).map(|_| lane()).collect(),
+            lanes: (0..config.max_connections).map(|_| Lane::new()).collect(),
             timeout: Timeout::new(config.timeout, door)?,
             connect_timeout: Timeout::new(config.connect_timeout, door)?,
             breaker: CircuitBreaker::new(CircuitBreakerConfig::simple(&name, FAULTS, REST), door)?,
@@ -84,7 +130,7 @@ impl Link {
                 _ => {}
             }
         }
-        link.lanes[0].wire.send_replace(state(wire));
+        link.lanes[0].put(wire);
         Ok(Arc::new(link))
     }
 
@@ -107,34 +153,47 @@ impl Link {
         let lane = self.lane();
         lane.busy.fetch_add(1, Ordering::Relaxed);
         let ride = Ride(lane);
+        let mut number = None;
         let answer = self
             .timeout
             .run(async {
-                let wire = self.wire(lane).await?;
+                let (own, wire) = self.wire(lane).await.map_err(|error| (true, error))?;
+                number = Some(own);
                 send(wire).await.map_err(|error| {
                     let is_over = error.is_unrecoverable_error() || error.is_connection_dropped();
                     if is_over {
-                        lane.wire.send_replace(Wire::Away(Some(error.to_string().into())));
+                        lane.lose(own, &error.to_string());
                     }
-                    error.to_string()
+                    (is_over || error.is_io_error() || error.is_timeout(), error.to_string())
                 })
             })
             .await;
         drop(ride);
+        if answer.is_ok() {
+            lane.late.store(0, Ordering::Relaxed);
+        }
         match answer {
             Ok(Ok(answer)) => {
                 admission.success();
                 Ok(answer)
             }
-            Ok(Err(error)) => {
-                admission.failure();
+            // An error that the Redis tells is an answer; the Redis is well.
+            Ok(Err((is_fault, error))) => {
+                if is_fault {
+                    admission.failure()
+                } else {
+                    admission.success()
+                }
                 Err(error)
             }
             Err(late) => {
                 admission.failure();
-                if !self.breaker.is_closed() {
+                let in_a_row = lane.late.fetch_add(1, Ordering::Relaxed) + 1;
+                if let Some(number) = number
+                    && (in_a_row >= FAULTS || !self.breaker.is_closed())
+                {
                     // Nothing comes over this wire any more; a new one may do.
-                    lane.wire.send_replace(Wire::Away(Some(late.to_string().into())));
+                    lane.lose(number, &late.to_string());
                 }
                 Err(late.to_string())
             }
@@ -150,28 +209,23 @@ impl Link {
 
     /// The connection of a lane. If there is none, one is made by a task of its own, which goes on when a caller has no
     /// more time.
-    async fn wire(self: &Arc<Self>, lane: &Lane) -> Result<MultiplexedConnection, String> {
-        if let Wire::Ready(wire) = &*lane.wire.borrow() {
-            return Ok(wire.clone());
+    async fn wire(self: &Arc<Self>, lane: &Lane) -> Result<(u64, MultiplexedConnection), String> {
+        if let Wire::Ready(number, wire) = &*lane.wire.borrow() {
+            return Ok((*number, wire.clone()));
         }
         let mut changes = lane.wire.subscribe();
-        let is_mine = {
-            let mut dialing = lane.dialing.lock().unwrap_or_else(PoisonError::into_inner);
-            !std::mem::replace(&mut *dialing, true)
-        };
-        if is_mine {
+        if !lane.dialing.swap(true, Ordering::AcqRel) {
             let place = self.lanes.iter().position(|other| std::ptr::eq(other, lane)).unwrap_or_default();
-            let link = self.clone();
+            let dialing = Dialing(self.clone(), place);
             tokio::spawn(async move {
+                let Dialing(link, place) = &dialing;
                 let wire = link.dial().await;
-                let lane = &link.lanes[place];
-                *lane.dialing.lock().unwrap_or_else(PoisonError::into_inner) = false;
-                lane.wire.send_replace(state(wire));
+                link.lanes[*place].put(wire);
             });
         }
         changes.changed().await.map_err(|_| "the cache is closed".to_owned())?;
         match &*changes.borrow() {
-            Wire::Ready(wire) => Ok(wire.clone()),
+            Wire::Ready(number, wire) => Ok((*number, wire.clone())),
             Wire::Away(why) => Err(why.as_deref().unwrap_or("no connection").to_owned()),
         }
     }
@@ -187,18 +241,13 @@ impl Link {
     }
 }
 
-fn state(wire: RedisResult<MultiplexedConnection>) -> Wire {
-    wire.map_or_else(|error| Wire::Away(Some(error.to_string().into())), Wire::Ready)
-}
-
 fn late_error(late: &crate::TimeoutError) -> redis::RedisError {
     std::io::Error::new(std::io::ErrorKind::TimedOut, late.to_string()).into()
 }
 
 /// An address that may be shown.
 fn without_password(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://...@{host}"),
-        _ => url.to_owned(),
-    }
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    // Passwords stand before an @, or among what follows a question mark.
+    if url.contains(['@', '?']) { format!("{scheme}://...") } else { url.to_owned() }
 }

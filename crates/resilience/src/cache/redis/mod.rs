@@ -6,11 +6,12 @@ mod link;
 mod store;
 mod tiered;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use longshore_clock::Door;
 use longshore_core::Invalid;
 
+use super::marks::Marks;
 use super::memory::MemoryStore;
 use super::stats::Counters;
 use super::{Backend, Cache, CacheConfig};
@@ -45,7 +46,8 @@ impl RedisCache {
         RedisStore {
             link: self.link.clone(),
             prefix: config.prefix.clone(),
-            own: self.door.chance.bits(),
+            marks: Mutex::new(Marks::new()),
+            chance: self.door.chance.clone(),
             counters: counters.clone(),
             clock: self.door.clock.clone(),
         }

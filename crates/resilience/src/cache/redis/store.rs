@@ -1,6 +1,6 @@
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
-use longshore_clock::Clock;
+use longshore_clock::{Chance, Clock};
 use redis::{FromRedisValue, RedisResult, Script, cmd, pipe};
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use super::entry::{self, Written, millis};
 use super::link::Link;
 use crate::cache::backend::{Found, Life, Which};
 use crate::cache::body::Body;
-use crate::cache::marks::{Ticket, bucket};
+use crate::cache::marks::{FarMarks, Marks, Ticket, bucket};
 use crate::cache::stats::Counters;
 use crate::cache::{CacheError, Glob};
 
@@ -19,18 +19,32 @@ const STEP: usize = 500;
 /// over.
 ///
 /// Keys: entry, marks, one set for each tag. Arguments: entry, milliseconds or '', logical key, '1' if this is news,
-/// channel, message, then each mark and, unless this is news, what it was.
+/// channel, message, what stands before the name of a tag, then each mark (the epoch, all, that of the key, those of the tags) and,
+/// unless this is news, what it was.
 static PUT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
-local marks = #KEYS
+local marks = #KEYS + 1
 if ARGV[4] == '1' then
-  redis.call('HINCRBY', KEYS[2], ARGV[8], 1)
+  redis.call('HINCRBY', KEYS[2], ARGV[10], 1)
   redis.call('PUBLISH', ARGV[5], ARGV[6])
 else
   for i = 0, marks - 1 do
-    local now = redis.call('HGET', KEYS[2], ARGV[7 + i]) or '0'
-    if now ~= ARGV[7 + marks + i] then return 0 end
+    local now = redis.call('HGET', KEYS[2], ARGV[8 + i]) or '0'
+    if now ~= ARGV[8 + marks + i] then return 0 end
+  end
+end
+local is_tag = {}
+for i = 3, #KEYS do is_tag[KEYS[i]] = true end
+local old = redis.pcall('GETRANGE', KEYS[1], 0, 4200)
+if type(old) == 'string' and string.byte(old, 1) == 1 then
+  local at = 12
+  for _ = 1, string.byte(old, 11) or 0 do
+    local length = string.byte(old, at)
+    if not length then break end
+    local tag = ARGV[7] .. string.sub(old, at + 1, at + length)
+    if not is_tag[tag] then redis.pcall('ZREM', tag, ARGV[3]) end
+    at = at + length + 1
   end
 end
 local over = '+inf'
@@ -74,13 +88,6 @@ return {#keys, redis.call('UNLINK', unpack(entries))}
 
 /// What is told to all who share the entries.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Notice {
-    /// Who tells it, so that they need not listen to themselves.
-    pub(super) from: u64,
-    pub(super) gone: Gone,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Gone {
     Key(String),
@@ -89,13 +96,13 @@ pub(super) enum Gone {
     All,
 }
 
-type MarksAndEntry = (Vec<Option<u64>>, Option<Vec<u8>>);
-
 /// Entries in a Redis that many processes share.
 pub(in crate::cache) struct RedisStore {
     pub(super) link: Arc<Link>,
     pub(super) prefix: String,
-    pub(super) own: u64,
+    /// Of what this process has invalidated.
+    pub(super) marks: Mutex<Marks>,
+    pub(super) chance: Chance,
     pub(super) counters: Arc<Counters>,
     pub(super) clock: Clock,
 }
@@ -110,8 +117,12 @@ impl RedisStore {
         format!("{}#tag:{tag}", self.prefix)
     }
 
-    fn marks(&self) -> String {
+    fn marks_name(&self) -> String {
         format!("{}#marks", self.prefix)
+    }
+
+    fn own_marks(&self) -> MutexGuard<'_, Marks> {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn channel(&self) -> String {
@@ -124,9 +135,9 @@ impl RedisStore {
         first.into_iter().chain(tags.iter().map(|tag| format!("t{}", bucket(tag)))).collect()
     }
 
-    fn notice(&self, gone: Gone) -> String {
-        // A number and texts can always be JSON.
-        serde_json::to_string(&Notice { from: self.own, gone }).unwrap_or_default()
+    fn notice(gone: &Gone) -> String {
+        // Texts can always be JSON.
+        serde_json::to_string(gone).unwrap_or_default()
     }
 
     async fn call<T, Fut>(
@@ -164,19 +175,21 @@ impl RedisStore {
         self.read(key).await.map(|written| written.found)
     }
 
-    pub(in crate::cache) async fn begin(
-        &self,
-        key: &str,
-        tags: &[Arc<str>],
-    ) -> (Option<Vec<u64>>, Option<Found>) {
-        let mut both = pipe();
-        both.cmd("HMGET").arg(self.marks()).arg(Self::mark_names(key, tags));
-        both.cmd("GET").arg(self.entry(key));
-        let answer: Result<MarksAndEntry, _> =
-            self.call(|mut wire| async move { both.query_async(&mut wire).await }).await;
-        let Ok((marks, bytes)) = answer else { return (None, None) };
-        let marks = marks.into_iter().map(Option::unwrap_or_default).collect();
-        (Some(marks), self.written(bytes).map(|written| written.found))
+    pub(in crate::cache) async fn begin(&self, key: &str, tags: &[Arc<str>]) -> (Ticket, Option<Found>) {
+        let near = self.own_marks().read(key, tags);
+        let mut marks = pipe();
+        marks.cmd("HSETNX").arg(self.marks_name()).arg("epoch").arg(self.chance.bits() >> 1).ignore();
+        marks.cmd("HMGET").arg(self.marks_name()).arg("epoch").arg(Self::mark_names(key, tags));
+        // Two questions: an entry that is none must not keep us from the marks.
+        let (marks, found) = tokio::join!(
+            self.call(|mut wire| async move { marks.query_async::<(Vec<Option<u64>>,)>(&mut wire).await }),
+            self.read(key)
+        );
+        let far = marks.ok().and_then(|(marks,)| {
+            let mut marks = marks.into_iter().map(Option::unwrap_or_default);
+            Some(FarMarks { epoch: marks.next()?, marks: marks.collect() })
+        });
+        (Ticket { tags: tags.into(), near, far }, found.map(|written| written.found))
     }
 
     pub(in crate::cache) async fn put(
@@ -191,21 +204,27 @@ impl RedisStore {
         let was = match ticket.map(|ticket| &ticket.far) {
             Some(None) => return false,
             Some(Some(marks)) => Some(marks),
-            None => None,
+            None => {
+                self.own_marks().key(key);
+                None
+            }
         };
         let kept_for = life.ttl.map(|ttl| millis(ttl.saturating_add(life.stale)));
         let mut put = PUT.key(self.entry(key));
-        put.key(self.marks());
+        put.key(self.marks_name());
         for tag in tags {
             put.key(self.tag(tag));
         }
         put.arg(entry::write(body, life, tags, self.clock.now()));
         put.arg(kept_for.map(|millis| millis.to_string()).unwrap_or_default());
         put.arg(key).arg(if was.is_none() { "1" } else { "0" });
-        put.arg(self.channel()).arg(self.notice(Gone::Key(key.to_owned())));
-        put.arg(Self::mark_names(key, tags));
-        for mark in was.into_iter().flatten() {
-            put.arg(mark.to_string());
+        put.arg(self.channel()).arg(Self::notice(&Gone::Key(key.to_owned()))).arg(self.tag(""));
+        put.arg("epoch").arg(Self::mark_names(key, tags));
+        if let Some(was) = was {
+            put.arg(was.epoch.to_string());
+            for mark in &was.marks {
+                put.arg(mark.to_string());
+            }
         }
         let kept: Result<u8, _> =
             self.call(|mut wire| async move { put.invoke_async(&mut wire).await }).await;
@@ -213,12 +232,20 @@ impl RedisStore {
     }
 
     pub(in crate::cache) async fn remove(&self, which: Which<'_>) -> Result<u64, CacheError> {
-        let removed = match which {
+        {
+            let mut marks = self.own_marks();
+            match which {
+                Which::Key(key) => marks.key(key),
+                Which::Tag(tag) => marks.tag(tag),
+                Which::Pattern(_) | Which::All => marks.all(),
+            }
+        }
+        let (removed, gone) = match which {
             Which::Key(key) => {
-                let notice = self.notice(Gone::Key(key.to_owned()));
+                let notice = Self::notice(&Gone::Key(key.to_owned()));
                 let mut all = pipe();
                 all.atomic();
-                all.cmd("HINCRBY").arg(self.marks()).arg(format!("k{}", bucket(key))).arg(1).ignore();
+                all.cmd("HINCRBY").arg(self.marks_name()).arg(format!("k{}", bucket(key))).arg(1).ignore();
                 all.cmd("UNLINK").arg(self.entry(key));
                 all.cmd("PUBLISH").arg(self.channel()).arg(notice).ignore();
                 let (removed,): (u64,) =
@@ -227,55 +254,48 @@ impl RedisStore {
             }
             Which::Tag(tag) => {
                 self.mark(&format!("t{}", bucket(tag))).await?;
-                self.untag(tag).await?
+                (self.untag(tag).await?, Gone::Tag(tag.to_owned()))
             }
             Which::Pattern(glob) => {
                 self.mark("all").await?;
-                self.sweep(glob).await?
+                (self.sweep(glob).await?, Gone::Pattern(glob.to_string()))
             }
             Which::All => {
                 self.mark("all").await?;
-                let removed = self.unlink(&format!("{}:*", self.prefix), |_| true).await?;
+                // The sets first: an entry that comes meanwhile keeps its own.
                 self.unlink(&format!("{}#tag:*", self.prefix), |_| true).await?;
-                removed
+                (self.unlink(&format!("{}:*", self.prefix), |_| true).await?, Gone::All)
             }
         };
-        let gone = match which {
-            Which::Key(key) => Gone::Key(key.to_owned()),
-            Which::Tag(tag) => Gone::Tag(tag.to_owned()),
-            Which::Pattern(glob) => Gone::Pattern(glob.to_string()),
-            Which::All => Gone::All,
-        };
-        let _: u64 = self.ask(cmd("PUBLISH").arg(self.channel()).arg(self.notice(gone))).await?;
+        let _: u64 = self.ask(cmd("PUBLISH").arg(self.channel()).arg(Self::notice(&gone))).await?;
         Ok(removed)
     }
 
     /// What was loaded before this is not kept.
     async fn mark(&self, name: &str) -> Result<u64, CacheError> {
-        self.ask(cmd("HINCRBY").arg(self.marks()).arg(name).arg(1)).await
+        self.ask(cmd("HINCRBY").arg(self.marks_name()).arg(name).arg(1)).await
     }
 
     async fn untag(&self, tag: &str) -> Result<u64, CacheError> {
         let before = format!("{}:", self.prefix);
         let set = self.tag(tag);
-        // What is added meanwhile is new and need not go.
-        let mut left: usize = self.ask(cmd("ZCARD").arg(&set)).await?;
         let mut removed = 0;
-        while left > 0 {
+        loop {
             let mut untag = UNTAG.key(&set);
-            untag.arg(&before).arg(left.min(STEP));
+            untag.arg(&before).arg(STEP);
             let (named, gone): (usize, u64) =
                 self.call(|mut wire| async move { untag.invoke_async(&mut wire).await }).await?;
             removed += gone;
-            left = if named == 0 { 0 } else { left.saturating_sub(named) };
+            if named == 0 {
+                return Ok(removed);
+            }
         }
-        Ok(removed)
     }
 
     async fn sweep(&self, glob: &Glob) -> Result<u64, CacheError> {
         let start = self.prefix.len() + 1;
         let fits = |entry: &str| entry.get(start..).is_some_and(|key| glob.fits(key));
-        self.unlink(&format!("{}:{}", self.prefix, glob), fits).await
+        self.unlink(&format!("{}:{}", self.prefix, glob.for_redis()), fits).await
     }
 
     /// Removes what Redis finds by a pattern and we do too, step by step.

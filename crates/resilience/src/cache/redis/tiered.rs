@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use longshore_clock::Door;
 use tokio::task::AbortHandle;
 
-use super::store::{Gone, Notice, RedisStore};
+use super::store::{Gone, RedisStore};
 use crate::cache::backend::{Found, Life, Which};
 use crate::cache::body::Body;
 use crate::cache::marks::Ticket;
@@ -78,8 +78,8 @@ impl TieredStore {
 
     pub(in crate::cache) async fn begin(&self, key: &str, tags: &[Arc<str>]) -> (Ticket, Option<Found>) {
         let near = self.shared.near.marks(key, tags);
-        let (far, found) = self.shared.far.begin(key, tags).await;
-        (Ticket { near, far }, found)
+        let (ticket, found) = self.shared.far.begin(key, tags).await;
+        (Ticket { near, ..ticket }, found)
     }
 
     pub(in crate::cache) async fn put(
@@ -121,13 +121,16 @@ async fn listen(shared: Arc<Shared>, beat: Timeout, heartbeat: Duration, door: D
             let channel = shared.far.channel();
             if beat.run(sink.subscribe(&channel)).await.is_ok_and(|subscribed| subscribed.is_ok()) {
                 retry = Retry::reconnect(door.clone());
+                // What was put here meanwhile may be old already.
+                shared.near.remove(Which::All);
                 shared.hears.store(true, Ordering::Release);
                 let beats = async {
                     loop {
-                        door.clock.sleep(heartbeat).await;
+                        let next = door.clock.after(heartbeat);
                         if !beat.run(sink.ping::<redis::Value>()).await.is_ok_and(|pong| pong.is_ok()) {
                             return;
                         }
+                        next.wait().await;
                     }
                 };
                 let heard = async {
@@ -149,12 +152,12 @@ async fn listen(shared: Arc<Shared>, beat: Timeout, heartbeat: Duration, door: D
 }
 
 impl Shared {
+    /// Our own notices too: what was asked of Redis may have been done later than we knew.
     fn apply(&self, notice: &[u8]) {
         match serde_json::from_slice(notice) {
-            Ok(Notice { from, .. }) if from == self.far.own => {}
-            Ok(Notice { gone: Gone::Key(key), .. }) => drop(self.near.remove(Which::Key(&key))),
-            Ok(Notice { gone: Gone::Tag(tag), .. }) => drop(self.near.remove(Which::Tag(&tag))),
-            Ok(Notice { gone: Gone::Pattern(pattern), .. }) if let Ok(glob) = Glob::parse(&pattern) => {
+            Ok(Gone::Key(key)) => drop(self.near.remove(Which::Key(&key))),
+            Ok(Gone::Tag(tag)) => drop(self.near.remove(Which::Tag(&tag))),
+            Ok(Gone::Pattern(pattern)) if let Ok(glob) = Glob::parse(&pattern) => {
                 self.near.remove(Which::Pattern(&glob));
             }
             // What is not understood may be anything.
