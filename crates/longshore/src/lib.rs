@@ -85,4 +85,6 @@ mod pages {
     struct Schedules;
     #[doc = include_str!("../../../docs/guides/handlers.md")]
     struct Handlers;
+    #[doc = include_str!("../../../docs/guides/resilience.md")]
+    struct Resilience;
 }

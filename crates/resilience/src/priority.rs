@@ -1,10 +1,11 @@
 //! Tasks in the order of their priority, in this process.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -108,9 +109,34 @@ enum Done {
 /// A task in the line: begun by being called.
 type Task = Box<dyn FnOnce() -> Run + Send>;
 
-/// Runs tasks: the lowest priority first, those of one priority in the order in which they came. Cheap to clone.
+/// Runs tasks: the lowest priority first, those of one priority in the order in which they came. Cheap to clone; with the
+/// last clone it ends as if it were aborted.
 #[derive(Clone)]
-pub struct PriorityTaskQueue(Arc<Shared>);
+pub struct PriorityTaskQueue(Arc<Owner>);
+
+/// What callers hold, and workers do not.
+struct Owner(Arc<Shared>);
+
+impl Deref for Owner {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let (waiting, workers) = {
+            let mut line = self.line();
+            (std::mem::take(&mut line.waiting), std::mem::take(&mut line.workers))
+        };
+        for worker in workers {
+            worker.abort();
+        }
+        // What tasks leave behind may do anything as it is dropped, so not under the lock.
+        drop(waiting);
+    }
+}
 
 struct Shared {
     config: PriorityTaskQueueConfig,
@@ -127,24 +153,60 @@ struct Line {
     waiting: BTreeMap<(i64, u64), Task>,
     next: u64,
     workers: Vec<JoinHandle<()>>,
+    /// How often it was started.
+    starts: u64,
     metrics: PriorityMetrics,
+}
+
+/// A stop that is under way. Dropped before its end, it has not happened.
+struct Closing<'a> {
+    shared: &'a Shared,
+    starts: u64,
+}
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        let line = self.shared.line();
+        if line.starts == self.starts && !line.workers.is_empty() {
+            self.shared.closing.store(false, Ordering::Release);
+        }
+    }
 }
 
 /// Waits for the value of a task, and may cancel it. Dropped, it lets the task go on.
 pub struct TaskHandle<T> {
     value: oneshot::Receiver<Result<T, TaskError>>,
     cancel: Arc<Notify>,
+    is_cancelled: AtomicBool,
+    place: (i64, u64),
+    queue: Weak<Shared>,
 }
 
 impl<T> TaskHandle<T> {
     /// What the task gives.
     pub async fn result(self) -> Result<T, TaskError> {
-        self.value.await.unwrap_or(Err(TaskError::Stopped))
+        let is_cancelled = self.is_cancelled.into_inner();
+        let never = if is_cancelled { TaskError::Cancelled } else { TaskError::Stopped };
+        self.value.await.unwrap_or(Err(never))
     }
 
-    /// Ends it: at its next await if it runs, and otherwise when its turn comes.
+    /// Ends it: at once if it waits, and at its next await if it runs.
     pub fn cancel(&self) {
-        self.cancel.notify_one();
+        self.is_cancelled.store(true, Ordering::Release);
+        let Some(queue) = self.queue.upgrade() else { return };
+        let waiting = {
+            let mut line = queue.line();
+            let waiting = line.waiting.remove(&self.place);
+            line.metrics.cancelled += u64::from(waiting.is_some());
+            waiting
+        };
+        match waiting {
+            Some(task) => {
+                drop(task);
+                queue.rest.notify_waiters();
+            }
+            None => self.cancel.notify_one(),
+        }
     }
 }
 
@@ -159,14 +221,15 @@ impl PriorityTaskQueue {
                 return Err(Invalid::new(field, "a whole number above 0", 0));
             }
         }
-        Ok(Self(Arc::new(Shared {
+        let shared = Shared {
             config,
             clock: door.clock.clone(),
             line: Mutex::default(),
             news: Notify::new(),
             rest: Notify::new(),
             closing: AtomicBool::new(false),
-        })))
+        };
+        Ok(Self(Arc::new(Owner(Arc::new(shared)))))
     }
 
     /// Starts the workers on the tokio runtime of the caller; nothing if they run.
@@ -174,7 +237,9 @@ impl PriorityTaskQueue {
         let mut line = self.0.line();
         if line.workers.is_empty() {
             self.0.closing.store(false, Ordering::Release);
-            line.workers = (0..self.0.config.workers).map(|_| tokio::spawn(work(self.0.clone()))).collect();
+            line.starts += 1;
+            let workers = 0..self.0.config.workers;
+            line.workers = workers.map(|_| tokio::spawn(work(self.0.0.clone()))).collect();
         }
     }
 
@@ -185,7 +250,7 @@ impl PriorityTaskQueue {
         F: Future<Output = T> + Send + 'static,
         J: FnOnce() -> F + Send + 'static,
     {
-        let (shared, mut line) = (&*self.0, self.0.line());
+        let (shared, mut line) = (&self.0.0, self.0.line());
         if shared.closing.load(Ordering::Acquire) {
             return Err(EnqueueError::Stopped { item: job });
         }
@@ -219,29 +284,41 @@ impl PriorityTaskQueue {
         line.waiting.insert(place, task);
         drop(line);
         shared.news.notify_one();
-        Ok(TaskHandle { value, cancel })
+        let (is_cancelled, queue) = (AtomicBool::new(false), Arc::downgrade(shared));
+        Ok(TaskHandle { value, cancel, is_cancelled, place, queue })
     }
 
     /// Stops: takes nothing more, and lets those that wait run first or not. After `deadline` it ends what is left in
-    /// any case. Returns how many were ended without a value.
+    /// any case. Returns how many were ended without a value. Of two stops at once the one that ends first counts them. Dropped
+    /// before its end, it has not happened.
     pub async fn stop(&self, mode: StopMode, deadline: Duration) -> usize {
-        let shared = &*self.0;
-        shared.closing.store(true, Ordering::Release);
+        let shared = &**self.0;
+        let starts = {
+            let line = shared.line();
+            shared.closing.store(true, Ordering::Release);
+            line.starts
+        };
+        let closing = Closing { shared, starts };
         let over = shared.clock.after(deadline);
         if mode == StopMode::Drain {
             tokio::select! {
                 biased;
-                () = shared.drained() => {}
+                () = shared.drained(starts) => {}
                 () = over.wait() => {}
             }
         }
         let (waiting, workers, running) = {
             let mut line = shared.line();
+            if line.starts != starts {
+                // Somebody else has stopped it, and it was started anew.
+                return 0;
+            }
             let running = std::mem::take(&mut line.metrics.running);
             let waiting = std::mem::take(&mut line.waiting);
             line.metrics.cancelled += (waiting.len() + running) as u64;
             (waiting, std::mem::take(&mut line.workers), running)
         };
+        drop(closing);
         for worker in &workers {
             worker.abort();
         }
@@ -275,13 +352,16 @@ impl Shared {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn drained(&self) {
+    async fn drained(&self, starts: u64) {
         loop {
             let rest = self.rest.notified();
             {
                 let line = self.line();
                 // Without workers nothing will ever run.
-                if line.workers.is_empty() || (line.waiting.is_empty() && line.metrics.running == 0) {
+                if line.starts != starts
+                    || line.workers.is_empty()
+                    || (line.waiting.is_empty() && line.metrics.running == 0)
+                {
                     return;
                 }
             }

@@ -146,3 +146,44 @@ fn one_probe_is_out_at_a_time_and_each_call_counts_once() {
         ORDERS,
     );
 }
+
+#[test]
+fn no_end_of_a_call_is_lost_while_a_breaker_turns_from_well_to_ill() {
+    shuttle::check_random(
+        || {
+            let (door, manual) = Door::manual(Timestamp::ZERO, 1);
+            let config = CircuitBreakerConfig {
+                failure_threshold: Some(2),
+                error_rate_threshold: None,
+                slow_call_rate_threshold: None,
+                ..CircuitBreakerConfig::default()
+            };
+            let breaker = CircuitBreaker::new(config, &door).unwrap();
+            let own = breaker.clone();
+            together(4, move |number| {
+                for call in 0..3 {
+                    let Ok(admission) = own.admit() else { continue };
+                    match (number, call) {
+                        (0, 1) => admission.failure(),
+                        (1, _) => {
+                            manual.advance(Duration::from_secs(1));
+                            admission.success();
+                        }
+                        (2, 2) => {
+                            assert!(own.get_metrics().success_count <= 11);
+                            admission.success();
+                        }
+                        _ => admission.success(),
+                    }
+                }
+            });
+            let metrics = breaker.get_metrics();
+            assert_eq!((metrics.success_count, metrics.failure_count), (11, 1));
+            assert_eq!((metrics.window.total, metrics.window.failures), (12, 1));
+            assert!(breaker.is_closed());
+            breaker.admit().unwrap().failure();
+            assert!(breaker.is_open());
+        },
+        ORDERS,
+    );
+}

@@ -121,3 +121,78 @@ proptest! {
         });
     }
 }
+
+/// Keeps the only worker busy until the sender goes.
+async fn hold(queue: &PriorityTaskQueue) -> oneshot::Sender<()> {
+    let (begun, begins) = oneshot::channel();
+    let (go, wait) = oneshot::channel();
+    let held = async move || {
+        begun.send(()).unwrap();
+        let _ = wait.await;
+    };
+    drop(queue.enqueue(held, i64::MIN).unwrap());
+    begins.await.unwrap();
+    go
+}
+
+#[tokio::test]
+async fn a_task_that_waits_is_cancelled_without_its_turn_and_makes_room() {
+    let queue = queue(1);
+    queue.start();
+    let _go = hold(&queue).await;
+    let waiting = queue.enqueue(async || 1, 0).unwrap();
+    waiting.cancel();
+    assert_eq!(waiting.result().await, Err(TaskError::Cancelled));
+    assert!(queue.enqueue(async || 2, 0).is_ok());
+    assert_eq!(queue.get_metrics().cancelled, 1);
+}
+
+#[tokio::test]
+async fn tasks_end_with_the_last_clone_of_their_queue() {
+    let queue = queue(10);
+    queue.start();
+    let (begun, begins) = oneshot::channel();
+    let running = async move || {
+        begun.send(()).unwrap();
+        std::future::pending::<()>().await;
+    };
+    let running = queue.enqueue(running, 0).unwrap();
+    let waiting = queue.enqueue(async || 1, 0).unwrap();
+    begins.await.unwrap();
+    drop(queue);
+    assert_eq!(waiting.result().await, Err(TaskError::Stopped));
+    assert_eq!(running.result().await, Err(TaskError::Stopped));
+}
+
+#[tokio::test]
+async fn a_stop_that_is_overtaken_leaves_the_next_start_alone() {
+    let queue = queue(10);
+    queue.start();
+    let _go = hold(&queue).await;
+    let slow = tokio::spawn({
+        let queue = queue.clone();
+        async move { queue.stop(StopMode::Drain, secs(3600)).await }
+    });
+    while queue.enqueue(async || (), 0).is_ok() {
+        tokio::task::yield_now().await;
+    }
+    queue.stop(StopMode::Abort, secs(5)).await;
+    queue.start();
+    assert_eq!(slow.await.unwrap(), 0);
+    assert_eq!(queue.enqueue(async || 7, 0).unwrap().result().await, Ok(7));
+}
+
+#[tokio::test]
+async fn a_stop_that_is_given_up_has_not_happened() {
+    let queue = queue(10);
+    queue.start();
+    let go = hold(&queue).await;
+    tokio::select! {
+        biased;
+        _ = queue.stop(StopMode::Drain, secs(3600)) => panic!("a task runs"),
+        () = tokio::task::yield_now() => {}
+    }
+    let after = queue.enqueue(async || 7, 0).unwrap();
+    drop(go);
+    assert_eq!(after.result().await, Ok(7));
+}
