@@ -37,6 +37,9 @@ pub enum PoolError {
     /// The operating system gave no thread.
     #[error("cannot start a thread: {0}")]
     NoThread(String),
+    /// The environment asks for a number of threads that is none.
+    #[error("PW_CPU_POOL_SIZE: expected a whole number above 0, got {0:?}")]
+    BadSize(String),
     /// The pool has shut down.
     #[error("the pool has shut down")]
     Closed,

@@ -42,13 +42,24 @@ pub fn shared_pool() -> Result<CpuPool, PoolError> {
         Shared::Open(open) => Ok(open.clone()),
         Shared::Closed => Err(PoolError::Closed),
         Shared::Unused(size) => {
-            let said = || std::env::var(SIZE).ok()?.parse().ok();
-            let threads = size.or_else(said).filter(|threads| *threads > 0).unwrap_or_else(cores);
+            let threads = match size.filter(|threads| *threads > 0) {
+                Some(threads) => threads,
+                None => said(std::env::var(SIZE).ok())?.unwrap_or_else(cores),
+            };
             let config = CpuPoolConfig { threads, when_full: WhenFull::Wait, ..CpuPoolConfig::default() };
             let open = CpuPool::start(&config, &Door::system())?;
             *pool = Shared::Open(open.clone());
             Ok(open)
         }
+    }
+}
+
+/// What the variable says, if there is one.
+fn said(text: Option<String>) -> Result<Option<usize>, PoolError> {
+    let Some(text) = text else { return Ok(None) };
+    match text.trim().parse() {
+        Ok(threads) if threads > 0 => Ok(Some(threads)),
+        _ => Err(PoolError::BadSize(text)),
     }
 }
 
@@ -62,4 +73,19 @@ pub async fn run_cpu_bound<T: Send + 'static>(
 /// Takes no more work for the shared pool. What it has taken is done; its threads end then.
 pub fn shut_down_cpu_pool() {
     *pool() = Shared::Closed;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_threads_that_is_none_is_told() {
+        assert!(matches!(said(None), Ok(None)));
+        assert!(matches!(said(Some("3".to_owned())), Ok(Some(3))));
+        for text in ["0", "-1", "many", ""] {
+            let Err(error) = said(Some(text.to_owned())) else { panic!("{text} is no number of threads") };
+            assert!(error.to_string().contains("PW_CPU_POOL_SIZE"), "{error}");
+        }
+    }
 }

@@ -79,7 +79,8 @@ impl Record {
             count,
             errors: self.errors.load(Ordering::Relaxed),
             avg: Some(total / count as f64),
-            min: Some(seconds(self.min_ns.load(Ordering::Relaxed))),
+            // The first one may be counted and not yet noted here.
+            min: Some(self.min_ns.load(Ordering::Relaxed)).filter(|ns| *ns != u64::MAX).map(seconds),
             max: Some(max),
             last: Some(seconds(self.last_ns.load(Ordering::Relaxed))),
             total,

@@ -1,4 +1,4 @@
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -80,7 +80,7 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> Consumer<T, S> {
                 Fate::Failed(why) if on_failure == OnBatchFailure::DeadLetter => {
                     let dead = DeadBatch { items: std::mem::take(&mut batch), error: why };
                     if let Some(on_error) = &mut self.on_error
-                        && let Err(panic) = std::panic::catch_unwind(AssertUnwindSafe(|| on_error(dead)))
+                        && let Err(panic) = catch_unwind(AssertUnwindSafe(|| on_error(dead)))
                     {
                         tracing::error!(error = panic_text(&*panic), "who takes dead letters has panicked");
                     }
@@ -164,7 +164,8 @@ async fn gather<T>(
         let mut is_full = false;
         while !is_full && batch.len() < config.batch_size {
             let fits = |item: &T| {
-                let size = size.map_or(0, |size| size(item));
+                // A size that cannot be told counts as none; the item itself is not to blame.
+                let size = size.map_or(0, |size| catch_unwind(AssertUnwindSafe(|| size(item))).unwrap_or(0));
                 is_full = !batch.is_empty() && size.saturating_add(bytes) > most;
                 bytes = if is_full { bytes } else { size.saturating_add(bytes) };
                 !is_full
