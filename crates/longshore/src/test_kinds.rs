@@ -111,14 +111,14 @@ async fn steps(Args(args): Args<Steps>, progress: Progress) -> Result<u64, Outco
 
 async fn cpu(Args(args): Args<Option<Sleep>>) -> Result<u64, Outcome> {
     let args = args.unwrap_or_default();
-    let busy = tokio::task::spawn_blocking(move || {
+    let busy = move || {
         let (watch, mut rounds) = (Stopwatch::start(), 0_u64);
         while watch.elapsed() < Duration::from_millis(args.ms) {
             rounds = std::hint::black_box(rounds + 1);
         }
         rounds
-    });
-    Ok(busy.await?)
+    };
+    Ok(longshore_pool::run_cpu_bound(busy).await?)
 }
 
 async fn panics() -> Result<(), Outcome> {

@@ -70,10 +70,18 @@ pub struct CpuPoolConfig {
     pub stack_bytes: usize,
     /// Name of the threads.
     pub name: String,
+    /// On Linux: how much the threads give way to others, 0 to 19, so that the runtime is served first while all of them are
+    /// busy.
+    pub nice: u8,
 }
 
+/// How much threads give way unless it is said.
+const NICE: u8 = 5;
+/// How much they may.
+const NICE_MAX: u8 = 19;
+
 impl Default for CpuPoolConfig {
-    /// One thread per core, 1024 waiting, further ones refused, no deadline, 2 MiB of stack.
+    /// One thread per core, 1024 waiting, further ones refused, no deadline, 2 MiB of stack, niceness 5.
     fn default() -> Self {
         Self {
             threads: cores(),
@@ -82,6 +90,7 @@ impl Default for CpuPoolConfig {
             deadline: None,
             stack_bytes: 2 << 20,
             name: "cpu".to_owned(),
+            nice: NICE,
         }
     }
 }
@@ -141,6 +150,16 @@ struct Meters {
     run: Histogram,
 }
 
+/// Lowers the priority of this thread. Elsewhere than on Linux it would be that of the process.
+fn give_way(nice: u8) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(nice.into()) {
+        tracing::debug!(%error, "a thread of a pool keeps its priority");
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = nice;
+}
+
 impl CpuPool {
     /// Starts the threads.
     pub fn start(config: &CpuPoolConfig, door: &Door) -> Result<Self, PoolError> {
@@ -149,7 +168,9 @@ impl CpuPool {
         let line = Arc::new(Mutex::new(line));
         for index in 0..threads {
             let line = line.clone();
+            let nice = config.nice.min(NICE_MAX);
             let serve = move || {
+                give_way(nice);
                 loop {
                     let next = line.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
                     match next {
@@ -292,14 +313,13 @@ impl Metered for CpuPool {
         let help = "Threads at work on something that nobody waits for any more.";
         samples.gauge("longshore_cpu_pool_overdue", help, metrics.overdue as f64);
         let help = "Pieces of work, by what became of them.";
-        for (outcome, count) in [
+        let values = [
             ("completed", metrics.completed),
             ("panicked", metrics.panicked),
             ("refused", metrics.refused),
             ("skipped", metrics.skipped),
-        ] {
-            samples.counter_of("longshore_cpu_pool_work_total", help, ("outcome", outcome), count);
-        }
+        ];
+        samples.counters("longshore_cpu_pool_work_total", help, "outcome", values);
         samples.histogram("longshore_cpu_pool_wait_seconds", "From the call to the start.", metrics.wait);
         samples.histogram("longshore_cpu_pool_run_seconds", "From the start to the end.", metrics.run);
     }

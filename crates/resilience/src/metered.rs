@@ -18,13 +18,12 @@ impl Metered for CircuitBreaker {
         let metrics = self.get_metrics();
         samples.gauge("longshore_circuit_state", "0 closed, 1 half-open, 2 open.", state);
         let help = "Calls that a breaker let through, by how they ended.";
-        for (outcome, count) in [
+        let values = [
             ("success", metrics.success_count),
             ("failure", metrics.failure_count),
             ("ignored", metrics.ignored_count),
-        ] {
-            samples.counter_of("longshore_circuit_calls_total", help, ("outcome", outcome), count);
-        }
+        ];
+        samples.counters("longshore_circuit_calls_total", help, "outcome", values);
         let help = "Calls that were slow, however they ended.";
         samples.counter("longshore_circuit_slow_total", help, metrics.slow_count);
         let help = "Calls that a breaker did not let through.";
@@ -95,13 +94,12 @@ impl Metered for PriorityTaskQueue {
         samples.gauge("longshore_tasks_waiting", "Tasks in line.", metrics.waiting as f64);
         samples.gauge("longshore_tasks_running", "Tasks at work.", metrics.running as f64);
         let help = "Tasks that ended, by how.";
-        for (outcome, count) in [
+        let values = [
             ("completed", metrics.completed),
             ("panicked", metrics.panicked),
             ("cancelled", metrics.cancelled),
-        ] {
-            samples.counter_of("longshore_tasks_ended_total", help, ("outcome", outcome), count);
-        }
+        ];
+        samples.counters("longshore_tasks_ended_total", help, "outcome", values);
     }
 }
 
@@ -110,14 +108,13 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> Metered for ProducerConsumerPipe
         let metrics = self.get_metrics();
         samples.gauge("longshore_pipeline_queued", "Items in line.", metrics.items_in_queue as f64);
         let help = "Items, by what became of them.";
-        for (outcome, count) in [
+        let values = [
             ("processed", metrics.items_processed),
             ("failed", metrics.failed_items),
             ("dropped", metrics.dropped_items),
             ("returned", metrics.returned_items),
-        ] {
-            samples.counter_of("longshore_pipeline_items_total", help, ("outcome", outcome), count);
-        }
+        ];
+        samples.counters("longshore_pipeline_items_total", help, "outcome", values);
         let help = "Batches that were processed.";
         samples.counter("longshore_pipeline_batches_total", help, metrics.batches_processed);
         let help = "How long producers waited for room.";
@@ -129,7 +126,7 @@ impl Metered for Cache {
     fn meter(&self, samples: &mut Samples<'_>) {
         let stats = self.stats();
         let help = "What a cache did, by sort.";
-        for (sort, count) in [
+        let values = [
             ("hit", stats.hits),
             ("stale_hit", stats.stale_hits),
             ("miss", stats.misses),
@@ -140,9 +137,8 @@ impl Metered for Cache {
             ("load_error", stats.load_errors),
             ("joined", stats.joined),
             ("error", stats.errors),
-        ] {
-            samples.counter_of("longshore_cache_ops_total", help, ("op", sort), count);
-        }
+        ];
+        samples.counters("longshore_cache_ops_total", help, "op", values);
         if let (Some(entries), Some(bytes)) = (stats.entries, stats.bytes) {
             samples.gauge("longshore_cache_entries", "Entries in memory.", entries as f64);
             samples.gauge("longshore_cache_bytes", "Bytes they count for.", bytes as f64);

@@ -51,9 +51,17 @@ impl Samples<'_> {
         self.add(name, help, None, Figure::Counter(value));
     }
 
-    /// One of several such numbers, told apart by a label.
-    pub fn counter_of(&mut self, name: &'static str, help: &'static str, label: Label, value: u64) {
-        self.add(name, help, Some(label), Figure::Counter(value));
+    /// Several such numbers, told apart by a label.
+    pub fn counters<const N: usize>(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        label: &'static str,
+        values: [(&'static str, u64); N],
+    ) {
+        for (which, value) in values {
+            self.add(name, help, Some((label, which)), Figure::Counter(value));
+        }
     }
 
     /// A number that rises and falls.
@@ -127,7 +135,7 @@ mod tests {
     impl Metered for Fixed {
         fn meter(&self, samples: &mut Samples<'_>) {
             samples.counter("b_total", "Of b.", self.0);
-            samples.counter_of("a_total", "Of a.", ("sort", "x"), self.0);
+            samples.counters("a_total", "Of a.", "sort", [("x", self.0)]);
             samples.gauge("c", "Of c.", 0.5);
         }
     }

@@ -11,17 +11,9 @@ const OPEN: Duration = Duration::from_secs(30);
 
 /// Reads what was checked before: what stands before the handler of a kind.
 pub(super) fn guard_of(values: &Values) -> KindGuard {
-    let value = |key: &str| values.get(key).map(|(value, _)| value);
-    let count = |key: &str| match value(key) {
-        Some(Value::Count(count)) => Some(*count),
-        _ => None,
-    };
-    let duration = |key: &str| match value(key) {
-        Some(Value::Duration(duration)) => Some(*duration),
-        _ => None,
-    };
-    let share = match value("breaker_error_rate") {
-        Some(Value::Share(share)) => Some(*share),
+    let (count, duration) = (|key| super::count(values, key), |key| super::duration(values, key));
+    let share = match values.get("breaker_error_rate") {
+        Some((Value::Share(share), _)) => Some(*share),
         _ => None,
     };
     let failures = count("breaker_failures");

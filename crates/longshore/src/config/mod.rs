@@ -17,6 +17,7 @@ pub(crate) use settings::Settings;
 pub(crate) use value::{Origin, Value};
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use kind::{KEYS, TABLES, Tables};
 use mistake::Mistake;
@@ -26,6 +27,22 @@ pub(crate) const MANUAL: &str = include_str!("../../config.default.toml");
 
 /// What is set, and where it comes from.
 type Values = BTreeMap<&'static str, (Value, Origin)>;
+
+/// A number among what was checked before.
+fn count(values: &Values, key: &str) -> Option<u64> {
+    match values.get(key) {
+        Some((Value::Count(count), _)) => Some(*count),
+        _ => None,
+    }
+}
+
+/// A duration among what was checked before.
+fn duration(values: &Values, key: &str) -> Option<Duration> {
+    match values.get(key) {
+        Some((Value::Duration(duration), _)) => Some(*duration),
+        _ => None,
+    }
+}
 
 /// Every key with its value and where that comes from.
 #[derive(Debug)]

@@ -4,7 +4,6 @@ use longshore_core::{DurationText, JobDefaults, Rate, Retention};
 use longshore_runtime::{Queue, RateScope};
 
 use super::Values;
-use super::value::Value;
 
 /// What is configured of a single queue.
 #[derive(Clone, Debug, Default)]
@@ -25,16 +24,8 @@ pub(crate) struct QueueSettings {
 impl QueueSettings {
     /// Reads what was checked before.
     pub(super) fn of(values: &Values) -> Self {
-        let value = |key: &str| values.get(key).map(|(value, _)| value);
-        let count = |key: &str| match value(key) {
-            Some(Value::Count(count)) => Some(*count),
-            _ => None,
-        };
-        let duration = |key: &str| match value(key) {
-            Some(Value::Duration(duration)) => Some(*duration),
-            _ => None,
-        };
-        let text = |key: &str| value(key).map(ToString::to_string);
+        let (count, duration) = (|key| super::count(values, key), |key| super::duration(values, key));
+        let text = |key: &str| values.get(key).map(|(value, _)| value.to_string());
         let interval = duration("rate_interval").unwrap_or(Duration::from_secs(1));
         let burst = count("rate_burst").map(|burst| burst as u32);
         Self {

@@ -9,6 +9,7 @@ use longshore_resilience::cache::escape_pattern;
 use longshore_resilience::{Cache, CacheConfig, CacheError, CachePolicy, LoadError};
 use proptest::prelude::*;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::support::{door, millis, now, secs};
 
@@ -54,6 +55,21 @@ impl Source {
 
 type Load<T> = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Result<T, String>> + Send>> + Send>;
 type Get = Result<u32, LoadError<String>>;
+
+/// A load of `a` that has begun and gives what it is sent.
+async fn held(
+    cache: &Cache,
+    source: &Source,
+    policy: CachePolicy,
+) -> (JoinHandle<Get>, oneshot::Sender<u32>) {
+    let (value, wait) = oneshot::channel();
+    let (own, load) = (cache.clone(), source.wait(wait));
+    let task = tokio::spawn(async move { own.get_or_set("a", policy, load).await });
+    while source.calls() == 0 {
+        tokio::task::yield_now().await;
+    }
+    (task, value)
+}
 
 #[test]
 fn a_value_lives_as_long_as_it_is_told() {
@@ -121,14 +137,7 @@ fn tags_and_patterns_remove_what_they_name_and_count_it() {
 async fn many_who_ask_at_once_make_one_call() {
     let (door, _) = door();
     let (cache, source) = (cache(&door), Source::default());
-    let (value, wait) = oneshot::channel();
-    let first = tokio::spawn({
-        let (cache, source) = (cache.clone(), source.clone());
-        async move { cache.get_or_set("a", (), source.wait(wait)).await }
-    });
-    while source.calls() == 0 {
-        tokio::task::yield_now().await;
-    }
+    let (first, value) = held(&cache, &source, CachePolicy::default()).await;
     let others: Vec<_> = (0..50)
         .map(|_| {
             let (cache, source) = (cache.clone(), source.clone());
@@ -215,14 +224,7 @@ async fn one_who_goes_away_leaves_the_load_to_the_next() {
 async fn one_who_has_waited_long_enough_loads_in_the_place_of_the_other() {
     let (door, manual) = door();
     let (cache, source) = (cache(&door), Source::default());
-    let (value, wait) = oneshot::channel();
-    let first = tokio::spawn({
-        let (cache, source) = (cache.clone(), source.clone());
-        async move { cache.get_or_set("a", (), source.wait(wait)).await }
-    });
-    while source.calls() == 0 {
-        tokio::task::yield_now().await;
-    }
+    let (first, value) = held(&cache, &source, CachePolicy::default()).await;
     let second = tokio::spawn({
         let (cache, source) = (cache.clone(), source.clone());
         async move { cache.get_or_set("a", (), source.give(2_u32)).await }
@@ -244,15 +246,7 @@ async fn a_value_that_is_invalidated_while_it_is_loaded_is_not_kept() {
     let cache = cache(&door);
     for way in ["key", "tag", "pattern", "clear", "set"] {
         let source = Source::default();
-        let (value, wait) = oneshot::channel();
-        let old = tokio::spawn({
-            let (cache, source) = (cache.clone(), source.clone());
-            let policy = CachePolicy::ttl(secs(60)).tag("t");
-            async move { cache.get_or_set("a", policy, source.wait(wait)).await }
-        });
-        while source.calls() == 0 {
-            tokio::task::yield_now().await;
-        }
+        let (old, value) = held(&cache, &source, CachePolicy::ttl(secs(60)).tag("t")).await;
         match way {
             "key" => drop(cache.invalidate("a").await.unwrap()),
             "tag" => drop(cache.invalidate_tag("t").await.unwrap()),

@@ -199,9 +199,8 @@ impl Metered for Expressions {
     fn meter(&self, samples: &mut Samples<'_>) {
         let stats = self.0.stats();
         let help = "What a cache did, by sort.";
-        for (op, count) in [("hit", stats.cache_hits), ("miss", stats.cache_misses)] {
-            samples.counter_of("longshore_cache_ops_total", help, ("op", op), count);
-        }
+        let values = [("hit", stats.cache_hits), ("miss", stats.cache_misses)];
+        samples.counters("longshore_cache_ops_total", help, "op", values);
         samples.gauge("longshore_cache_entries", "Entries in memory.", stats.cached_expressions as f64);
     }
 }

@@ -52,10 +52,9 @@ struct Deliveries {
 impl Metered for Deliveries {
     fn meter(&self, samples: &mut Samples<'_>) {
         let help = "Requests with spans to the collector, each try by itself.";
-        for (outcome, count) in [("done", &self.done), ("failed", &self.failed)] {
-            let count = count.load(Ordering::Relaxed);
-            samples.counter_of("longshore_trace_deliveries_total", help, ("outcome", outcome), count);
-        }
+        let values = [("done", &self.done), ("failed", &self.failed)]
+            .map(|(how, count)| (how, count.load(Ordering::Relaxed)));
+        samples.counters("longshore_trace_deliveries_total", help, "outcome", values);
     }
 }
 
