@@ -41,6 +41,10 @@ pub(super) enum Which<'a> {
     All,
 }
 
+#[cfg_attr(
+    not(feature = "redis"),
+    expect(clippy::unused_async, reason = "other stores have to be waited for")
+)]
 impl Backend {
     pub(super) async fn get(&self, key: &str) -> Option<Found> {
         match self {
