@@ -211,6 +211,7 @@ impl Book {
         if passed >= HALF * 2 {
             self.halves[1] = Histogram::default();
         }
-        self.turned_at = now;
+        // By whole halves, so that what is rarely called does not remember for longer.
+        self.turned_at += HALF * (passed.as_secs() / HALF.as_secs()) as u32;
     }
 }

@@ -175,7 +175,7 @@ impl Shared {
     /// On a thread of its own.
     fn watch(&self) {
         let mut work = Work::of(&self.runtime);
-        let mut warned = false;
+        let mut told = sample::Alarm::default();
         let mut next = self.started.elapsed() + self.config.sample_interval;
         while !self.stopping.load(Ordering::SeqCst) {
             let left = next.saturating_sub(self.started.elapsed());
@@ -189,7 +189,7 @@ impl Shared {
                 self.nanos().saturating_sub(self.beat_at.load(Ordering::Relaxed) + BEAT.as_nanos() as u64);
             let lag = Duration::from_nanos(self.lag.swap(0, Ordering::Relaxed).max(silent));
             let sample = sample::take(&self.config, &self.runtime, &mut work, self.clock.now(), lag);
-            sample.log(&self.config, &mut warned);
+            sample.log(&self.config, &mut told);
             self.keep(sample);
         }
     }

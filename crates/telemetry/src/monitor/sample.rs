@@ -125,9 +125,29 @@ pub(super) fn take(
     }
 }
 
+/// How bad a lag is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Alarm {
+    #[default]
+    None,
+    Warning,
+    Critical,
+}
+
+impl Alarm {
+    fn of(lag_ms: f64, config: &EventLoopMonitorConfig) -> Self {
+        let is_over = |threshold: Duration| lag_ms >= threshold.as_secs_f64() * 1e3;
+        match () {
+            () if is_over(config.critical_threshold) => Self::Critical,
+            () if is_over(config.warning_threshold) => Self::Warning,
+            () => Self::None,
+        }
+    }
+}
+
 impl LoopMonitorMetrics {
-    /// A line for the sample, and one for each warning: that of a lag once, until it is low again.
-    pub(super) fn log(&self, config: &EventLoopMonitorConfig, warned: &mut bool) {
+    /// A line for the sample, and one for each warning: that of a lag when it becomes worse, until it is low again.
+    pub(super) fn log(&self, config: &EventLoopMonitorConfig, told: &mut Alarm) {
         if config.log_metrics {
             let lag = (self.loop_latency_ms * 1_000.0).round() / 1_000.0;
             tracing::info!(
@@ -139,14 +159,26 @@ impl LoopMonitorMetrics {
                 "the loop is {lag} ms late"
             );
         }
+        let now = Alarm::of(self.loop_latency_ms, config);
+        let is_worse = now > *told;
         for warning in &self.warning_messages {
-            if warning.contains("latency") && std::mem::replace(warned, true) {
-                continue;
+            if is_worse || !warning.contains("latency") {
+                tracing::warn!("{warning}");
             }
-            tracing::warn!("{warning}");
         }
-        if self.is_healthy {
-            *warned = false;
-        }
+        *told = if now == Alarm::None { now } else { now.max(*told) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lag_is_told_of_when_it_becomes_worse() {
+        let config = EventLoopMonitorConfig::default();
+        let alarms = [99.0, 100.0, 500.0].map(|lag| Alarm::of(lag, &config));
+        assert_eq!(alarms, [Alarm::None, Alarm::Warning, Alarm::Critical]);
+        assert!(alarms.is_sorted());
     }
 }
