@@ -15,12 +15,24 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use longshore_clock::{Door, Stopwatch};
 use longshore_resilience::{Cache, CacheConfig};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 
 const KEYS: usize = 1_000;
 
 fn names() -> Vec<String> {
     (0..KEYS).map(|key| format!("reports_{key}")).collect()
+}
+
+/// How long so many hits take.
+fn hits(runtime: &Runtime, cache: &Cache, names: &[String], count: u64) -> Duration {
+    let mut names = names.iter().cycle();
+    let watch = Stopwatch::start();
+    runtime.block_on(async {
+        for _ in 0..count {
+            black_box(cache.get::<u32>(names.next().unwrap()).await.unwrap());
+        }
+    });
+    watch.elapsed()
 }
 
 fn memory(criterion: &mut Criterion) {
@@ -38,16 +50,7 @@ fn memory(criterion: &mut Criterion) {
         bencher.iter(|| black_box(moka.get(names.next().unwrap().as_str())));
     });
     group.bench_function("cache", |bencher| {
-        bencher.iter_custom(|count| {
-            let mut names = names.iter().cycle();
-            let watch = Stopwatch::start();
-            runtime.block_on(async {
-                for _ in 0..count {
-                    black_box(cache.get::<u32>(names.next().unwrap()).await.unwrap());
-                }
-            });
-            watch.elapsed()
-        });
+        bencher.iter_custom(|count| hits(&runtime, &cache, &names, count))
     });
     group.finish();
 }
@@ -85,16 +88,7 @@ fn shared(criterion: &mut Criterion) {
     });
     for (name, cache) in [("cache", &cache), ("tiered", &tiered)] {
         group.bench_function(name, |bencher| {
-            bencher.iter_custom(|count| {
-                let mut names = names.iter().cycle();
-                let watch = Stopwatch::start();
-                runtime.block_on(async {
-                    for _ in 0..count {
-                        black_box(cache.get::<u32>(names.next().unwrap()).await.unwrap());
-                    }
-                });
-                watch.elapsed()
-            });
+            bencher.iter_custom(|count| hits(&runtime, cache, &names, count))
         });
     }
     group.finish();

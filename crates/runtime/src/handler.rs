@@ -192,13 +192,13 @@ impl Handlers {
     pub fn add_with<P: 'static>(
         &mut self,
         kind: &str,
-        options: KindOptions,
+        mut options: KindOptions,
         handler: impl Handler<P>,
     ) -> Result<(), Invalid> {
         options.backoff.as_ref().map_or(Ok(()), KindBackoff::check)?;
         let callable = Box::new(Typed(handler, PhantomData));
         let kind = KindName::new(kind)?;
-        if let Some(guard) = options.guard.clone() {
+        if let Some(guard) = options.guard.take() {
             self.guard(kind.as_str(), guard)?;
         }
         self.by_kind.insert(kind, Arc::new(Registered { callable, options }));

@@ -4,14 +4,14 @@ use std::time::Duration;
 use super::CacheError;
 use super::body::Body;
 use super::glob::Glob;
-use super::marks::Ticket;
+use super::marks::Baseline;
 use super::memory::{MemoryStore, Proof};
 #[cfg(feature = "redis")]
 use super::redis::{RedisStore, TieredStore};
 
 /// Where entries are kept.
 pub(super) enum Backend {
-    Memory(Box<MemoryStore>),
+    Memory(MemoryStore),
     #[cfg(feature = "redis")]
     Redis(RedisStore),
     #[cfg(feature = "redis")]
@@ -57,11 +57,11 @@ impl Backend {
     }
 
     /// What a load has to know before it begins, and the entry, if another one has just put it there.
-    pub(super) async fn begin(&self, key: &str, tags: &[Arc<str>]) -> (Ticket, Option<Found>) {
+    pub(super) async fn begin(&self, key: &str, tags: &[Arc<str>]) -> (Baseline, Option<Found>) {
         match self {
             Self::Memory(store) => {
                 let near = store.marks(key, tags);
-                (Ticket { tags: tags.into(), near, far: None }, store.get(key))
+                (Baseline { tags: tags.into(), near, far: None }, store.get(key))
             }
             #[cfg(feature = "redis")]
             Self::Redis(store) => store.begin(key, tags).await,
@@ -70,14 +70,14 @@ impl Backend {
         }
     }
 
-    /// Keeps a value; with a ticket, only if nothing that matters to it was invalidated since.
+    /// Keeps a value; with a baseline, only if nothing that matters to it was invalidated since.
     pub(super) async fn put(
         &self,
         key: &Arc<str>,
         body: &Body,
         life: Life,
         tags: &[Arc<str>],
-        ticket: Option<&Ticket>,
+        baseline: Option<&Baseline>,
     ) -> bool {
         match self {
             Self::Memory(store) => store.put(
@@ -85,12 +85,12 @@ impl Backend {
                 body,
                 life,
                 tags,
-                ticket.map_or(Proof::News, |ticket| Proof::Marks(&ticket.near)),
+                baseline.map_or(Proof::News, |baseline| Proof::Marks(&baseline.near)),
             ),
             #[cfg(feature = "redis")]
-            Self::Redis(store) => store.put(key, body, life, tags, ticket).await,
+            Self::Redis(store) => store.put(key, body, life, tags, baseline).await,
             #[cfg(feature = "redis")]
-            Self::Tiered(store) => store.put(key, body, life, tags, ticket).await,
+            Self::Tiered(store) => store.put(key, body, life, tags, baseline).await,
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::body::Body;
-use super::marks::{BUCKETS, Ticket, bucket};
+use super::marks::{BUCKETS, Baseline, bucket};
 
 /// How a load ended, for those who waited for it.
 #[derive(Clone)]
@@ -17,7 +17,7 @@ pub(super) enum Landed {
 }
 
 struct Flight {
-    ticket: Ticket,
+    baseline: Baseline,
     landed: watch::Receiver<Option<Landed>>,
 }
 
@@ -65,31 +65,33 @@ impl Flights {
 
     /// A seat for a key that was not found after so many of its loads had ended. A load that began before an invalidation takes
     /// nobody with it who came after.
-    pub(super) fn board(self: &Arc<Self>, key: &Arc<str>, ticket: &Ticket, ended: u64) -> Seat {
+    pub(super) fn board(self: &Arc<Self>, key: &Arc<str>, baseline: &Baseline, ended: u64) -> Seat {
         let mut board = self.open();
         match board.flights.get(key) {
-            Some(flight) if flight.ticket.is_as_new_as(ticket) => return Seat::Follow(flight.landed.clone()),
+            Some(flight) if flight.baseline.is_as_new_as(baseline) => {
+                return Seat::Follow(flight.landed.clone());
+            }
             None if board.ended[bucket(key)] != ended => return Seat::Again,
             _ => {}
         }
-        Seat::Lead(self.lead(&mut board, key, ticket))
+        Seat::Lead(self.lead(&mut board, key, baseline))
     }
 
     /// The seat of the one who loads, if that is still the load that was waited for in vain.
     pub(super) fn take_over(
         self: &Arc<Self>,
         key: &Arc<str>,
-        ticket: &Ticket,
+        baseline: &Baseline,
         waited_for: &watch::Receiver<Option<Landed>>,
     ) -> Option<Lead> {
         let mut board = self.open();
         let is_same = |flight: &Flight| flight.landed.same_channel(waited_for);
-        board.flights.get(key).is_some_and(is_same).then(|| self.lead(&mut board, key, ticket))
+        board.flights.get(key).is_some_and(is_same).then(|| self.lead(&mut board, key, baseline))
     }
 
-    fn lead(self: &Arc<Self>, board: &mut Board, key: &Arc<str>, ticket: &Ticket) -> Lead {
+    fn lead(self: &Arc<Self>, board: &mut Board, key: &Arc<str>, baseline: &Baseline) -> Lead {
         let (landed, receiver) = watch::channel(None);
-        board.flights.insert(key.clone(), Flight { ticket: ticket.clone(), landed: receiver });
+        board.flights.insert(key.clone(), Flight { baseline: baseline.clone(), landed: receiver });
         Lead { flights: self.clone(), key: key.clone(), landed }
     }
 

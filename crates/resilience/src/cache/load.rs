@@ -10,7 +10,7 @@ use tracing::Instrument;
 use super::backend::{Found, Which};
 use super::body::Body;
 use super::flight::{Landed, Lead, Seat, land};
-use super::marks::Ticket;
+use super::marks::Baseline;
 use super::{Cache, CachePolicy, Inner, LoadError, config};
 
 /// So often a caller looks for what others have just loaded.
@@ -54,14 +54,14 @@ impl Cache {
         loop {
             looks += 1;
             let ended = inner.flights.ended(&key);
-            let (ticket, found) = inner.backend.begin(&key, &policy.tags).await;
+            let (baseline, found) = inner.backend.begin(&key, &policy.tags).await;
             // What is not there any more may have been invalidated.
             before = found;
             if let Some(value) = inner.fresh(before.as_ref()) {
                 return Ok(value);
             }
-            let lead = match inner.flights.board(&key, &ticket, ended) {
-                Seat::Lead(lead) => Some((lead, &ticket)),
+            let lead = match inner.flights.board(&key, &baseline, ended) {
+                Seat::Lead(lead) => Some((lead, &baseline)),
                 Seat::Again if looks < LOOKS_MAX => continue,
                 Seat::Again => None,
                 Seat::Follow(flight) => tokio::select! {
@@ -74,7 +74,7 @@ impl Cache {
                     },
                     () = over.wait() => {
                         inner.counters.wait_timeouts.add();
-                        inner.flights.take_over(&key, &ticket, &flight).map(|lead| (lead, &ticket))
+                        inner.flights.take_over(&key, &baseline, &flight).map(|lead| (lead, &baseline))
                     }
                 },
             };
@@ -98,16 +98,16 @@ impl Cache {
         let inner = self.0.clone();
         let refresh = async move {
             let ended = inner.flights.ended(&key);
-            let (ticket, found) = inner.backend.begin(&key, &policy.tags).await;
+            let (baseline, found) = inner.backend.begin(&key, &policy.tags).await;
             if found.as_ref().is_some_and(|found| found.stale_for.is_none()) {
                 return;
             }
-            if let Seat::Lead(lead) = inner.flights.board(&key, &ticket, ended) {
+            if let Seat::Lead(lead) = inner.flights.board(&key, &baseline, ended) {
                 // One that takes longer than others would wait for it is given up.
                 let over = inner.door.clock.after(inner.config.load_wait);
                 tokio::select! {
                     biased;
-                    _ = inner.load(&key, &policy, Some((lead, &ticket)), found, load) => {}
+                    _ = inner.load(&key, &policy, Some((lead, &baseline)), found, load) => {}
                     () = over.wait() => inner.counters.wait_timeouts.add(),
                 }
             }
@@ -161,7 +161,7 @@ impl Inner {
         &self,
         key: &Arc<str>,
         policy: &CachePolicy,
-        lead: Option<(Lead, &Ticket)>,
+        lead: Option<(Lead, &Baseline)>,
         before: Option<Found>,
         load: F,
     ) -> Result<T, LoadError<E>>
@@ -193,7 +193,7 @@ impl Inner {
         self.counters.misses.add();
         self.counters.loads.add();
         let json = Body::json(&value)?;
-        let Some((lead, ticket)) = lead else { return Ok(value) };
+        let Some((lead, baseline)) = lead else { return Ok(value) };
         let negative = (json == b"null").then_some(policy.negative_ttl).flatten();
         let is_short = json.len() <= self.config.max_entry_bytes;
         let body = Body::new(json, self.config.compress_above);
@@ -207,7 +207,7 @@ impl Inner {
             }
         } else {
             let life = self.life(policy, negative);
-            if self.backend.put(key, &body, life, &policy.tags, Some(ticket)).await {
+            if self.backend.put(key, &body, life, &policy.tags, Some(baseline)).await {
                 self.counters.sets.add();
             } else {
                 self.counters.not_kept.add();

@@ -14,7 +14,7 @@ pub(super) struct Marks {
 
 /// The marks that matter to one load, as they stood when it began.
 #[derive(Clone, Debug)]
-pub(super) struct Ticket {
+pub(super) struct Baseline {
     /// The tags that its value is to have.
     pub(super) tags: Arc<[Arc<str>]>,
     /// Of this process.
@@ -31,8 +31,8 @@ pub(super) struct FarMarks {
     pub(super) marks: Vec<u64>,
 }
 
-impl Ticket {
-    /// Whether a load with this ticket sees what one with the other sees, or more.
+impl Baseline {
+    /// Whether a load that began at this sees what one that began at the other sees, or more.
     pub(super) fn is_as_new_as(&self, other: &Self) -> bool {
         let reach =
             |mine: &[u64], theirs: &[u64]| mine.iter().zip(theirs).all(|(mine, theirs)| mine >= theirs);

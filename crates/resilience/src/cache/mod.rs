@@ -59,7 +59,7 @@ impl Cache {
     /// A cache in the memory of this process. Refuses a configuration with values out of range.
     pub fn in_memory(config: CacheConfig, door: &Door) -> Result<Self, Invalid> {
         config.check()?;
-        let backend = Backend::Memory(Box::new(MemoryStore::new(&config, &door.clock)));
+        let backend = Backend::Memory(MemoryStore::new(&config, &door.clock));
         Self::new(backend, config, Arc::default(), door)
     }
 
@@ -157,7 +157,7 @@ impl Cache {
     pub fn stats(&self) -> CacheStats {
         let inner = &*self.0;
         let (backend, memory) = match &inner.backend {
-            Backend::Memory(memory) => ("memory", Some(&**memory)),
+            Backend::Memory(memory) => ("memory", Some(memory)),
             #[cfg(feature = "redis")]
             Backend::Redis(_) => ("redis", None),
             #[cfg(feature = "redis")]

@@ -21,35 +21,36 @@ const REST: Duration = Duration::from_secs(1);
 /// for that.
 pub(super) struct Link {
     client: Client,
-    lanes: Vec<Lane>,
+    connections: Vec<Connection>,
     timeout: Timeout,
     connect_timeout: Timeout,
     breaker: CircuitBreaker,
 }
 
-/// One connection, if there is one.
-struct Lane {
+/// A place for one connection.
+struct Connection {
     wire: watch::Sender<Wire>,
     busy: AtomicUsize,
     /// Commands in a row that were not answered in time.
     late: AtomicU64,
-    /// Connections made so far.
+    /// Wires made so far.
     made: AtomicU64,
-    /// Only one at a time makes a connection.
+    /// Only one at a time makes a wire.
     dialing: AtomicBool,
 }
 
-#[derive(Clone)]
+/// What commands go over.
 enum Wire {
-    Away(Option<Arc<str>>),
-    /// A connection, and which one of the lane it is.
+    /// There is none, and why.
+    Away(String),
+    /// With its number among those made here.
     Ready(u64, MultiplexedConnection),
 }
 
-impl Lane {
+impl Connection {
     fn new() -> Self {
         Self {
-            wire: watch::Sender::new(Wire::Away(None)),
+            wire: watch::Sender::new(Wire::Away("no connection yet".to_owned())),
             busy: AtomicUsize::new(0),
             late: AtomicU64::new(0),
             made: AtomicU64::new(0),
@@ -61,39 +62,39 @@ impl Lane {
         self.late.store(0, Ordering::Relaxed);
         let wire = match wire {
             Ok(wire) => Wire::Ready(self.made.fetch_add(1, Ordering::Relaxed), wire),
-            Err(error) => Wire::Away(Some(error.to_string().into())),
+            Err(error) => Wire::Away(error.to_string()),
         };
         self.wire.send_replace(wire);
     }
 
-    /// Gives up a connection, unless it has been replaced.
+    /// Gives up a wire, unless it has been replaced.
     fn lose(&self, lost: u64, why: &str) {
         self.wire.send_if_modified(|wire| {
             let is_same = matches!(wire, Wire::Ready(number, _) if *number == lost);
             if is_same {
-                *wire = Wire::Away(Some(why.into()));
+                *wire = Wire::Away(why.to_owned());
             }
             is_same
         });
     }
 }
 
-/// The one who makes a connection; whatever becomes of it, another one may try.
+/// The one who makes a wire; whatever becomes of it, another one may try.
 struct Dialing(Arc<Link>, usize);
 
 impl Drop for Dialing {
     fn drop(&mut self) {
-        let lane = &self.0.lanes[self.1];
-        lane.dialing.store(false, Ordering::Release);
-        if matches!(&*lane.wire.borrow(), Wire::Away(_)) {
+        let connection = &self.0.connections[self.1];
+        connection.dialing.store(false, Ordering::Release);
+        if matches!(&*connection.wire.borrow(), Wire::Away(_)) {
             // Who waits is told.
-            lane.wire.send_modify(|_| {});
+            connection.wire.send_modify(|_| {});
         }
     }
 }
 
 /// A command under way.
-struct Ride<'a>(&'a Lane);
+struct Ride<'a>(&'a Connection);
 
 impl Drop for Ride<'_> {
     fn drop(&mut self) {
@@ -112,7 +113,7 @@ impl Link {
         let name = format!("cache/{}", client.get_connection_info().addr());
         let link = Self {
             client,
-            lanes: (0..config.max_connections).map(|_| Lane::new()).collect(),
+            connections: (0..config.max_connections).map(|_| Connection::new()).collect(),
             timeout: Timeout::new(config.timeout, door)?,
             connect_timeout: Timeout::new(config.connect_timeout, door)?,
             breaker: CircuitBreaker::new(CircuitBreakerConfig::simple(&name, FAULTS, REST), door)?,
@@ -130,7 +131,7 @@ impl Link {
                 _ => {}
             }
         }
-        link.lanes[0].put(wire);
+        link.connections[0].put(wire);
         Ok(Arc::new(link))
     }
 
@@ -150,19 +151,19 @@ impl Link {
         Fut: Future<Output = RedisResult<T>>,
     {
         let admission = self.breaker.admit().map_err(|refusal| refusal.to_string())?;
-        let lane = self.lane();
-        lane.busy.fetch_add(1, Ordering::Relaxed);
-        let ride = Ride(lane);
+        let connection = self.pick();
+        connection.busy.fetch_add(1, Ordering::Relaxed);
+        let ride = Ride(connection);
         let mut number = None;
         let answer = self
             .timeout
             .run(async {
-                let (own, wire) = self.wire(lane).await.map_err(|error| (true, error))?;
+                let (own, wire) = self.wire(connection).await.map_err(|error| (true, error))?;
                 number = Some(own);
                 send(wire).await.map_err(|error| {
                     let is_over = error.is_unrecoverable_error() || error.is_connection_dropped();
                     if is_over {
-                        lane.lose(own, &error.to_string());
+                        connection.lose(own, &error.to_string());
                     }
                     (is_over || error.is_io_error() || error.is_timeout(), error.to_string())
                 })
@@ -170,7 +171,7 @@ impl Link {
             .await;
         drop(ride);
         if answer.is_ok() {
-            lane.late.store(0, Ordering::Relaxed);
+            connection.late.store(0, Ordering::Relaxed);
         }
         match answer {
             Ok(Ok(answer)) => {
@@ -188,45 +189,46 @@ impl Link {
             }
             Err(late) => {
                 admission.failure();
-                let in_a_row = lane.late.fetch_add(1, Ordering::Relaxed) + 1;
+                let in_a_row = connection.late.fetch_add(1, Ordering::Relaxed) + 1;
                 if let Some(number) = number
                     && (in_a_row >= FAULTS || !self.breaker.is_closed())
                 {
                     // Nothing comes over this wire any more; a new one may do.
-                    lane.lose(number, &late.to_string());
+                    connection.lose(number, &late.to_string());
                 }
                 Err(late.to_string())
             }
         }
     }
 
-    /// The first lane with room, or the one with the least to do.
-    fn lane(&self) -> &Lane {
-        let busy = |lane: &&Lane| lane.busy.load(Ordering::Relaxed);
-        let with_room = self.lanes.iter().find(|lane| busy(lane) < RedisCacheConfig::BUSY);
-        with_room.or_else(|| self.lanes.iter().min_by_key(busy)).unwrap_or(&self.lanes[0])
+    /// The first connection with room, or the one with the least to do.
+    fn pick(&self) -> &Connection {
+        let busy = |connection: &&Connection| connection.busy.load(Ordering::Relaxed);
+        let with_room = self.connections.iter().find(|connection| busy(connection) < RedisCacheConfig::BUSY);
+        with_room.or_else(|| self.connections.iter().min_by_key(busy)).unwrap_or(&self.connections[0])
     }
 
-    /// The connection of a lane. If there is none, one is made by a task of its own, which goes on when a caller has no
+    /// The wire of a connection. If there is none, one is made by a task of its own, which goes on when a caller has no
     /// more time.
-    async fn wire(self: &Arc<Self>, lane: &Lane) -> Result<(u64, MultiplexedConnection), String> {
-        if let Wire::Ready(number, wire) = &*lane.wire.borrow() {
+    async fn wire(self: &Arc<Self>, connection: &Connection) -> Result<(u64, MultiplexedConnection), String> {
+        if let Wire::Ready(number, wire) = &*connection.wire.borrow() {
             return Ok((*number, wire.clone()));
         }
-        let mut changes = lane.wire.subscribe();
-        if !lane.dialing.swap(true, Ordering::AcqRel) {
-            let place = self.lanes.iter().position(|other| std::ptr::eq(other, lane)).unwrap_or_default();
+        let mut changes = connection.wire.subscribe();
+        if !connection.dialing.swap(true, Ordering::AcqRel) {
+            let place =
+                self.connections.iter().position(|other| std::ptr::eq(other, connection)).unwrap_or_default();
             let dialing = Dialing(self.clone(), place);
             tokio::spawn(async move {
                 let Dialing(link, place) = &dialing;
                 let wire = link.dial().await;
-                link.lanes[*place].put(wire);
+                link.connections[*place].put(wire);
             });
         }
         changes.changed().await.map_err(|_| "the cache is closed".to_owned())?;
         match &*changes.borrow() {
             Wire::Ready(number, wire) => Ok((*number, wire.clone())),
-            Wire::Away(why) => Err(why.as_deref().unwrap_or("no connection").to_owned()),
+            Wire::Away(why) => Err(why.clone()),
         }
     }
 

@@ -8,7 +8,7 @@ use super::entry::{self, Written, millis};
 use super::link::Link;
 use crate::cache::backend::{Found, Life, Which};
 use crate::cache::body::Body;
-use crate::cache::marks::{FarMarks, Marks, Ticket, bucket};
+use crate::cache::marks::{Baseline, FarMarks, Marks, bucket};
 use crate::cache::stats::Counters;
 use crate::cache::{CacheError, Glob};
 
@@ -175,7 +175,7 @@ impl RedisStore {
         self.read(key).await.map(|written| written.found)
     }
 
-    pub(in crate::cache) async fn begin(&self, key: &str, tags: &[Arc<str>]) -> (Ticket, Option<Found>) {
+    pub(in crate::cache) async fn begin(&self, key: &str, tags: &[Arc<str>]) -> (Baseline, Option<Found>) {
         let near = self.own_marks().read(key, tags);
         let mut marks = pipe();
         marks.cmd("HSETNX").arg(self.marks_name()).arg("epoch").arg(self.chance.bits() >> 1).ignore();
@@ -189,7 +189,7 @@ impl RedisStore {
             let mut marks = marks.into_iter().map(Option::unwrap_or_default);
             Some(FarMarks { epoch: marks.next()?, marks: marks.collect() })
         });
-        (Ticket { tags: tags.into(), near, far }, found.map(|written| written.found))
+        (Baseline { tags: tags.into(), near, far }, found.map(|written| written.found))
     }
 
     pub(in crate::cache) async fn put(
@@ -198,10 +198,10 @@ impl RedisStore {
         body: &Body,
         life: Life,
         tags: &[Arc<str>],
-        ticket: Option<&Ticket>,
+        baseline: Option<&Baseline>,
     ) -> bool {
         // What could not be asked before it was loaded cannot be kept now.
-        let was = match ticket.map(|ticket| &ticket.far) {
+        let was = match baseline.map(|baseline| &baseline.far) {
             Some(None) => return false,
             Some(Some(marks)) => Some(marks),
             None => {

@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 use super::store::{Gone, RedisStore};
 use crate::cache::backend::{Found, Life, Which};
 use crate::cache::body::Body;
-use crate::cache::marks::Ticket;
+use crate::cache::marks::Baseline;
 use crate::cache::memory::{MemoryStore, Proof};
 use crate::cache::{CacheError, Glob};
 use crate::{Retry, Timeout};
@@ -76,10 +76,10 @@ impl TieredStore {
         Some(written.found)
     }
 
-    pub(in crate::cache) async fn begin(&self, key: &str, tags: &[Arc<str>]) -> (Ticket, Option<Found>) {
+    pub(in crate::cache) async fn begin(&self, key: &str, tags: &[Arc<str>]) -> (Baseline, Option<Found>) {
         let near = self.shared.near.marks(key, tags);
-        let (ticket, found) = self.shared.far.begin(key, tags).await;
-        (Ticket { near, ..ticket }, found)
+        let (baseline, found) = self.shared.far.begin(key, tags).await;
+        (Baseline { near, ..baseline }, found)
     }
 
     pub(in crate::cache) async fn put(
@@ -88,15 +88,15 @@ impl TieredStore {
         body: &Body,
         life: Life,
         tags: &[Arc<str>],
-        ticket: Option<&Ticket>,
+        baseline: Option<&Baseline>,
     ) -> bool {
         let shared = &*self.shared;
-        let kept = shared.far.put(key, body, life, tags, ticket).await;
-        match ticket {
-            Some(ticket) if kept && self.hears() => {
+        let kept = shared.far.put(key, body, life, tags, baseline).await;
+        match baseline {
+            Some(baseline) if kept && self.hears() => {
                 let ttl = life.ttl.map_or(shared.near_ttl, |ttl| ttl.min(shared.near_ttl));
                 let life = Life { ttl: Some(ttl), stale: Duration::ZERO };
-                shared.near.put(key, body, life, tags, Proof::Marks(&ticket.near));
+                shared.near.put(key, body, life, tags, Proof::Marks(&baseline.near));
             }
             Some(_) => {}
             // Of two at once Redis knows which came last, so it is read from there.
