@@ -108,10 +108,14 @@ pub(crate) async fn text(api: &Api) -> String {
     api.system.parts().expose(&mut out);
     PERFORMANCE.expose(&mut out);
     process::expose(&mut out);
+    if let Some(monitor) = &api.monitor {
+        let help = "How late each reading of the watch on the runtime was.";
+        out.histogram("longshore_loop_reading_lag_seconds", help, &[], &monitor.get_lags());
+    }
     if let Some(sample) = api.monitor.as_ref().and_then(|monitor| monitor.get_snapshot()) {
         out.gauge(
             "longshore_loop_lag_seconds",
-            "How late the runtime woke a timer, at most, in the last second.",
+            "How late the runtime took up what was due, at most, in the last second.",
             &[],
             sample.loop_latency_ms / 1_000.0,
         );

@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use longshore_core::Invalid;
 
+const SAMPLE_MIN: Duration = Duration::from_millis(10);
+
 /// How often the runtime is looked at, and what is too much.
 #[derive(Clone, Debug)]
 pub struct EventLoopMonitorConfig {
@@ -63,7 +65,7 @@ impl EventLoopMonitorConfig {
     }
 
     pub(super) fn check(&self) -> Result<(), Invalid> {
-        if self.sample_interval < super::BEAT {
+        if self.sample_interval < SAMPLE_MIN {
             return Err(Invalid::new(
                 "sample_interval",
                 "at least 10 ms",

@@ -1,37 +1,41 @@
-//! Watches a tokio runtime: how late its timers are, and how much waits.
+//! Watches a tokio runtime: how late it takes up what is due, and how much waits.
 
 mod config;
+mod pulse;
 mod sample;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use longshore_clock::{Clock, Stopwatch};
 use longshore_core::Invalid;
 use tokio::runtime::Handle;
-use tokio::task::AbortHandle;
 
 pub use self::config::EventLoopMonitorConfig;
 pub use self::sample::{LoopHealthMetrics, LoopMonitorMetrics};
 
+use self::pulse::Pulse;
 use self::sample::Work;
+use crate::{Histogram, Snapshot};
 
-/// From one reading to the next.
-const BEAT: Duration = Duration::from_millis(10);
 /// Samples that are kept.
 const HISTORY: usize = 100;
 
 /// Watches a runtime from a thread of its own, so that it tells of a stall also while it lasts.
 ///
-/// A task on the runtime wakes every ten milliseconds. How much later than that it does is the lag; the largest one since
-/// the sample before is the sample. When every thread of the runtime is blocked, no task wakes, and the lag is how long
-/// nothing was heard of it.
+/// Every eight milliseconds a reading is due, and is as late as it is taken after that; the largest lag since the sample
+/// before is the sample. While every thread of the runtime sleeps, the watching thread takes the reading itself: they
+/// would wake as late as it did, and an idle runtime is left asleep. Else a task on the runtime takes it. While all of
+/// its threads are blocked that task waits, and the lag is how long it has waited so far.
+///
+/// After ten seconds in which no thread worked for more than an eighth of the time, a reading is due every 200 ms only,
+/// and the first work after that counts as if it had been one stretch: a block is told of at its length, but many short
+/// tasks without a pause between them look like one.
 pub struct EventLoopMonitor {
     shared: Arc<Shared>,
-    running: Mutex<Option<Running>>,
+    running: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Shared {
@@ -39,18 +43,10 @@ struct Shared {
     runtime: Handle,
     started: Stopwatch,
     clock: Clock,
-    /// When the task woke last, in nanoseconds since the start.
-    beat_at: AtomicU64,
-    /// The largest lag since the last sample, in nanoseconds.
-    lag: AtomicU64,
     stopping: AtomicBool,
+    lags: Arc<Histogram>,
     history: Mutex<VecDeque<LoopMonitorMetrics>>,
     health: Mutex<LoopHealthMetrics>,
-}
-
-struct Running {
-    beat: AbortHandle,
-    watch: JoinHandle<()>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -66,9 +62,8 @@ impl EventLoopMonitor {
             runtime,
             started: Stopwatch::start(),
             clock: Clock::system(),
-            beat_at: AtomicU64::new(0),
-            lag: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
+            lags: Arc::default(),
             history: Mutex::default(),
             health: Mutex::default(),
         };
@@ -83,12 +78,8 @@ impl EventLoopMonitor {
         }
         let shared = self.shared.clone();
         shared.stopping.store(false, Ordering::SeqCst);
-        shared.beat_at.store(shared.nanos(), Ordering::SeqCst);
-        shared.lag.store(0, Ordering::SeqCst);
-        let own = shared.clone();
-        let watch = std::thread::Builder::new().name("loop-monitor".to_owned()).spawn(move || own.watch())?;
-        let beat = self.shared.runtime.spawn(async move { shared.beat().await }).abort_handle();
-        *running = Some(Running { beat, watch });
+        let watch = std::thread::Builder::new().name("loop-monitor".to_owned());
+        *running = Some(watch.spawn(move || shared.watch())?);
         Ok(())
     }
 
@@ -96,8 +87,7 @@ impl EventLoopMonitor {
     pub fn stop(&self) {
         // Held until it has stopped, so that a start in between waits.
         let mut running = lock(&self.running);
-        let Some(Running { beat, watch }) = running.take() else { return };
-        beat.abort();
+        let Some(watch) = running.take() else { return };
         self.shared.stopping.store(true, Ordering::SeqCst);
         watch.thread().unpark();
         let _ = watch.join();
@@ -143,6 +133,11 @@ impl EventLoopMonitor {
         lags.get(place.min(lags.len().saturating_sub(1))).copied()
     }
 
+    /// The lags of all readings.
+    pub fn get_lags(&self) -> Snapshot {
+        self.shared.lags.snapshot()
+    }
+
     /// All that it has seen, in short.
     pub fn get_health(&self) -> LoopHealthMetrics {
         let health = lock(&self.shared.health).clone();
@@ -157,40 +152,29 @@ impl Drop for EventLoopMonitor {
 }
 
 impl Shared {
-    fn nanos(&self) -> u64 {
-        self.started.elapsed().as_nanos() as u64
-    }
-
-    /// On the runtime that is watched.
-    async fn beat(&self) {
-        loop {
-            let slept = Stopwatch::start();
-            self.clock.sleep(BEAT).await;
-            let lag = slept.elapsed().saturating_sub(BEAT).as_nanos() as u64;
-            self.lag.fetch_max(lag, Ordering::Relaxed);
-            self.beat_at.store(self.nanos(), Ordering::Relaxed);
-        }
-    }
-
     /// On a thread of its own.
     fn watch(&self) {
         let mut work = Work::of(&self.runtime);
         let mut told = sample::Alarm::default();
-        let mut next = self.started.elapsed() + self.config.sample_interval;
+        let mut pulse = Pulse::new(self.runtime.clone(), self.started, self.lags.clone());
+        let mut look = self.started.elapsed();
+        let mut sample = look + self.config.sample_interval;
         while !self.stopping.load(Ordering::SeqCst) {
-            let left = next.saturating_sub(self.started.elapsed());
+            let left = look.saturating_sub(self.started.elapsed());
             if !left.is_zero() {
                 std::thread::park_timeout(left);
                 continue;
             }
-            next = self.started.elapsed() + self.config.sample_interval;
-            // A stall that lasts is told of before it is over.
-            let silent =
-                self.nanos().saturating_sub(self.beat_at.load(Ordering::Relaxed) + BEAT.as_nanos() as u64);
-            let lag = Duration::from_nanos(self.lag.swap(0, Ordering::Relaxed).max(silent));
-            let sample = sample::take(&self.config, &self.runtime, &mut work, self.clock.now(), lag);
-            sample.log(&self.config, &mut told);
-            self.keep(sample);
+            let pause = pulse.feel(look);
+            let now = self.started.elapsed();
+            look = now + pause.min(self.config.sample_interval);
+            if now >= sample {
+                sample = now + self.config.sample_interval;
+                let taken =
+                    sample::take(&self.config, &self.runtime, &mut work, self.clock.now(), &mut pulse);
+                taken.log(&self.config, &mut told);
+                self.keep(taken);
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 
 use super::EventLoopMonitorConfig;
+use super::pulse::Pulse;
 
 /// Warnings that are kept.
 const WARNINGS_MAX: usize = 20;
@@ -84,10 +85,11 @@ pub(super) fn take(
     runtime: &Handle,
     before: &mut Work,
     timestamp: Timestamp,
-    lag: Duration,
+    pulse: &mut Pulse,
 ) -> LoopMonitorMetrics {
+    let lag = pulse.lag();
     let metrics = runtime.metrics();
-    let task_count = metrics.num_alive_tasks();
+    let task_count = metrics.num_alive_tasks().saturating_sub(pulse.tasks());
     let backlog_size = task_count.saturating_sub(1);
     let loop_latency_ms = lag.as_secs_f64() * 1_000.0;
     let mut warning_messages = Vec::new();
