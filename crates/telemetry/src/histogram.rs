@@ -49,6 +49,14 @@ impl Histogram {
         }
     }
 
+    /// Forgets what was counted.
+    pub(crate) fn clear(&self) {
+        let figures = self.buckets.iter().chain([&self.total_ns, &self.max_ns]);
+        for figure in figures {
+            figure.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// What was counted so far.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {

@@ -1,8 +1,9 @@
 //! How long things take, by name: `record("render")` and it is measured until the guard is dropped.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
@@ -15,6 +16,8 @@ use crate::{Exposition, Histogram};
 pub const NAMES_MAX: usize = 1_000;
 /// The name of everything beyond.
 pub const OTHER: &str = "(other)";
+/// Places for names, so many that most names are found at the first look.
+const SLOTS: usize = 2_048;
 
 /// What was measured under a name, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -41,8 +44,8 @@ pub struct PerformanceMetrics {
     pub p99: Option<f64>,
 }
 
-#[derive(Default)]
 struct Record {
+    name: Box<str>,
     times: Histogram,
     min_ns: AtomicU64,
     last_ns: AtomicU64,
@@ -50,8 +53,21 @@ struct Record {
 }
 
 impl Record {
-    fn new() -> Self {
-        Self { min_ns: AtomicU64::new(u64::MAX), ..Self::default() }
+    fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            times: Histogram::default(),
+            min_ns: AtomicU64::new(u64::MAX),
+            last_ns: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+        }
+    }
+
+    fn clear(&self) {
+        self.times.clear();
+        self.min_ns.store(u64::MAX, Ordering::Relaxed);
+        self.last_ns.store(0, Ordering::Relaxed);
+        self.errors.store(0, Ordering::Relaxed);
     }
 
     fn note(&self, time: Duration, failed: bool) {
@@ -92,9 +108,24 @@ impl Record {
 }
 
 /// Figures by name, in fixed memory for each: 2.5 KiB.
-#[derive(Default)]
+///
+/// A name is looked up without a lock and without a write, since names are added only.
 pub struct Performance {
-    records: RwLock<HashMap<Arc<str>, Arc<Record>, RandomState>>,
+    /// A record is at the first place that was free from where its hash points to.
+    slots: Box<[OnceLock<Box<Record>>]>,
+    hash: RandomState,
+    /// How many names there are.
+    names: Mutex<usize>,
+}
+
+impl Default for Performance {
+    fn default() -> Self {
+        Self {
+            slots: (0..SLOTS).map(|_| OnceLock::new()).collect(),
+            hash: RandomState::default(),
+            names: Mutex::new(0),
+        }
+    }
 }
 
 /// The figures of this process; see [`record()`].
@@ -102,7 +133,7 @@ pub static PERFORMANCE: LazyLock<Performance> = LazyLock::new(Performance::defau
 
 impl Performance {
     /// Starts to measure under a name.
-    pub fn record(&self, name: &str) -> Recording {
+    pub fn record(&self, name: &str) -> Recording<'_> {
         Recording { record: self.of(name), watch: Stopwatch::start(), failed: false }
     }
 
@@ -118,30 +149,54 @@ impl Performance {
         ended
     }
 
-    fn of(&self, name: &str) -> Arc<Record> {
-        if let Some(record) = self.records.read().unwrap_or_else(PoisonError::into_inner).get(name) {
-            return record.clone();
+    fn of(&self, name: &str) -> &Record {
+        match self.find(name) {
+            Ok(record) => record,
+            Err(_) => self.add(name),
         }
-        let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
-        let name = if records.len() < NAMES_MAX || records.contains_key(name) { name } else { OTHER };
-        if let Some(record) = records.get(name) {
-            return record.clone();
+    }
+
+    /// The record of a name, or the place where it would be.
+    fn find(&self, name: &str) -> Result<&Record, &OnceLock<Box<Record>>> {
+        let mut place = self.hash.hash_one(name) as usize % SLOTS;
+        loop {
+            match self.slots[place].get() {
+                None => return Err(&self.slots[place]),
+                Some(record) if *record.name == *name => return Ok(record),
+                // There are fewer names than places.
+                Some(_) => place = (place + 1) % SLOTS,
+            }
         }
-        records.entry(name.into()).or_insert_with(|| Arc::new(Record::new())).clone()
+    }
+
+    #[cold]
+    fn add(&self, name: &str) -> &Record {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_full = *names >= NAMES_MAX && self.find(name).is_err();
+        let name = if is_full { OTHER } else { name };
+        self.find(name).unwrap_or_else(|place| {
+            *names += 1;
+            place.get_or_init(|| Box::new(Record::new(name)))
+        })
+    }
+
+    /// Those of which something was measured, by name.
+    fn records(&self) -> BTreeMap<&str, &Record> {
+        let records = self.slots.iter().filter_map(OnceLock::get);
+        let records = records.filter(|record| record.times.snapshot().count() > 0);
+        records.map(|record| (&*record.name, &**record)).collect()
     }
 
     /// What was measured, by name.
-    pub fn get_metrics(&self) -> BTreeMap<Arc<str>, PerformanceMetrics> {
-        let records = self.records.read().unwrap_or_else(PoisonError::into_inner);
-        records.iter().map(|(name, record)| (name.clone(), record.read())).collect()
+    pub fn get_metrics(&self) -> BTreeMap<&str, PerformanceMetrics> {
+        self.records().into_iter().map(|(name, record)| (name, record.read())).collect()
     }
 
     /// Adds all figures to a scrape: a histogram of times and a count of errors for each name.
     pub fn expose(&self, out: &mut Exposition) {
-        let records = self.records.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let records: BTreeMap<Arc<str>, Arc<Record>> = records.into_iter().collect();
+        let records = self.records();
         for (name, record) in &records {
-            let labels = [("name", &**name)];
+            let labels = [("name", *name)];
             let help = "How long what is measured by name took.";
             out.histogram("longshore_performance_seconds", help, &labels, &record.times.snapshot());
         }
@@ -152,35 +207,37 @@ impl Performance {
         }
     }
 
-    /// Forgets everything. What is being measured now counts nowhere.
+    /// Forgets all figures; names keep their places. What ends in the same moment may count in part.
     pub fn clear(&self) {
-        self.records.write().unwrap_or_else(PoisonError::into_inner).clear();
+        for record in self.slots.iter().filter_map(OnceLock::get) {
+            record.clear();
+        }
     }
 }
 
 /// Measures until it is dropped.
 #[must_use = "it measures until it is dropped"]
-pub struct Recording {
-    record: Arc<Record>,
+pub struct Recording<'a> {
+    record: &'a Record,
     watch: Stopwatch,
     failed: bool,
 }
 
-impl Recording {
+impl Recording<'_> {
     /// What is measured has failed.
     pub fn fail(&mut self) {
         self.failed = true;
     }
 }
 
-impl Drop for Recording {
+impl Drop for Recording<'_> {
     fn drop(&mut self) {
         self.record.note(self.watch.elapsed(), self.failed || std::thread::panicking());
     }
 }
 
 /// Starts to measure under a name, for this process.
-pub fn record(name: &str) -> Recording {
+pub fn record(name: &str) -> Recording<'static> {
     PERFORMANCE.record(name)
 }
 
@@ -190,7 +247,7 @@ pub async fn record_async<T, E>(name: &str, call: impl Future<Output = Result<T,
 }
 
 /// What was measured in this process, by name.
-pub fn get_metrics() -> BTreeMap<Arc<str>, PerformanceMetrics> {
+pub fn get_metrics() -> BTreeMap<&'static str, PerformanceMetrics> {
     PERFORMANCE.get_metrics()
 }
 
@@ -219,6 +276,9 @@ mod tests {
         assert!(metrics.p50.unwrap() <= metrics.p99.unwrap() && metrics.p99.unwrap() <= max);
         performance.clear();
         assert!(performance.get_metrics().is_empty());
+        performance.record("a").fail();
+        let metrics = performance.get_metrics()["a"];
+        assert_eq!((metrics.count, metrics.errors, metrics.min), (1, 1, metrics.max));
     }
 
     #[test]
