@@ -6,18 +6,15 @@
 
 use std::hint::black_box;
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::time::Duration;
 
-use criterion::{
-    BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
-};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use longshore_clock::Door;
 use longshore_resilience::{
     Bulkhead, BulkheadConfig, CircuitBreaker, CircuitBreakerConfig, RateLimiter, RateLimiterConfig,
     RetryConfig, RetryPolicy, SemaphoreLimiter, SemaphoreLimiterConfig,
 };
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 
 fn breaker(door: &Door) -> CircuitBreaker {
     CircuitBreaker::new(CircuitBreakerConfig::default(), door).unwrap()
@@ -81,48 +78,38 @@ fn rates(criterion: &mut Criterion) {
 
 const TASKS: u64 = 64;
 
-/// So many calls from 64 tasks.
-fn crowd<F, C>(group: &mut BenchmarkGroup<'_, WallTime>, runtime: &Runtime, name: &str, call: C)
-where
-    C: Fn() -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = ()> + Send,
-{
-    group.bench_function(name, |bencher| {
-        bencher.iter_custom(|count| {
-            let each = count.div_ceil(TASKS);
-            runtime.block_on(async {
-                let watch = longshore_clock::Stopwatch::start();
-                let tasks = (0..TASKS).map(|_| {
-                    let call = call.clone();
-                    tokio::spawn(async move {
-                        for _ in 0..each {
-                            call().await;
-                        }
-                    })
-                });
-                for task in tasks.collect::<Vec<_>>() {
-                    task.await.unwrap();
-                }
-                watch.elapsed()
-            })
-        });
-    });
-}
-
 fn contended(criterion: &mut Criterion) {
     let (door, runtime) = (Door::system(), Builder::new_multi_thread().enable_time().build().unwrap());
     let mut group = criterion.benchmark_group("64 tasks");
     group.throughput(Throughput::Elements(1));
-    let shared = Arc::new((breaker(&door), limiter(&door)));
-    let one = shared.clone();
-    crowd(&mut group, &runtime, "breaker", move || {
-        let one = one.clone();
-        async move { drop(one.0.call(call).await) }
-    });
-    crowd(&mut group, &runtime, "limiter", move || {
-        let one = shared.clone();
-        async move { drop(one.1.acquire().await) }
-    });
+    /// So many calls, shared by 64 tasks.
+    macro_rules! crowd {
+        ($name:literal, $part:expr, $own:ident => $call:expr) => {
+            let part = $part;
+            group.bench_function($name, |bencher| {
+                bencher.iter_custom(|count| {
+                    let each = count.div_ceil(TASKS);
+                    runtime.block_on(async {
+                        let watch = longshore_clock::Stopwatch::start();
+                        let tasks = (0..TASKS).map(|_| {
+                            let $own = part.clone();
+                            tokio::spawn(async move {
+                                for _ in 0..each {
+                                    let _ = black_box($call.await);
+                                }
+                            })
+                        });
+                        for task in tasks.collect::<Vec<_>>() {
+                            task.await.unwrap();
+                        }
+                        watch.elapsed()
+                    })
+                });
+            });
+        };
+    }
+    crowd!("breaker", breaker(&door), own => own.call(call));
+    crowd!("limiter", limiter(&door), own => own.acquire());
     group.finish();
 }
 

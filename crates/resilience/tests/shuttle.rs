@@ -70,6 +70,39 @@ fn no_more_permits_are_out_than_may_be_and_all_come_back() {
 }
 
 #[test]
+fn the_peak_is_what_was_out_at_once() {
+    let order = AtomicUsize::new(0);
+    shuttle::check_random(
+        move || {
+            let config = SemaphoreLimiterConfig { max_concurrent: 4, ..SemaphoreLimiterConfig::default() };
+            let limiter = SemaphoreLimiter::new(&config, &door()).unwrap();
+            let (own, out) = (limiter.clone(), Arc::new(AtomicUsize::new(0)));
+            // The most that may have been out at once: a permit is out at most from before it is asked for until after it
+            // was given back.
+            let most = Arc::new(AtomicUsize::new(0));
+            let bound = most.clone();
+            together(4, move |_| {
+                for _ in 0..4 {
+                    bound.fetch_max(out.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    drop(own.try_acquire().expect("as many permits as threads"));
+                    out.fetch_sub(1, Ordering::SeqCst);
+                }
+            });
+            // In every other order: a look at the figures gathers what is spread.
+            if order.fetch_add(1, Ordering::SeqCst) % 2 == 0 {
+                let metrics = limiter.get_metrics();
+                assert_eq!((metrics.current_active, metrics.total_acquisitions), (0, 16));
+                assert!((1..=most.load(Ordering::SeqCst)).contains(&metrics.peak_active), "{metrics:?}");
+            }
+            let two = [(); 2].map(|()| limiter.try_acquire().unwrap());
+            assert!(limiter.get_metrics().peak_active >= 2);
+            drop(two);
+        },
+        ORDERS,
+    );
+}
+
+#[test]
 fn who_leaves_the_line_takes_no_permit_along() {
     shuttle::check_random(
         || {

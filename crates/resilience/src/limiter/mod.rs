@@ -3,6 +3,7 @@
 mod bulkhead;
 mod gate;
 mod semaphore;
+mod stash;
 
 pub use bulkhead::{Bulkhead, BulkheadConfig, BulkheadError, BulkheadMetrics};
 pub use semaphore::{

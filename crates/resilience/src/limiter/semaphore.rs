@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use longshore_clock::{Clock, Door};
@@ -8,7 +8,7 @@ use longshore_telemetry::{Histogram, Snapshot};
 use serde::Serialize;
 
 use super::gate::Gate;
-use crate::striped::{Apart, StripedCount};
+use crate::striped::StripedCount;
 
 /// How many may be at work at once, and how long others wait.
 #[derive(Clone, Debug)]
@@ -58,11 +58,10 @@ pub struct SemaphoreMetrics {
 pub struct SemaphoreLimiter(Arc<Shared>);
 
 struct Shared {
-    gate: Apart<Gate>,
+    gate: Gate,
     timeout: Duration,
     clock: Clock,
     acquired: StripedCount,
-    peak: AtomicUsize,
     timeouts: AtomicU64,
     wait: Histogram,
 }
@@ -72,11 +71,10 @@ impl SemaphoreLimiter {
     pub fn new(config: &SemaphoreLimiterConfig, door: &Door) -> Result<Self, Invalid> {
         let limit = check(config.max_concurrent)?;
         Ok(Self(Arc::new(Shared {
-            gate: Apart(Gate::new(limit)),
+            gate: Gate::new(limit),
             timeout: config.acquire_timeout,
             clock: door.clock.clone(),
             acquired: StripedCount::default(),
-            peak: AtomicUsize::new(0),
             timeouts: AtomicU64::new(0),
             wait: Histogram::default(),
         })))
@@ -107,25 +105,25 @@ impl SemaphoreLimiter {
     /// Changes the limit. Those who wait get what it grows by at once; what it shrinks by is taken as permits come back.
     /// Meanwhile no more are out than were at the change.
     pub fn set_max_concurrent(&self, limit: usize) -> Result<(), Invalid> {
-        self.0.gate.0.resize(check(limit)?);
+        self.0.gate.resize(check(limit)?);
         Ok(())
     }
 
     /// Permits that are out now.
     pub fn active(&self) -> usize {
-        self.0.gate.0.out()
+        self.0.gate.out()
     }
 
     /// What it has seen so far.
     pub fn get_metrics(&self) -> SemaphoreMetrics {
         let shared = &*self.0;
         SemaphoreMetrics {
-            current_active: shared.gate.0.out(),
-            peak_active: shared.peak.load(Ordering::Relaxed),
+            current_active: shared.gate.out(),
+            peak_active: shared.gate.peak(),
             total_acquisitions: shared.acquired.sum(),
-            max_concurrent: shared.gate.0.limit(),
+            max_concurrent: shared.gate.limit(),
             timeout_count: shared.timeouts.load(Ordering::Relaxed),
-            waiting: shared.gate.0.waiting(),
+            waiting: shared.gate.waiting(),
             wait: shared.wait.snapshot(),
         }
     }
@@ -133,26 +131,18 @@ impl SemaphoreLimiter {
 
 impl Shared {
     fn try_take(&self) -> bool {
-        let out = self.gate.0.try_take();
-        if let Some(out) = out {
-            self.taken(out);
+        let is_taken = self.gate.try_take();
+        if is_taken {
+            self.acquired.add();
         }
-        out.is_some()
-    }
-
-    fn taken(&self, out: usize) {
-        self.acquired.add();
-        // Most often there was a higher peak before, and a look is cheaper than a write.
-        if out > self.peak.load(Ordering::Relaxed) {
-            self.peak.fetch_max(out, Ordering::Relaxed);
-        }
+        is_taken
     }
 
     async fn take(&self) -> Result<(), AcquisitionTimeoutError> {
         if self.try_take() {
             return Ok(());
         }
-        if let Some(place) = self.gate.0.join() {
+        if let Some(place) = self.gate.join() {
             let (began, over) = (self.clock.uptime(), self.clock.after(self.timeout));
             tokio::select! {
                 biased;
@@ -163,7 +153,7 @@ impl Shared {
                 }
             }
         }
-        self.taken(self.gate.0.out());
+        self.acquired.add();
         Ok(())
     }
 }
@@ -188,13 +178,13 @@ pub struct OwnedPermit(Arc<Shared>);
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.0.gate.0.give_back();
+        self.0.gate.give_back();
     }
 }
 
 impl Drop for OwnedPermit {
     fn drop(&mut self) {
-        self.0.gate.0.give_back();
+        self.0.gate.give_back();
     }
 }
 
