@@ -11,6 +11,8 @@ use longshore_core::Invalid;
 use longshore_telemetry::Histogram;
 use serde::Serialize;
 
+use crate::events::{Bell, heard};
+
 /// When another copy is sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum HedgeAfter {
@@ -52,6 +54,26 @@ pub struct HedgeMetrics {
     pub cancelled: u64,
 }
 
+/// Something that hedging did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HedgeEvent {
+    /// Another copy was sent.
+    Hedged {
+        /// Its number, from 1 on; the first copy is 0.
+        copy: usize,
+    },
+    /// A call succeeded.
+    Ended {
+        /// The copy that was first.
+        copy: usize,
+        /// Copies that were dropped for it.
+        cancelled: usize,
+        /// How long the call took.
+        took: Duration,
+    },
+}
+
 /// Half of the time that a percentile looks back.
 const HALF: Duration = Duration::from_secs(30);
 /// Copies that may be saved up.
@@ -70,6 +92,7 @@ struct Shared {
     hedged: AtomicU64,
     won: AtomicU64,
     cancelled: AtomicU64,
+    bell: Bell<HedgeEvent>,
 }
 
 struct Book {
@@ -103,6 +126,7 @@ impl Hedge {
             hedged: AtomicU64::new(0),
             won: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
+            bell: Bell::default(),
         })))
     }
 
@@ -144,6 +168,7 @@ impl Hedge {
                     next = after.filter(|_| shared.spend()).map(|after| shared.clock.after(after));
                     if next.is_some() {
                         shared.hedged.fetch_add(1, Ordering::Relaxed);
+                        shared.bell.ring(|| HedgeEvent::Hedged { copy: sent });
                         out.push(copy(sent));
                         sent += 1;
                     }
@@ -151,6 +176,8 @@ impl Hedge {
             }
         }
     }
+
+    heard!(HedgeEvent, 0.bell);
 
     /// What it did so far.
     pub fn get_metrics(&self) -> HedgeMetrics {
@@ -193,9 +220,13 @@ impl Shared {
         let now = self.clock.uptime();
         self.won.fetch_add(u64::from(number > 0), Ordering::Relaxed);
         self.cancelled.fetch_add(others as u64, Ordering::Relaxed);
-        let mut book = self.book();
-        book.turn(now);
-        book.halves[0].record(now.saturating_sub(began));
+        let took = now.saturating_sub(began);
+        {
+            let mut book = self.book();
+            book.turn(now);
+            book.halves[0].record(took);
+        }
+        self.bell.ring(|| HedgeEvent::Ended { copy: number, cancelled: others, took });
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use longshore_core::Invalid;
@@ -9,12 +10,21 @@ use longshore_core::Invalid;
 /// Parts of the map that are locked by themselves.
 const SHARDS: usize = 16;
 
-/// States by key. The keys are spread over parts that hold their share each: once one is full, those whose states say
-/// nothing any more are forgotten; if there are none, all further keys of that part share one state.
+type Shard<K, V> = Mutex<HashMap<K, Arc<V>>>;
+
+/// States that are looked at for one new key, to find those that can be forgotten.
+const SWEEP_MAX: usize = 1_000;
+
+/// States by key. Once there are as many as there may be, those whose states say nothing any more are forgotten; if none
+/// is found, all further keys share one state.
 pub(crate) struct Keyed<K, V> {
-    shards: [Mutex<HashMap<K, Arc<V>>>; SHARDS],
+    shards: [Shard<K, V>; SHARDS],
     hasher: RandomState,
-    shard_max: usize,
+    max_keys: usize,
+    /// Keys in all parts.
+    keys: AtomicUsize,
+    /// The part that is swept next.
+    next: AtomicUsize,
     overflow: Arc<V>,
     make: fn() -> V,
 }
@@ -27,13 +37,15 @@ impl<K: Hash + Eq + Clone, V> Keyed<K, V> {
         Ok(Self {
             shards: std::array::from_fn(|_| Mutex::default()),
             hasher: RandomState::new(),
-            shard_max: max_keys.div_ceil(SHARDS),
+            max_keys,
+            keys: AtomicUsize::new(0),
+            next: AtomicUsize::new(0),
             overflow: Arc::new(make()),
             make,
         })
     }
 
-    fn shard(&self, key: &K) -> &Mutex<HashMap<K, Arc<V>>> {
+    fn shard(&self, key: &K) -> &Shard<K, V> {
         &self.shards[self.hasher.hash_one(key) as usize % SHARDS]
     }
 
@@ -43,14 +55,33 @@ impl<K: Hash + Eq + Clone, V> Keyed<K, V> {
         if let Some(state) = states.get(key) {
             return state.clone();
         }
-        if states.len() >= self.shard_max {
-            // Somebody who holds a state is about to change it.
-            states.retain(|_, state| Arc::strong_count(state) > 1 || !is_idle(state));
+        if self.keys.load(Ordering::Relaxed) >= self.max_keys {
+            let mut looked = self.sweep(&mut states, &is_idle);
+            for _ in 0..SHARDS {
+                if looked >= SWEEP_MAX || self.keys.load(Ordering::Relaxed) < self.max_keys {
+                    break;
+                }
+                let next = self.next.fetch_add(1, Ordering::Relaxed) % SHARDS;
+                // Not this one itself, nor one with whose owner it would wait in a circle.
+                if let Ok(mut others) = self.shards[next].try_lock() {
+                    looked += self.sweep(&mut others, &is_idle);
+                }
+            }
         }
-        if states.len() >= self.shard_max {
+        let room = |keys: usize| (keys < self.max_keys).then_some(keys + 1);
+        if self.keys.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_err() {
             return self.overflow.clone();
         }
         states.entry(key.clone()).or_insert_with(|| Arc::new((self.make)())).clone()
+    }
+
+    /// Forgets what says nothing any more. Returns at how many it looked.
+    fn sweep(&self, states: &mut HashMap<K, Arc<V>>, is_idle: impl Fn(&V) -> bool) -> usize {
+        let before = states.len();
+        // Somebody who holds a state is about to change it.
+        states.retain(|_, state| Arc::strong_count(state) > 1 || !is_idle(state));
+        self.keys.fetch_sub(before - states.len(), Ordering::Relaxed);
+        before
     }
 
     /// The state of a key that has one of its own.
@@ -60,6 +91,6 @@ impl<K: Hash + Eq + Clone, V> Keyed<K, V> {
 
     /// Keys that have states of their own.
     pub(crate) fn len(&self) -> usize {
-        self.shards.iter().map(|states| states.lock().unwrap_or_else(PoisonError::into_inner).len()).sum()
+        self.keys.load(Ordering::Relaxed)
     }
 }

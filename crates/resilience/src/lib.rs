@@ -3,6 +3,7 @@
 mod adaptive;
 mod breaker;
 pub mod cache;
+mod events;
 mod hedge;
 mod keyed;
 pub mod layer;
@@ -24,20 +25,21 @@ pub use adaptive::{
 };
 pub use breaker::{
     Admission, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError, CircuitBreakerMetrics,
-    CircuitBreakers, CircuitCallError, CircuitCounts, CircuitEvent, CircuitEvents, CircuitState,
-    CircuitWindow, HalfOpenRule, Trigger, Verdict,
+    CircuitBreakers, CircuitCallError, CircuitCounts, CircuitEvent, CircuitState, CircuitWindow,
+    HalfOpenRule, Trigger, Verdict,
 };
 pub use cache::{Cache, CacheConfig, CacheError, CachePolicy, CacheStats, LoadError, Ttl};
-pub use hedge::{Hedge, HedgeAfter, HedgeConfig, HedgeMetrics};
+pub use events::Events;
+pub use hedge::{Hedge, HedgeAfter, HedgeConfig, HedgeEvent, HedgeMetrics};
 pub use limiter::{
-    AcquisitionTimeoutError, Bulkhead, BulkheadConfig, BulkheadError, BulkheadMetrics, OwnedPermit, Permit,
-    SemaphoreLimiter, SemaphoreLimiterConfig, SemaphoreMetrics,
+    AcquisitionTimeoutError, Bulkhead, BulkheadConfig, BulkheadError, BulkheadMetrics, LimiterEvent,
+    OwnedPermit, Permit, SemaphoreLimiter, SemaphoreLimiterConfig, SemaphoreMetrics,
 };
 pub use panics::panic_text;
 pub use pipeline::{
     BatchSink, BatchedWriter, BatchedWriterConfig, BoxError, DeadBatch, FlushReport, JsonlSink, JsonlWriter,
-    JsonlWriterConfig, OnBatchFailure, PipelineConfig, PipelineMetrics, ProducerConsumerPipeline, PutError,
-    PutManyReport, StopReport,
+    JsonlWriterConfig, OnBatchFailure, PipelineConfig, PipelineEvent, PipelineMetrics,
+    ProducerConsumerPipeline, PutError, PutManyReport, StopReport,
 };
 #[cfg(feature = "sqlite")]
 pub use pipeline::{SqliteSink, SqliteWriter, SqliteWriterConfig};
@@ -46,10 +48,12 @@ pub use priority::{
     EnqueueError, PriorityMetrics, PriorityTaskQueue, PriorityTaskQueueConfig, StopMode, TaskError,
     TaskHandle,
 };
-pub use rate::{RateLimitedError, RateLimiter, RateLimiterConfig, RateMetrics, SlidingLog, SlidingLogConfig};
+pub use rate::{
+    RateEvent, RateLimitedError, RateLimiter, RateLimiterConfig, RateMetrics, SlidingLog, SlidingLogConfig,
+};
 pub use retry::{
     Advice, Fault, Jitter, Retry, RetryAttempt, RetryBudget, RetryBudgetConfig, RetryBudgetExceededError,
-    RetryConfig, RetryEnd, RetryError, RetryExecution, RetryExhaustedError, RetryLimit, RetryMetrics,
-    RetryPolicy, parse_retry_after,
+    RetryConfig, RetryEnd, RetryError, RetryEvent, RetryExecution, RetryExhaustedError, RetryLimit,
+    RetryMetrics, RetryPolicy, RetryTotals, parse_retry_after,
 };
-pub use timeout::{Timeout, TimeoutError};
+pub use timeout::{Timeout, TimeoutError, TimeoutEvent, TimeoutMetrics};

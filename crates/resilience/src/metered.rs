@@ -1,10 +1,13 @@
 //! How each part tells of itself in a scrape.
 
+use std::hash::Hash;
+
 use longshore_telemetry::{Metered, Samples};
 
 use crate::{
     AdaptiveLimiter, BatchSink, Bulkhead, Cache, CircuitBreaker, CircuitState, Hedge, PriorityTaskQueue,
-    ProducerConsumerPipeline, RateLimiter, SemaphoreLimiter, SemaphoreMetrics,
+    ProducerConsumerPipeline, RateLimiter, RateMetrics, RetryPolicy, SemaphoreLimiter, SemaphoreMetrics,
+    SlidingLog, Timeout,
 };
 
 impl Metered for CircuitBreaker {
@@ -64,17 +67,52 @@ impl Metered for AdaptiveLimiter {
     }
 }
 
-impl<K: std::hash::Hash + Eq + Clone + Send + Sync> Metered for RateLimiter<K> {
+fn rate(metrics: RateMetrics, samples: &mut Samples<'_>) {
+    let help = "Calls within the rate.";
+    samples.counter("longshore_rate_admitted_total", help, metrics.admitted);
+    let help = "Calls beyond the rate.";
+    samples.counter("longshore_rate_refused_total", help, metrics.refused);
+    // A limiter without keys has none to show.
+    if metrics.keys > 0 {
+        samples.gauge("longshore_rate_keys", "Keys with a rate of their own now.", metrics.keys as f64);
+    }
+}
+
+impl<K: Hash + Eq + Clone + Send + Sync> Metered for RateLimiter<K> {
+    fn meter(&self, samples: &mut Samples<'_>) {
+        rate(self.get_metrics(), samples);
+    }
+}
+
+impl<K: Hash + Eq + Clone + Send + Sync> Metered for SlidingLog<K> {
+    fn meter(&self, samples: &mut Samples<'_>) {
+        rate(self.get_metrics(), samples);
+    }
+}
+
+impl Metered for RetryPolicy {
+    fn meter(&self, samples: &mut Samples<'_>) {
+        let totals = self.get_totals();
+        let help = "Calls that may be made again, by how they ended.";
+        let values = [
+            ("success", totals.success),
+            ("exhausted", totals.exhausted),
+            ("deadline", totals.deadline),
+            ("budget", totals.budget),
+            ("not_transient", totals.not_transient),
+        ];
+        samples.counters("longshore_retry_calls_total", help, "outcome", values);
+        let help = "Attempts after the first of their call.";
+        samples.counter("longshore_retry_retries_total", help, totals.retries);
+    }
+}
+
+impl Metered for Timeout {
     fn meter(&self, samples: &mut Samples<'_>) {
         let metrics = self.get_metrics();
-        let help = "Calls within the rate.";
-        samples.counter("longshore_rate_admitted_total", help, metrics.admitted);
-        let help = "Calls beyond the rate.";
-        samples.counter("longshore_rate_refused_total", help, metrics.refused);
-        // A limiter without keys has none to show.
-        if metrics.keys > 0 {
-            samples.gauge("longshore_rate_keys", "Keys with a rate of their own now.", metrics.keys as f64);
-        }
+        let help = "Calls with a limit of time, by how they ended.";
+        let values = [("in_time", metrics.in_time), ("timed_out", metrics.timed_out)];
+        samples.counters("longshore_timeout_calls_total", help, "outcome", values);
     }
 }
 

@@ -9,8 +9,10 @@ use longshore_clock::{Clock, Door};
 use longshore_core::Invalid;
 
 pub use self::limit::{AimdLimit, FixedLimit, Gradient2Limit, Limit, LimitSample, VegasLimit};
+use crate::events::heard;
 use crate::{
-    AcquisitionTimeoutError, OwnedPermit, SemaphoreLimiter, SemaphoreLimiterConfig, SemaphoreMetrics, Verdict,
+    AcquisitionTimeoutError, LimiterEvent, OwnedPermit, SemaphoreLimiter, SemaphoreLimiterConfig,
+    SemaphoreMetrics, Verdict,
 };
 
 /// A window lasts at least so long,
@@ -72,6 +74,8 @@ impl AdaptiveLimiter {
         let since = self.shared.clock.uptime();
         AdaptivePermit { permit: Some(permit), limiter: self.clone(), since }
     }
+
+    heard!(LimiterEvent, limiter.bell());
 
     /// What it has seen so far; the limit is the one of now.
     pub fn get_metrics(&self) -> SemaphoreMetrics {

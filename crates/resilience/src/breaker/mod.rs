@@ -16,14 +16,14 @@ use longshore_core::Invalid;
 use serde::Serialize;
 
 pub use self::config::{CircuitBreakerConfig, HalfOpenRule};
-pub use self::events::{CircuitEvent, CircuitEvents, Trigger};
+pub use self::events::{CircuitEvent, Trigger};
 pub use self::registry::CircuitBreakers;
 pub use self::state::CircuitState;
 pub use self::window::{CircuitCounts, CircuitWindow};
 
-use self::events::Bell;
 use self::state::{Change, Machine};
 use self::stripes::Stripes;
+use crate::events::{Bell, heard};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
 
 /// What the end of a call says about what was called.
@@ -119,7 +119,7 @@ struct Shared {
     slice: u64,
     machine: Mutex<Machine>,
     rejected: AtomicU64,
-    bell: Bell,
+    bell: Bell<CircuitEvent>,
 }
 
 const NOT_CLOSED: u64 = u64::MAX;
@@ -308,19 +308,11 @@ impl CircuitBreaker {
     fn announce(&self, change: Option<Change>) {
         let Some(change) = change else { return };
         events::log(&self.0.name, &change);
-        let Change { from, to, trigger, .. } = change;
-        self.0.bell.ring(|| CircuitEvent::Changed { from, to, trigger });
+        let Change { from, to, trigger, generation, .. } = change;
+        self.0.bell.ring(|| CircuitEvent::Changed { from, to, trigger, generation });
     }
 
-    /// Calls `listener` with everything that happens, outside of all locks. At most sixteen.
-    pub fn listen(&self, listener: impl Fn(&CircuitEvent) + Send + Sync + 'static) -> Result<(), Invalid> {
-        self.0.bell.listen(Arc::new(listener))
-    }
-
-    /// What happens from now on. Who reads too slowly misses the oldest events, and is told how many.
-    pub fn subscribe(&self) -> CircuitEvents {
-        self.0.bell.subscribe()
-    }
+    heard!(CircuitEvent, 0.bell);
 
     /// Waits until no listener is being called.
     pub async fn wait_pending(&self) {

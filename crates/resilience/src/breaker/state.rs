@@ -46,6 +46,7 @@ pub(super) struct Change {
     pub(super) from: CircuitState,
     pub(super) to: CircuitState,
     pub(super) trigger: Trigger,
+    pub(super) generation: u64,
     /// What was in the window, which is empty now.
     pub(super) counts: CircuitCounts,
 }
@@ -283,6 +284,6 @@ impl Machine {
         self.since = now;
         self.consecutive = 0;
         self.window.empty();
-        Change { from, to: self.state(), trigger, counts }
+        Change { from, to: self.state(), trigger, generation: self.generation, counts }
     }
 }

@@ -6,8 +6,11 @@ use longshore_clock::Door;
 use longshore_core::Invalid;
 use serde::Serialize;
 
+use crate::events::heard;
+
 use super::semaphore::{
-    AcquisitionTimeoutError, OwnedPermit, Permit, SemaphoreLimiter, SemaphoreLimiterConfig, SemaphoreMetrics,
+    AcquisitionTimeoutError, LimiterEvent, OwnedPermit, Permit, SemaphoreLimiter, SemaphoreLimiterConfig,
+    SemaphoreMetrics,
 };
 
 /// How many may be at work at once, and how many others may wait how long.
@@ -115,6 +118,7 @@ impl Bulkhead {
         let join = |waiting: usize| (waiting < line.max).then_some(waiting + 1);
         if line.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, join).is_err() {
             line.full.fetch_add(1, Ordering::Relaxed);
+            self.limiter.bell().ring(|| LimiterEvent::Full { limit: line.max });
             return Err(BulkheadError::Full { limit: line.max });
         }
         Ok(Place(line))
@@ -124,6 +128,8 @@ impl Bulkhead {
     pub fn set_max_concurrent(&self, limit: usize) -> Result<(), Invalid> {
         self.limiter.set_max_concurrent(limit)
     }
+
+    heard!(LimiterEvent, limiter.bell());
 
     /// What it has seen so far.
     pub fn get_metrics(&self) -> BulkheadMetrics {

@@ -212,7 +212,8 @@ impl Gate {
         }
     }
 
-    pub(super) fn resize(&self, limit: usize) {
+    /// Changes the limit. Returns the one before.
+    pub(super) fn resize(&self, limit: usize) -> usize {
         let mut line = self.lock();
         let limit = limit as u64;
         if limit < line.limit {
@@ -263,10 +264,11 @@ impl Gate {
             }
             self.word.0.fetch_add(more * ONE, Ordering::Release);
         }
-        line.limit = limit;
+        let before = std::mem::replace(&mut line.limit, limit);
         self.total.store(line.limit + line.debt, Ordering::Relaxed);
         self.note_peak(self.out_of(self.word.0.load(Ordering::Relaxed)));
         self.quicken(&line);
+        before as usize
     }
 
     pub(super) fn limit(&self) -> usize {

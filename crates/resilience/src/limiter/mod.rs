@@ -7,5 +7,6 @@ mod stash;
 
 pub use bulkhead::{Bulkhead, BulkheadConfig, BulkheadError, BulkheadMetrics};
 pub use semaphore::{
-    AcquisitionTimeoutError, OwnedPermit, Permit, SemaphoreLimiter, SemaphoreLimiterConfig, SemaphoreMetrics,
+    AcquisitionTimeoutError, LimiterEvent, OwnedPermit, Permit, SemaphoreLimiter, SemaphoreLimiterConfig,
+    SemaphoreMetrics,
 };

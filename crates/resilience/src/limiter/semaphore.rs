@@ -8,6 +8,7 @@ use longshore_telemetry::{Histogram, Snapshot};
 use serde::Serialize;
 
 use super::gate::Gate;
+use crate::events::{Bell, heard};
 use crate::striped::StripedCount;
 
 /// How many may be at work at once, and how long others wait.
@@ -32,6 +33,34 @@ pub struct AcquisitionTimeoutError(
     /// How long was waited.
     pub Duration,
 );
+
+/// Something that happened to a limiter, or to a bulkhead or an adaptive limiter, which are made of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LimiterEvent {
+    /// A permit was given.
+    Acquired {
+        /// After so long.
+        waited: Duration,
+    },
+    /// No permit came in time.
+    TimedOut {
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// The line was full.
+    Full {
+        /// How many may wait.
+        limit: usize,
+    },
+    /// The limit changed.
+    Resized {
+        /// The limit before.
+        from: usize,
+        /// The limit now.
+        to: usize,
+    },
+}
 
 /// What a limiter has seen.
 #[derive(Clone, Debug, Serialize)]
@@ -64,6 +93,7 @@ struct Shared {
     acquired: StripedCount,
     timeouts: AtomicU64,
     wait: Histogram,
+    bell: Bell<LimiterEvent>,
 }
 
 impl SemaphoreLimiter {
@@ -77,6 +107,7 @@ impl SemaphoreLimiter {
             acquired: StripedCount::default(),
             timeouts: AtomicU64::new(0),
             wait: Histogram::default(),
+            bell: Bell::default(),
         })))
     }
 
@@ -105,9 +136,19 @@ impl SemaphoreLimiter {
     /// Changes the limit. Those who wait get what it grows by at once; what it shrinks by is taken as permits come back.
     /// Meanwhile no more are out than were at the change.
     pub fn set_max_concurrent(&self, limit: usize) -> Result<(), Invalid> {
-        self.0.gate.resize(check(limit)?);
+        let to = check(limit)?;
+        let from = self.0.gate.resize(to);
+        if from != to {
+            self.0.bell.ring(|| LimiterEvent::Resized { from, to });
+        }
         Ok(())
     }
+
+    pub(crate) fn bell(&self) -> &Bell<LimiterEvent> {
+        &self.0.bell
+    }
+
+    heard!(LimiterEvent, 0.bell);
 
     /// Permits that are out now.
     pub fn active(&self) -> usize {
@@ -133,27 +174,37 @@ impl Shared {
     fn try_take(&self) -> bool {
         let is_taken = self.gate.try_take();
         if is_taken {
-            self.acquired.add();
+            self.taken(Duration::ZERO);
         }
         is_taken
+    }
+
+    fn taken(&self, waited: Duration) {
+        self.acquired.add();
+        self.bell.ring(|| LimiterEvent::Acquired { waited });
     }
 
     async fn take(&self) -> Result<(), AcquisitionTimeoutError> {
         if self.try_take() {
             return Ok(());
         }
+        let mut waited = Duration::ZERO;
         if let Some(place) = self.gate.join() {
             let (began, over) = (self.clock.uptime(), self.clock.after(self.timeout));
-            tokio::select! {
+            let is_granted = tokio::select! {
                 biased;
-                () = place.granted() => self.wait.record(self.clock.uptime().saturating_sub(began)),
-                () = over.wait() => {
-                    self.timeouts.fetch_add(1, Ordering::Relaxed);
-                    return Err(AcquisitionTimeoutError(self.timeout));
-                }
+                () = place.granted() => true,
+                () = over.wait() => false,
+            };
+            waited = self.clock.uptime().saturating_sub(began);
+            if !is_granted {
+                self.timeouts.fetch_add(1, Ordering::Relaxed);
+                self.bell.ring(|| LimiterEvent::TimedOut { waited });
+                return Err(AcquisitionTimeoutError(self.timeout));
             }
+            self.wait.record(waited);
         }
-        self.acquired.add();
+        self.taken(waited);
         Ok(())
     }
 }

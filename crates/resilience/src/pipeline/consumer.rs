@@ -7,7 +7,7 @@ use longshore_clock::{Deadline, Door};
 use tokio::sync::watch;
 
 use super::line::{Line, Phase};
-use super::metrics::add;
+use super::metrics::{PipelineEvent, add};
 use super::{OnBatchFailure, PipelineConfig};
 use crate::Retry;
 use crate::panics::panic_text;
@@ -76,6 +76,7 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> Consumer<T, S> {
                     add(&line.meters.processed, size);
                     add(&line.meters.batches, 1);
                     line.settle(size, 0);
+                    line.meters.bell.ring(|| PipelineEvent::Processed { items: size });
                 }
                 Fate::Failed(why) if on_failure == OnBatchFailure::DeadLetter => {
                     let dead = DeadBatch { items: std::mem::take(&mut batch), error: why };
@@ -86,6 +87,7 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> Consumer<T, S> {
                     }
                     add(&line.meters.dead, size);
                     line.settle(0, size);
+                    line.meters.bell.ring(|| PipelineEvent::Dead { items: size });
                 }
                 Fate::Failed(why) => {
                     error = Some(why);
@@ -103,6 +105,10 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> Consumer<T, S> {
         add(&line.meters.returned, rest.len());
         returned.extend(rest);
         line.end();
+        line.meters.bell.ring(|| PipelineEvent::Stopped {
+            returned: returned.len(),
+            error: error.as_deref().map(Arc::from),
+        });
         Ended { consumer: self, returned, error }
     }
 
@@ -132,6 +138,9 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> Consumer<T, S> {
                 Err(panic) => format!("it panicked: {}", panic_text(&*panic)),
             };
             add(&line.meters.failed, batch.len());
+            line.meters
+                .bell
+                .ring(|| PipelineEvent::Failed { items: batch.len(), error: why.as_str().into() });
             if retry.failures() >= config.retries {
                 return Fate::Failed(why);
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use longshore_clock::{Clock, Deadline};
 use tokio::sync::{Notify, Semaphore, watch};
 
-use super::metrics::{Meters, add};
+use super::metrics::{Meters, PipelineEvent, add};
 use super::{FlushReport, PipelineConfig};
 
 /// An item that was not taken, with the item.
@@ -169,6 +169,7 @@ impl<T> Line<T> {
 
     fn full(&self, item: T) -> PutError<T> {
         add(&self.meters.dropped, 1);
+        self.meters.bell.ring(|| PipelineEvent::Dropped);
         PutError::Full { item, limit: self.limit }
     }
 

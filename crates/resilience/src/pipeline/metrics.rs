@@ -1,8 +1,11 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use longshore_telemetry::{Histogram, Snapshot};
 use serde::Serialize;
+
+use crate::events::Bell;
 
 /// What a pipeline has seen. A batch that failed counts nowhere as processed.
 #[derive(Clone, Debug, Serialize)]
@@ -34,6 +37,38 @@ pub struct PipelineMetrics {
     pub put_wait: Snapshot,
 }
 
+/// Something that happened to a pipeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PipelineEvent {
+    /// A batch was processed.
+    Processed {
+        /// Its items.
+        items: usize,
+    },
+    /// A try to process a batch failed.
+    Failed {
+        /// Its items.
+        items: usize,
+        /// What went wrong.
+        error: Arc<str>,
+    },
+    /// A batch was told of as dead.
+    Dead {
+        /// Its items.
+        items: usize,
+    },
+    /// An item was given back because there was no room.
+    Dropped,
+    /// The consumer has ended.
+    Stopped {
+        /// Items that are handed back.
+        returned: usize,
+        /// Why, if it ended by itself.
+        error: Option<Arc<str>>,
+    },
+}
+
 #[derive(Default)]
 pub(super) struct Meters {
     pub(super) accepted: AtomicU64,
@@ -46,6 +81,7 @@ pub(super) struct Meters {
     pub(super) returned: AtomicU64,
     pub(super) busy_us: AtomicU64,
     pub(super) put_wait: Histogram,
+    pub(super) bell: Bell<PipelineEvent>,
 }
 
 pub(super) fn add(count: &AtomicU64, more: usize) {

@@ -20,7 +20,7 @@ pub use self::config::{OnBatchFailure, PipelineConfig};
 pub use self::consumer::{BatchSink, BoxError, DeadBatch};
 pub use self::jsonl::{JsonlSink, JsonlWriter, JsonlWriterConfig};
 pub use self::line::{PutError, PutManyReport};
-pub use self::metrics::PipelineMetrics;
+pub use self::metrics::{PipelineEvent, PipelineMetrics};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{SqliteSink, SqliteWriter, SqliteWriterConfig};
 pub use self::writer::{BatchedWriter, BatchedWriterConfig, FlushReport};
@@ -28,6 +28,7 @@ pub use self::writer::{BatchedWriter, BatchedWriterConfig, FlushReport};
 use self::consumer::{Consumer, Ended};
 use self::line::{Line, Phase};
 use self::metrics::Meters;
+use crate::events::heard;
 
 /// What is left after a stop.
 #[derive(Debug)]
@@ -233,6 +234,8 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> ProducerConsumerPipeline<T, S> {
     pub fn max_queue_size(&self) -> usize {
         self.0.config.max_queue_size
     }
+
+    heard!(PipelineEvent, 0.meters.bell);
 
     /// What it has seen since it was made.
     pub fn get_metrics(&self) -> PipelineMetrics {

@@ -5,6 +5,7 @@ use longshore_clock::{Clock, Door};
 use longshore_core::Invalid;
 use serde::Serialize;
 
+use crate::events::{Bell, heard};
 use crate::keyed::Keyed;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -36,6 +37,22 @@ impl RateLimiterConfig {
 pub struct RateLimitedError {
     /// When it is worth another try.
     pub retry_after: Duration,
+}
+
+/// Something that happened to a limiter of a rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RateEvent {
+    /// It was let through.
+    Admitted {
+        /// After so long.
+        wait: Duration,
+    },
+    /// It came too early.
+    Refused {
+        /// When it is worth another try.
+        retry_after: Duration,
+    },
 }
 
 /// What a limiter has seen.
@@ -105,6 +122,7 @@ pub struct RateLimiter<K = ()> {
     clock: Clock,
     admitted: AtomicU64,
     refused: AtomicU64,
+    bell: Bell<RateEvent>,
 }
 
 impl<K: Hash + Eq + Clone> RateLimiter<K> {
@@ -132,6 +150,7 @@ impl<K: Hash + Eq + Clone> RateLimiter<K> {
             clock: door.clock.clone(),
             admitted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            bell: Bell::default(),
         })
     }
 
@@ -157,11 +176,15 @@ impl<K: Hash + Eq + Clone> RateLimiter<K> {
         match cell.take(pace, self.now(), count) {
             Ok(wait) => {
                 self.admitted.fetch_add(count.into(), Ordering::Relaxed);
-                Ok(Duration::from_nanos(wait))
+                let wait = Duration::from_nanos(wait);
+                self.bell.ring(|| RateEvent::Admitted { wait });
+                Ok(wait)
             }
             Err(early) => {
                 self.refused.fetch_add(count.into(), Ordering::Relaxed);
-                Err(RateLimitedError { retry_after: Duration::from_nanos(early) })
+                let retry_after = Duration::from_nanos(early);
+                self.bell.ring(|| RateEvent::Refused { retry_after });
+                Err(RateLimitedError { retry_after })
             }
         }
     }
@@ -173,6 +196,8 @@ impl<K: Hash + Eq + Clone> RateLimiter<K> {
         }
         Ok(())
     }
+
+    heard!(RateEvent, bell);
 
     /// What it has seen so far.
     pub fn get_metrics(&self) -> RateMetrics {

@@ -6,8 +6,10 @@ use std::time::Duration;
 use longshore_clock::{Clock, Door};
 use longshore_core::Invalid;
 
-use super::RateLimitedError;
+use super::{RateEvent, RateLimitedError, RateMetrics};
+use crate::events::{Bell, heard};
 use crate::keyed::Keyed;
+use crate::sync::{AtomicU64, Ordering};
 
 /// So often in any window of this length.
 #[derive(Clone, Debug)]
@@ -30,6 +32,9 @@ pub struct SlidingLog<K = ()> {
     limit: usize,
     window: Duration,
     clock: Clock,
+    admitted: AtomicU64,
+    refused: AtomicU64,
+    bell: Bell<RateEvent>,
 }
 
 impl<K: Hash + Eq + Clone> SlidingLog<K> {
@@ -47,11 +52,40 @@ impl<K: Hash + Eq + Clone> SlidingLog<K> {
             limit: config.limit,
             window: config.window,
             clock: door.clock.clone(),
+            admitted: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            bell: Bell::default(),
         })
     }
 
     /// Takes one for a key: how many more fit into the window now, or when the next one does.
     pub fn try_acquire(&self, key: &K) -> Result<usize, RateLimitedError> {
+        let taken = self.take(key);
+        match taken {
+            Ok(_) => {
+                self.admitted.fetch_add(1, Ordering::Relaxed);
+                self.bell.ring(|| RateEvent::Admitted { wait: Duration::ZERO });
+            }
+            Err(RateLimitedError { retry_after }) => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                self.bell.ring(|| RateEvent::Refused { retry_after });
+            }
+        }
+        taken
+    }
+
+    heard!(RateEvent, bell);
+
+    /// What it has seen so far.
+    pub fn get_metrics(&self) -> RateMetrics {
+        RateMetrics {
+            admitted: self.admitted.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            keys: self.logs.len(),
+        }
+    }
+
+    fn take(&self, key: &K) -> Result<usize, RateLimitedError> {
         let is_idle = |log: &Mutex<VecDeque<Duration>>| {
             let log = log.lock().unwrap_or_else(PoisonError::into_inner);
             log.back().is_none_or(|last| *last + self.window <= self.clock.uptime())

@@ -3,5 +3,5 @@
 mod gcra;
 mod log;
 
-pub use gcra::{RateLimitedError, RateLimiter, RateLimiterConfig, RateMetrics};
+pub use gcra::{RateEvent, RateLimitedError, RateLimiter, RateLimiterConfig, RateMetrics};
 pub use log::{SlidingLog, SlidingLogConfig};

@@ -99,6 +99,40 @@ impl RetryBudget {
     }
 }
 
+/// How many retries there were lately.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    slots: [u64; SLOTS],
+    newest: u64,
+}
+
+impl Recent {
+    /// In a window that ends now, to a tenth of its length.
+    pub(super) fn count(&mut self, window: Duration, now: Duration) -> u64 {
+        self.pass(window, now);
+        self.slots.iter().sum()
+    }
+
+    pub(super) fn add(&mut self, window: Duration, now: Duration) {
+        self.pass(window, now);
+        self.slots[self.newest as usize % SLOTS] += 1;
+    }
+
+    fn pass(&mut self, window: Duration, now: Duration) {
+        let slot = slot(window, now);
+        for gone in 0..slot.saturating_sub(self.newest).min(SLOTS as u64) {
+            self.slots[(slot - gone) as usize % SLOTS] = 0;
+        }
+        self.newest = slot.max(self.newest);
+    }
+}
+
+/// Which tenth of such a window it is.
+fn slot(window: Duration, now: Duration) -> u64 {
+    let length = (window / SLOTS as u32).as_nanos().max(1);
+    (now.as_nanos() / length) as u64
+}
+
 /// Tokens, one for each retry. Knows the time only as it is told.
 ///
 /// In any span of time `t` it gives at most `tokens` · (1 + `t` / window) + ratio · (calls in `t` + ttl).
@@ -115,7 +149,7 @@ pub(super) struct Budget {
 impl Budget {
     /// A full one.
     pub(super) fn new(config: &RetryBudgetConfig, now: Duration) -> Self {
-        let slot = Self::slot(config, now);
+        let slot = slot(config.ttl, now);
         Self { filled: Self::most(config), at: now, shares: [0.0; SLOTS], newest: slot }
     }
 
@@ -123,17 +157,12 @@ impl Budget {
         config.tokens.map_or(f64::INFINITY, f64::from)
     }
 
-    fn slot(config: &RetryBudgetConfig, now: Duration) -> u64 {
-        let length = (config.ttl / SLOTS as u32).as_nanos().max(1);
-        (now.as_nanos() / length) as u64
-    }
-
     fn pass(&mut self, config: &RetryBudgetConfig, now: Duration) {
         let most = Self::most(config);
         let passed = now.saturating_sub(self.at).as_secs_f64() / config.window.as_secs_f64();
         self.filled = if most.is_finite() { (self.filled + most * passed).min(most) } else { most };
         self.at = now.max(self.at);
-        let slot = Self::slot(config, now);
+        let slot = slot(config.ttl, now);
         for gone in 0..slot.saturating_sub(self.newest).min(SLOTS as u64) {
             self.shares[(slot - gone) as usize % SLOTS] = 0.0;
         }

@@ -10,7 +10,7 @@ pub use budget::{RetryBudget, RetryBudgetConfig};
 pub use config::{Jitter, RetryConfig};
 pub use fault::{Advice, Fault, parse_retry_after};
 pub use policy::{
-    RetryAttempt, RetryBudgetExceededError, RetryEnd, RetryError, RetryExecution, RetryExhaustedError,
-    RetryLimit, RetryMetrics, RetryPolicy,
+    RetryAttempt, RetryBudgetExceededError, RetryEnd, RetryError, RetryEvent, RetryExecution,
+    RetryExhaustedError, RetryLimit, RetryMetrics, RetryPolicy, RetryTotals,
 };
 pub use reconnect::Retry;

@@ -1,5 +1,6 @@
 use std::error::Error;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -7,9 +8,11 @@ use longshore_clock::Door;
 use longshore_core::Invalid;
 use serde::Serialize;
 
-use super::budget::{Budget, RetryBudgetConfig};
+use super::budget::{Budget, Recent, RetryBudgetConfig};
 use super::{Advice, Fault, RetryConfig};
+use crate::events::{Bell, heard};
 use crate::keyed::Keyed;
+use crate::striped::StripedCount;
 
 /// Keys with budgets of their own.
 const KEYS_MAX: usize = 10_000;
@@ -116,12 +119,55 @@ pub struct RetryMetrics {
     pub calls: u64,
     /// Retries: attempts after the first of their call.
     pub retries: u64,
+    /// Of these, those in the window of the budget that ends now, to a tenth of its length.
+    pub attempt_count: u64,
     /// How long was waited between attempts, in milliseconds.
     pub total_delay_ms: u64,
     /// How the last call ended.
     pub final_result: RetryEnd,
     /// How much of the budget is used up, from 0 to 1.
     pub budget_consumed: f64,
+}
+
+/// What became of the calls with all keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RetryTotals {
+    /// Calls that ended with a value.
+    pub success: u64,
+    /// Calls that ended after their last attempt.
+    pub exhausted: u64,
+    /// Calls that ended at their deadline.
+    pub deadline: u64,
+    /// Calls that ended without a budget for another attempt.
+    pub budget: u64,
+    /// Calls that ended with an error that is not worth one.
+    pub not_transient: u64,
+    /// Retries: attempts after the first of their call.
+    pub retries: u64,
+}
+
+/// Something that happened to a call that may be made again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RetryEvent {
+    /// An attempt failed, and another one follows.
+    Retried {
+        /// Whose budget it takes.
+        key: Arc<str>,
+        /// The number of the attempt that failed, from 1 on.
+        attempt: u32,
+        /// How long is waited first.
+        wait: Duration,
+    },
+    /// The call ended.
+    Ended {
+        /// Whose budget it had.
+        key: Arc<str>,
+        /// Attempts that were made.
+        attempt_count: u32,
+        /// How.
+        end: RetryEnd,
+    },
 }
 
 /// One attempt that failed.
@@ -151,7 +197,18 @@ pub struct RetryExecution<T, E: fmt::Display> {
 #[derive(Default)]
 struct State {
     budget: Option<Budget>,
+    recent: Recent,
     metrics: RetryMetrics,
+}
+
+#[derive(Default)]
+struct Totals {
+    success: StripedCount,
+    exhausted: AtomicU64,
+    deadline: AtomicU64,
+    budget: AtomicU64,
+    not_transient: AtomicU64,
+    retries: AtomicU64,
 }
 
 /// Tries again what is worth it, within its budget. Cheap to clone; clones share the budgets.
@@ -163,6 +220,8 @@ struct Shared {
     budget: RetryBudgetConfig,
     door: Door,
     states: Keyed<String, Mutex<State>>,
+    totals: Totals,
+    bell: Bell<RetryEvent>,
 }
 
 impl RetryPolicy {
@@ -171,7 +230,14 @@ impl RetryPolicy {
         config.check()?;
         let states = Keyed::new(KEYS_MAX, Mutex::default)?;
         let budget = config.budget();
-        Ok(Self(Arc::new(Shared { config, budget, door: door.clone(), states })))
+        Ok(Self(Arc::new(Shared {
+            config,
+            budget,
+            door: door.clone(),
+            states,
+            totals: Totals::default(),
+            bell: Bell::default(),
+        })))
     }
 
     /// The configuration.
@@ -226,7 +292,7 @@ impl RetryPolicy {
         loop {
             let error = match call(attempt).await {
                 Ok(value) => {
-                    lock(&state).metrics.final_result = RetryEnd::Success;
+                    self.end(&state, key, attempt, RetryEnd::Success);
                     return (Ok(value), attempt, waited);
                 }
                 Err(error) => error,
@@ -251,19 +317,41 @@ impl RetryPolicy {
             let wait = match end {
                 Ok(wait) => wait,
                 Err(end) => {
-                    lock(&state).metrics.final_result = end;
+                    self.end(&state, key, attempt, end);
                     return (Err(failed(end, attempt, key, error)), attempt, waited);
                 }
             };
             {
-                let metrics = &mut lock(&state).metrics;
-                metrics.retries += 1;
-                metrics.total_delay_ms += wait.as_millis() as u64;
+                let mut state = lock(&state);
+                state.recent.add(self.0.budget.window, now);
+                state.metrics.retries += 1;
+                state.metrics.total_delay_ms += wait.as_millis() as u64;
             }
+            self.0.totals.retries.fetch_add(1, Ordering::Relaxed);
+            self.0.bell.ring(|| RetryEvent::Retried { key: key.into(), attempt, wait });
             door.clock.sleep(wait).await;
             (before, waited, attempt) = (Some(wait), waited + wait, attempt + 1);
         }
     }
+
+    fn end(&self, state: &Mutex<State>, key: &str, attempt_count: u32, end: RetryEnd) {
+        lock(state).metrics.final_result = end;
+        let totals = &self.0.totals;
+        let count = match end {
+            RetryEnd::None | RetryEnd::Success => None,
+            RetryEnd::Exhausted => Some(&totals.exhausted),
+            RetryEnd::Deadline => Some(&totals.deadline),
+            RetryEnd::Budget => Some(&totals.budget),
+            RetryEnd::NotTransient => Some(&totals.not_transient),
+        };
+        match count {
+            Some(count) => drop(count.fetch_add(1, Ordering::Relaxed)),
+            None => totals.success.add(),
+        }
+        self.0.bell.ring(|| RetryEvent::Ended { key: key.into(), attempt_count, end });
+    }
+
+    heard!(RetryEvent, 0.bell);
 
     fn begin(&self, key: &str, now: Duration) -> Arc<Mutex<State>> {
         let config = &self.0.budget;
@@ -288,9 +376,24 @@ impl RetryPolicy {
     pub fn get_metrics(&self, key: &str) -> RetryMetrics {
         let Some(state) = self.0.states.known(&key.to_owned()) else { return RetryMetrics::default() };
         let mut state = lock(&state);
-        let now = self.0.door.clock.uptime();
-        let used = state.budget.as_mut().map(|budget| budget.used(&self.0.budget, now));
-        RetryMetrics { budget_consumed: used.unwrap_or(0.0), ..state.metrics }
+        let (config, now) = (&self.0.budget, self.0.door.clock.uptime());
+        let used = state.budget.as_mut().map(|budget| budget.used(config, now));
+        let attempt_count = state.recent.count(config.window, now);
+        RetryMetrics { attempt_count, budget_consumed: used.unwrap_or(0.0), ..state.metrics }
+    }
+
+    /// What became of the calls with all keys, since it was made.
+    pub fn get_totals(&self) -> RetryTotals {
+        let totals = &self.0.totals;
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        RetryTotals {
+            success: totals.success.sum(),
+            exhausted: read(&totals.exhausted),
+            deadline: read(&totals.deadline),
+            budget: read(&totals.budget),
+            not_transient: read(&totals.not_transient),
+            retries: read(&totals.retries),
+        }
     }
 
     /// Fills the budget of a key.

@@ -173,7 +173,7 @@ fn everything_is_told_outside_of_the_lock() {
         .listen(move |event| {
             // A listener may ask the breaker itself.
             let state = own.state();
-            if let CircuitEvent::Changed { from, to, trigger } = event {
+            if let CircuitEvent::Changed { from, to, trigger, .. } = event {
                 note.lock().unwrap().push(format!("{from} {to} {} {state}", trigger.as_str()));
             }
         })

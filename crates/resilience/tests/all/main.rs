@@ -5,6 +5,7 @@
 mod adaptive;
 mod breaker;
 mod cache;
+mod events;
 mod hedge;
 mod layers;
 mod limiter;

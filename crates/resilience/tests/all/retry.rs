@@ -46,7 +46,11 @@ fn it_tries_again_waits_and_tells_what_happened() {
     assert_eq!(*calls.borrow(), [(1, secs(0)), (2, secs(1)), (3, secs(3))]);
     let metrics = policy.get_metrics("host");
     assert_eq!((metrics.calls, metrics.retries, metrics.total_delay_ms), (1, 2, 3_000));
-    assert_eq!(metrics.final_result, RetryEnd::Success);
+    assert_eq!((metrics.final_result, metrics.attempt_count), (RetryEnd::Success, 2));
+    // Both were noted in the first tenth of a window of a minute.
+    manual.advance(secs(58));
+    assert_eq!(policy.get_metrics("host").attempt_count, 0);
+    assert_eq!(policy.get_metrics("host").retries, 2);
 }
 
 #[test]
