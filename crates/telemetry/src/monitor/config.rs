@@ -17,6 +17,8 @@ pub struct EventLoopMonitorConfig {
     pub max_task_backlog: usize,
     /// Write a line for every sample.
     pub log_metrics: bool,
+    /// With its figures as fields of their own, which a log in JSON keeps as numbers; else in words alone.
+    pub structured_logging: bool,
 }
 
 impl Default for EventLoopMonitorConfig {
@@ -27,6 +29,7 @@ impl Default for EventLoopMonitorConfig {
             critical_threshold: Duration::from_millis(500),
             max_task_backlog: 1_000,
             log_metrics: true,
+            structured_logging: true,
         }
     }
 }

@@ -150,8 +150,8 @@ impl Alarm {
 impl LoopMonitorMetrics {
     /// A line for the sample, and one for each warning: that of a lag when it becomes worse, until it is low again.
     pub(super) fn log(&self, config: &EventLoopMonitorConfig, told: &mut Alarm) {
-        if config.log_metrics {
-            let lag = (self.loop_latency_ms * 1_000.0).round() / 1_000.0;
+        let lag = (self.loop_latency_ms * 1_000.0).round() / 1_000.0;
+        if config.log_metrics && config.structured_logging {
             tracing::info!(
                 event = "loop_monitor_metrics",
                 task_count = self.task_count,
@@ -160,6 +160,8 @@ impl LoopMonitorMetrics {
                 is_healthy = self.is_healthy,
                 "the loop is {lag} ms late"
             );
+        } else if config.log_metrics {
+            tracing::info!("the loop is {lag} ms late, {} tasks", self.task_count);
         }
         let now = Alarm::of(self.loop_latency_ms, config);
         let is_worse = now > *told;
@@ -174,6 +176,8 @@ impl LoopMonitorMetrics {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex, PoisonError};
+
     use super::*;
 
     #[test]
@@ -182,5 +186,56 @@ mod tests {
         let alarms = [99.0, 100.0, 500.0].map(|lag| Alarm::of(lag, &config));
         assert_eq!(alarms, [Alarm::None, Alarm::Warning, Alarm::Critical]);
         assert!(alarms.is_sorted());
+    }
+
+    /// What is logged, as text.
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(config: &EventLoopMonitorConfig, lag_ms: f64) -> String {
+        let paper = Paper::default();
+        let own = paper.clone();
+        let lines =
+            tracing_subscriber::fmt().with_writer(move || own.clone()).with_ansi(false).without_time();
+        let sample = LoopMonitorMetrics {
+            timestamp: Timestamp::ZERO,
+            task_count: 3,
+            backlog_size: 2,
+            loop_latency_ms: lag_ms,
+            callback_queue_depth: 0,
+            is_healthy: true,
+            warning_messages: Vec::new(),
+            busy_ratio: 0.0,
+            parks: 0,
+            mean_busy_ms: None,
+        };
+        tracing::subscriber::with_default(lines.finish(), || sample.log(config, &mut Alarm::None));
+        let bytes = paper.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    #[test]
+    fn a_sample_is_logged_as_fields_or_in_words() {
+        let config = EventLoopMonitorConfig::default();
+        let line = logged(&config, 1.234_56);
+        for field in
+            ["event=\"loop_monitor_metrics\"", "task_count=3", "loop_latency_ms=1.235", "is_healthy=true"]
+        {
+            assert!(line.contains(field), "{line}");
+        }
+        let words = EventLoopMonitorConfig { structured_logging: false, ..config.clone() };
+        let line = logged(&words, 1.0);
+        assert!(line.ends_with("the loop is 1 ms late, 3 tasks\n") && !line.contains('='), "{line}");
+        assert_eq!(logged(&EventLoopMonitorConfig { log_metrics: false, ..config }, 1.0), "");
     }
 }
