@@ -56,6 +56,7 @@ pub use longshore_core::{
     Priority, QueueInfo, QueueName, Retention, State as JobState, Store, StoreError, StoreResult, Timestamp,
     WorkerInfo, format_duration, parse_duration,
 };
+pub use longshore_pool as pool;
 pub use longshore_pool::{CpuPool, CpuPoolConfig, run_cpu_bound};
 pub use longshore_resilience as resilience;
 pub use longshore_runtime as runtime;

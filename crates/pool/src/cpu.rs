@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use longshore_clock::{Clock, Deadline, Door};
+use longshore_core::Invalid;
 use longshore_resilience::panic_text;
 use longshore_telemetry::{Histogram, Metered, Samples, Snapshot};
 use serde::Serialize;
@@ -37,9 +38,9 @@ pub enum PoolError {
     /// The operating system gave no thread.
     #[error("cannot start a thread: {0}")]
     NoThread(String),
-    /// The environment asks for a number of threads that is none.
-    #[error("PW_CPU_POOL_SIZE: expected a whole number above 0, got {0:?}")]
-    BadSize(String),
+    /// A figure of the configuration, or of the environment, makes no sense.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
     /// The pool has shut down.
     #[error("the pool has shut down")]
     Closed,
@@ -79,6 +80,29 @@ pub struct CpuPoolConfig {
 const NICE: u8 = 5;
 /// How much they may.
 const NICE_MAX: u8 = 19;
+
+/// The longest line.
+const WAITING_MAX: usize = 1 << 20;
+
+impl CpuPoolConfig {
+    fn check(&self) -> Result<(), Invalid> {
+        if self.threads == 0 {
+            return Err(Invalid::new("threads", "a whole number above 0", 0));
+        }
+        if !(1..=WAITING_MAX).contains(&self.waiting_max) {
+            let expected = format!("a whole number from 1 to {WAITING_MAX}");
+            return Err(Invalid::new("waiting_max", expected, self.waiting_max));
+        }
+        if self.nice > NICE_MAX {
+            return Err(Invalid::new("nice", format!("a whole number from 0 to {NICE_MAX}"), self.nice));
+        }
+        match self.deadline {
+            Some(Duration::ZERO) => Err(Invalid::new("deadline", "a duration above zero, or none", "0")),
+            Some(deadline) => longshore_core::check_duration("deadline", deadline),
+            None => Ok(()),
+        }
+    }
+}
 
 impl Default for CpuPoolConfig {
     /// One thread per core, 1024 waiting, further ones refused, no deadline, 2 MiB of stack, niceness 5.
@@ -161,14 +185,14 @@ fn give_way(nice: u8) {
 }
 
 impl CpuPool {
-    /// Starts the threads.
+    /// Starts the threads. Refuses counts and a deadline of zero.
     pub fn start(config: &CpuPoolConfig, door: &Door) -> Result<Self, PoolError> {
-        let (threads, waiting_max) = (config.threads.max(1), config.waiting_max.max(1));
+        config.check()?;
+        let CpuPoolConfig { threads, waiting_max, nice, .. } = *config;
         let (work, line) = mpsc::channel::<Work>(waiting_max);
         let line = Arc::new(Mutex::new(line));
         for index in 0..threads {
             let line = line.clone();
-            let nice = config.nice.min(NICE_MAX);
             let serve = move || {
                 give_way(nice);
                 loop {
@@ -209,8 +233,25 @@ impl CpuPool {
         &self,
         work: impl FnOnce(&CpuToken) -> T + Send + 'static,
     ) -> Result<T, PoolError> {
+        self.run_until(self.shared.deadline, work).await
+    }
+
+    /// The same with a deadline of its own instead of that of the pool, counted from the call.
+    pub async fn run_within<T: Send + 'static>(
+        &self,
+        deadline: Duration,
+        work: impl FnOnce(&CpuToken) -> T + Send + 'static,
+    ) -> Result<T, PoolError> {
+        self.run_until(Some(deadline), work).await
+    }
+
+    async fn run_until<T: Send + 'static>(
+        &self,
+        deadline: Option<Duration>,
+        work: impl FnOnce(&CpuToken) -> T + Send + 'static,
+    ) -> Result<T, PoolError> {
         let shared = &self.shared;
-        let over = shared.deadline.map_or(Deadline::NEVER, |deadline| shared.clock.after(deadline));
+        let over = deadline.map_or(Deadline::NEVER, |deadline| shared.clock.after(deadline));
         let token = CpuToken::new(&shared.meters.overdue);
         let _waiter = token.waiter();
         let (reply, answer) = oneshot::channel();
@@ -222,7 +263,7 @@ impl CpuPool {
         tokio::select! {
             biased;
             done = done => done,
-            () = over.wait() => Err(PoolError::DeadlineExceeded(shared.deadline.unwrap_or_default())),
+            () = over.wait() => Err(PoolError::DeadlineExceeded(deadline.unwrap_or_default())),
         }
     }
 
@@ -236,15 +277,14 @@ impl CpuPool {
         let called = shared.clock.uptime();
         Box::new(move || {
             let meters = &shared.meters;
-            // Nobody waits any more: the work was cancelled before it began.
-            if reply.is_closed() || token.is_raised() {
+            // Without one the work was cancelled before it began.
+            let Some(at_work) = token.begin() else {
                 meters.skipped.fetch_add(1, Ordering::Relaxed);
                 return;
-            }
+            };
             let began = shared.clock.uptime();
             meters.wait.record(began.saturating_sub(called));
             meters.busy.fetch_add(1, Ordering::Relaxed);
-            let at_work = token.at_work();
             let done = catch_unwind(AssertUnwindSafe(|| work(&token)))
                 .map_err(|panic| PoolError::Panicked(panic_text(&*panic)));
             drop(at_work);

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use longshore_clock::Door;
+use longshore_core::Invalid;
 
 use crate::{CpuPool, CpuPoolConfig, PoolError, WhenFull, cores};
 
@@ -22,17 +23,20 @@ fn pool() -> MutexGuard<'static, Shared> {
     POOL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Threads of the shared pool; has to be set before it is first used. Otherwise there are as many as the variable
-/// `PW_CPU_POOL_SIZE` says, or one for each core.
-///
-/// Tells whether it was early enough.
-pub fn set_cpu_pool_size(threads: usize) -> bool {
-    let mut pool = pool();
-    if let Shared::Unused(size) = &mut *pool {
-        *size = Some(threads);
-        return true;
+/// Threads of the shared pool. Otherwise there are as many as the variable `PW_CPU_POOL_SIZE` says, or one for each core.
+/// Refuses zero, and any number once the pool has been used.
+pub fn set_cpu_pool_size(threads: usize) -> Result<(), Invalid> {
+    if threads == 0 {
+        return Err(Invalid::new("cpu_pool_size", "a whole number above 0", 0));
     }
-    false
+    match &mut *pool() {
+        Shared::Unused(size) => *size = Some(threads),
+        Shared::Open(_) | Shared::Closed => {
+            let expected = "to be set before the pool is first used";
+            return Err(Invalid::new("cpu_pool_size", expected, format!("{threads}, too late")));
+        }
+    }
+    Ok(())
 }
 
 /// The shared pool; work waits while its line is full.
@@ -42,8 +46,8 @@ pub fn shared_pool() -> Result<CpuPool, PoolError> {
         Shared::Open(open) => Ok(open.clone()),
         Shared::Closed => Err(PoolError::Closed),
         Shared::Unused(size) => {
-            let threads = match size.filter(|threads| *threads > 0) {
-                Some(threads) => threads,
+            let threads = match size {
+                Some(threads) => *threads,
                 None => said(std::env::var(SIZE).ok())?.unwrap_or_else(cores),
             };
             let config = CpuPoolConfig { threads, when_full: WhenFull::Wait, ..CpuPoolConfig::default() };
@@ -55,11 +59,11 @@ pub fn shared_pool() -> Result<CpuPool, PoolError> {
 }
 
 /// What the variable says, if there is one.
-fn said(text: Option<String>) -> Result<Option<usize>, PoolError> {
+fn said(text: Option<String>) -> Result<Option<usize>, Invalid> {
     let Some(text) = text else { return Ok(None) };
     match text.trim().parse() {
         Ok(threads) if threads > 0 => Ok(Some(threads)),
-        _ => Err(PoolError::BadSize(text)),
+        _ => Err(Invalid::new(SIZE, "a whole number above 0", format!("{text:?}"))),
     }
 }
 

@@ -7,6 +7,7 @@ const WAITING: u8 = 0;
 const AT_WORK: u8 = 1;
 const DONE: u8 = 2;
 const LEFT: u8 = 3;
+const GONE: u8 = 4;
 
 /// Raised when nobody waits for a piece of work any more. Its thread looks at it from time to time; as long as it has not
 /// come to an end, the thread counts as overdue.
@@ -40,10 +41,10 @@ impl CpuToken {
         Waiter(self.clone())
     }
 
-    /// To be held by the thread while it works.
-    pub(crate) fn at_work(&self) -> AtWork {
-        let _ = self.0.stage.compare_exchange(WAITING, AT_WORK, Ordering::AcqRel, Ordering::Acquire);
-        AtWork(self.clone())
+    /// To be held by the thread while it works; none if nobody waits any more.
+    pub(crate) fn begin(&self) -> Option<AtWork> {
+        let begun = self.0.stage.compare_exchange(WAITING, AT_WORK, Ordering::AcqRel, Ordering::Acquire);
+        begun.is_ok().then(|| AtWork(self.clone()))
     }
 }
 
@@ -55,7 +56,12 @@ impl Drop for Waiter {
         shared.is_raised.store(true, Ordering::Relaxed);
         // Counted first, so that the thread can never take away what was not yet added.
         shared.overdue.fetch_add(1, Ordering::AcqRel);
-        if shared.stage.compare_exchange(AT_WORK, LEFT, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        let leave = |stage| match stage {
+            WAITING => Some(GONE),
+            AT_WORK => Some(LEFT),
+            _ => None,
+        };
+        if shared.stage.fetch_update(Ordering::AcqRel, Ordering::Acquire, leave) != Ok(AT_WORK) {
             shared.overdue.fetch_sub(1, Ordering::AcqRel);
         }
     }
@@ -81,17 +87,21 @@ mod tests {
         let overdue = Arc::new(AtomicUsize::new(0));
         let counted = || overdue.load(Ordering::Relaxed);
         let token = CpuToken::new(&overdue);
-        let (waiter, at_work) = (token.waiter(), token.at_work());
+        let (waiter, at_work) = (token.waiter(), token.begin());
         drop(waiter);
         assert!(token.is_raised() && counted() == 1);
         drop(at_work);
         assert_eq!(counted(), 0);
 
         let token = CpuToken::new(&overdue);
-        let (waiter, at_work) = (token.waiter(), token.at_work());
+        let (waiter, at_work) = (token.waiter(), token.begin());
         drop(at_work);
         drop(waiter);
-        drop(CpuToken::new(&overdue).waiter());
+        assert_eq!(counted(), 0);
+
+        let token = CpuToken::new(&overdue);
+        drop(token.waiter());
+        assert!(token.begin().is_none(), "nobody waits for it");
         assert_eq!(counted(), 0);
     }
 }

@@ -98,12 +98,16 @@ async fn a_deadline_ends_the_wait_and_tells_the_thread() {
     begins.await.unwrap();
     let own = pool.clone();
     let waits = tokio::spawn(async move { own.run(|| ()).await });
-    until(|| pool.waiting() == 1).await;
-    manual.advance(Duration::from_secs(5));
+    let (own, short) = (pool.clone(), Duration::from_secs(2));
+    let hurries = tokio::spawn(async move { own.run_within(short, |_| ()).await });
+    until(|| pool.waiting() == 2).await;
+    manual.advance(short);
+    assert_eq!(hurries.await.unwrap(), Err(PoolError::DeadlineExceeded(short)), "its own deadline");
+    manual.advance(Duration::from_secs(3));
     assert_eq!(long.await.unwrap(), Err(PoolError::DeadlineExceeded(Duration::from_secs(5))));
     assert_eq!(waits.await.unwrap(), Err(PoolError::DeadlineExceeded(Duration::from_secs(5))));
     until(|| saw.load(Ordering::SeqCst) && pool.overdue() == 0).await;
-    until(|| pool.get_metrics().skipped == 1).await;
+    until(|| pool.get_metrics().skipped == 2).await;
 }
 
 #[tokio::test]
@@ -122,12 +126,30 @@ async fn work_that_nobody_waits_for_is_skipped_or_overdue() {
     assert_eq!(pool.get_metrics().panicked, 0);
 }
 
+#[test]
+fn a_pool_that_makes_no_sense_is_refused() {
+    let usual = CpuPoolConfig::default;
+    for (config, field) in [
+        (CpuPoolConfig { threads: 0, ..usual() }, "threads"),
+        (CpuPoolConfig { waiting_max: 0, ..usual() }, "waiting_max"),
+        (CpuPoolConfig { waiting_max: usize::MAX, ..usual() }, "waiting_max"),
+        (CpuPoolConfig { nice: 20, ..usual() }, "nice"),
+        (CpuPoolConfig { deadline: Some(Duration::ZERO), ..usual() }, "deadline"),
+    ] {
+        let Err(PoolError::Invalid(error)) = CpuPool::start(&config, &Door::system()) else {
+            panic!("{field} makes no sense")
+        };
+        assert_eq!(error.field, field);
+    }
+}
+
 #[tokio::test]
 async fn the_process_shares_one_pool_until_it_is_shut_down() {
-    assert!(set_cpu_pool_size(3));
+    assert_eq!(set_cpu_pool_size(0).unwrap_err().field, "cpu_pool_size");
+    set_cpu_pool_size(3).unwrap();
     assert_eq!(run_cpu_bound(|| 6 * 7).await, Ok(42));
     assert_eq!(shared_pool().unwrap().get_metrics().threads, 3);
-    assert!(!set_cpu_pool_size(5), "it runs already");
+    assert!(set_cpu_pool_size(5).is_err(), "it runs already");
     shut_down_cpu_pool();
     assert_eq!(run_cpu_bound(|| 1).await, Err(PoolError::Closed));
 }

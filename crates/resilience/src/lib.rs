@@ -38,7 +38,7 @@ pub use limiter::{
 pub use panics::panic_text;
 pub use pipeline::{
     BatchSink, BatchedWriter, BatchedWriterConfig, BoxError, DeadBatch, FlushReport, JsonlSink, JsonlWriter,
-    JsonlWriterConfig, OnBatchFailure, PipelineConfig, PipelineEvent, PipelineMetrics,
+    JsonlWriterConfig, OnBatchFailure, PipelineBuilder, PipelineConfig, PipelineEvent, PipelineMetrics,
     ProducerConsumerPipeline, PutError, PutManyReport, StopReport,
 };
 #[cfg(feature = "sqlite")]

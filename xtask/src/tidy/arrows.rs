@@ -13,7 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cron", &["core"]),
     ("resilience", &["core", "telemetry"]),
     ("telemetry", &["core"]),
-    ("pool", &["resilience", "telemetry"]),
+    ("pool", &["core", "resilience", "telemetry"]),
     ("pdf", &[]),
     ("stores", &["core"]),
     ("storetest", &["core"]),

@@ -38,7 +38,11 @@ struct Rule {
     limit: Box<dyn Limit>,
     began: Duration,
     calls: u32,
+    /// Of these, the calls that were long enough to say something, and how long they took.
+    timed: u32,
     total: Duration,
+    /// The mean of the last window that had any.
+    rtt: Duration,
     in_flight: usize,
     dropped: bool,
 }
@@ -51,7 +55,9 @@ impl AdaptiveLimiter {
             limit: Box::new(limit),
             began: door.clock.uptime(),
             calls: 0,
+            timed: 0,
             total: Duration::ZERO,
+            rtt: RTT_MIN,
             in_flight: 0,
             dropped: false,
         };
@@ -90,16 +96,22 @@ impl AdaptiveLimiter {
         let active = self.limiter.active();
         let mut rule = self.shared.rule.lock().unwrap_or_else(PoisonError::into_inner);
         rule.calls += 1;
-        rule.total += rtt;
+        if rtt >= RTT_MIN {
+            rule.timed += 1;
+            rule.total += rtt;
+        }
         rule.in_flight = rule.in_flight.max(active);
         rule.dropped |= dropped;
         if rule.calls < WINDOW_CALLS || now.saturating_sub(rule.began) < WINDOW {
             return;
         }
-        let sample =
-            LimitSample { rtt: rule.total / rule.calls, in_flight: rule.in_flight, dropped: rule.dropped };
+        if rule.timed > 0 {
+            rule.rtt = rule.total / rule.timed;
+        }
+        let sample = LimitSample { rtt: rule.rtt, in_flight: rule.in_flight, dropped: rule.dropped };
         rule.limit.update(sample);
-        (rule.began, rule.calls, rule.total) = (now, 0, Duration::ZERO);
+        (rule.began, rule.calls) = (now, 0);
+        (rule.timed, rule.total) = (0, Duration::ZERO);
         (rule.in_flight, rule.dropped) = (0, false);
         // A rule that says zero is taken for one.
         let _ = self.limiter.set_max_concurrent(rule.limit.limit().max(1));

@@ -98,12 +98,10 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> Consumer<T, S> {
         }
         // Whatever comes now is refused, and what is here is handed back.
         line.close(Phase::Cancel);
-        add(&line.meters.returned, batch.len());
         line.meters.in_batch.fetch_sub(batch.len() as u64, Ordering::Relaxed);
         let mut returned = batch;
-        let rest = std::mem::take(&mut *line.items());
-        add(&line.meters.returned, rest.len());
-        returned.extend(rest);
+        returned.extend(line.take_all());
+        add(&line.meters.returned, returned.len());
         line.end();
         line.meters.bell.ring(|| PipelineEvent::Stopped {
             returned: returned.len(),
@@ -179,9 +177,11 @@ async fn gather<T>(
                 bytes = if is_full { bytes } else { size.saturating_add(bytes) };
                 !is_full
             };
-            let Some(item) = line.take(fits) else { break };
+            let Some((came, item)) = line.take(fits) else { break };
             if batch.is_empty() {
-                over = door.clock.after(config.batch_timeout);
+                // Also the time that it waited while the batch before was processed.
+                let waited = door.clock.uptime().saturating_sub(came);
+                over = door.clock.after(config.batch_timeout.saturating_sub(waited));
             }
             batch.push(item);
         }

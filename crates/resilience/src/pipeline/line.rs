@@ -68,7 +68,8 @@ pub(super) enum Phase {
 }
 
 pub(super) struct Line<T> {
-    items: Mutex<VecDeque<T>>,
+    /// Each with the time of its coming.
+    items: Mutex<VecDeque<(Duration, T)>>,
     room: Semaphore,
     pub(super) news: Notify,
     phase: watch::Sender<Phase>,
@@ -106,7 +107,7 @@ impl<T> Line<T> {
         }
     }
 
-    pub(super) fn items(&self) -> MutexGuard<'_, VecDeque<T>> {
+    fn items(&self) -> MutexGuard<'_, VecDeque<(Duration, T)>> {
         self.items.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -158,7 +159,7 @@ impl<T> Line<T> {
             if !self.is_open() {
                 return Err(PutError::Shutdown { item });
             }
-            items.push_back(item);
+            items.push_back((self.clock.uptime(), item));
             permit.forget();
             self.taken.fetch_add(1, Ordering::Relaxed);
             add(&self.meters.accepted, 1);
@@ -173,10 +174,15 @@ impl<T> Line<T> {
         PutError::Full { item, limit: self.limit }
     }
 
-    /// The next item, if `fits` lets it come; there is room for another one then.
-    pub(super) fn take(&self, fits: impl FnOnce(&T) -> bool) -> Option<T> {
+    /// What waits, to be handed back.
+    pub(super) fn take_all(&self) -> impl Iterator<Item = T> {
+        std::mem::take(&mut *self.items()).into_iter().map(|(_, item)| item)
+    }
+
+    /// The next item and when it came, if `fits` lets it go; there is room for another one then.
+    pub(super) fn take(&self, fits: impl FnOnce(&T) -> bool) -> Option<(Duration, T)> {
         let mut items = self.items();
-        if !items.front().is_some_and(fits) {
+        if !items.front().is_some_and(|(_, item)| fits(item)) {
             return None;
         }
         let item = items.pop_front();

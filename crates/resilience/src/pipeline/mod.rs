@@ -67,6 +67,40 @@ impl<T, S> Drop for Shared<T, S> {
     }
 }
 
+/// Collects what a pipeline needs beside its configuration.
+pub struct PipelineBuilder<T, S> {
+    config: PipelineConfig,
+    consumer: Consumer<T, S>,
+}
+
+impl<T: Send + Sync + 'static, S: BatchSink<T>> PipelineBuilder<T, S> {
+    /// Who is told of batches that could not be processed, and gets their items.
+    #[must_use]
+    pub fn on_error(mut self, on_error: impl FnMut(DeadBatch<T>) + Send + 'static) -> Self {
+        self.consumer.on_error = Some(Box::new(on_error));
+        self
+    }
+
+    /// The size of an item in bytes, for `batch_bytes`.
+    #[must_use]
+    pub fn size(mut self, size: fn(&T) -> usize) -> Self {
+        self.consumer.size = Some(size);
+        self
+    }
+
+    /// The pipeline; it is not started. Refuses sizes and times of zero.
+    pub fn build(self, door: &Door) -> Result<ProducerConsumerPipeline<T, S>, Invalid> {
+        let Self { config, consumer } = self;
+        config.check(consumer.on_error.is_some(), consumer.size.is_some())?;
+        Ok(ProducerConsumerPipeline(Arc::new(Shared {
+            config,
+            door: door.clone(),
+            meters: Arc::default(),
+            seat: Mutex::new(Seat::Idle(Box::new(consumer))),
+        })))
+    }
+}
+
 /// Where the consumer is.
 enum Seat<T, S> {
     Idle(Box<Consumer<T, S>>),
@@ -85,44 +119,12 @@ type Task<T, S> = Arc<tokio::sync::Mutex<Option<JoinHandle<Ended<T, S>>>>>;
 impl<T: Send + Sync + 'static, S: BatchSink<T>> ProducerConsumerPipeline<T, S> {
     /// Refuses sizes and times of zero.
     pub fn new(config: PipelineConfig, sink: S, door: &Door) -> Result<Self, Invalid> {
-        Self::with(config, sink, None, None, door)
+        Self::builder(config, sink).build(door)
     }
 
-    /// With something that is told of batches that could not be processed, and gets their items.
-    pub fn with_dead_letters(
-        config: PipelineConfig,
-        sink: S,
-        on_error: impl FnMut(DeadBatch<T>) + Send + 'static,
-        door: &Door,
-    ) -> Result<Self, Invalid> {
-        Self::with(config, sink, Some(Box::new(on_error)), None, door)
-    }
-
-    /// With the size of an item in bytes, for `batch_bytes`.
-    pub fn with_sizes(
-        config: PipelineConfig,
-        sink: S,
-        size: fn(&T) -> usize,
-        door: &Door,
-    ) -> Result<Self, Invalid> {
-        Self::with(config, sink, None, Some(size), door)
-    }
-
-    fn with(
-        config: PipelineConfig,
-        sink: S,
-        on_error: Option<Box<dyn FnMut(DeadBatch<T>) + Send>>,
-        size: Option<fn(&T) -> usize>,
-        door: &Door,
-    ) -> Result<Self, Invalid> {
-        config.check(on_error.is_some(), size.is_some())?;
-        let consumer = Consumer { sink, on_error, size };
-        Ok(Self(Arc::new(Shared {
-            config,
-            door: door.clone(),
-            meters: Arc::default(),
-            seat: Mutex::new(Seat::Idle(Box::new(consumer))),
-        })))
+    /// With what only some pipelines need.
+    pub fn builder(config: PipelineConfig, sink: S) -> PipelineBuilder<T, S> {
+        PipelineBuilder { config, consumer: Consumer { sink, on_error: None, size: None } }
     }
 
     fn seat(&self) -> MutexGuard<'_, Seat<T, S>> {
@@ -214,7 +216,7 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> ProducerConsumerPipeline<T, S> {
             }
             // The runtime is going down, and has taken the task with it.
             Err(gone) => {
-                let returned = std::mem::take(&mut *line.items()).into();
+                let returned = line.take_all().collect();
                 StopReport { returned, error: Some(gone.to_string()) }
             }
         }

@@ -58,7 +58,7 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> BatchedWriter<T, S> {
         on_error: impl FnMut(DeadBatch<T>) + Send + 'static,
         door: &Door,
     ) -> Result<Self, Invalid> {
-        ProducerConsumerPipeline::with_dead_letters(pipeline(config)?, sink, on_error, door).map(Self)
+        ProducerConsumerPipeline::builder(pipeline(config)?, sink).on_error(on_error).build(door).map(Self)
     }
 
     /// Starts to write, on the tokio runtime of the caller.

@@ -70,6 +70,19 @@ fn gradient_falls_when_calls_take_longer_than_before() {
     assert_eq!(limit.limit(), 200);
 }
 
+/// Passes on what it is told.
+struct Told(std::sync::mpsc::Sender<LimitSample>);
+
+impl Limit for Told {
+    fn limit(&self) -> usize {
+        20
+    }
+
+    fn update(&mut self, sample: LimitSample) {
+        self.0.send(sample).unwrap();
+    }
+}
+
 #[test]
 fn a_window_of_calls_changes_the_limit_once() {
     let (door, manual) = door();
@@ -90,6 +103,20 @@ fn a_window_of_calls_changes_the_limit_once() {
     // 21 · 0.9, but never below 20.
     assert_eq!(limiter.get_metrics().max_concurrent, 20);
     assert_eq!(limiter.get_metrics().current_active, 0);
+    // Failures that come at once say nothing about how long calls take.
+    let (sender, samples) = std::sync::mpsc::channel();
+    let limiter = AdaptiveLimiter::new(Told(sender), secs(1), &door).unwrap();
+    for took in [millis(200), millis(0)] {
+        for _ in 0..10 {
+            let permit = limiter.try_acquire().unwrap();
+            manual.advance(took);
+            permit.end(Verdict::Failure);
+        }
+        manual.advance(secs(1));
+        limiter.try_acquire().unwrap().end(Verdict::Failure);
+    }
+    let told: Vec<_> = samples.try_iter().map(|sample: LimitSample| (sample.rtt, sample.dropped)).collect();
+    assert_eq!(told, [(millis(200), true); 2]);
     assert!(AdaptiveLimiter::new(FixedLimit(0), secs(1), &door).is_err());
     let fixed = AdaptiveLimiter::new(FixedLimit(2), secs(1), &door).unwrap();
     let _held = (fixed.try_acquire().unwrap(), fixed.try_acquire().unwrap());

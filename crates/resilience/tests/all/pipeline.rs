@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use longshore_clock::{Door, ManualClock};
@@ -75,6 +76,20 @@ async fn a_batch_goes_when_it_is_full_or_its_first_item_has_waited() {
     manual.advance(millis(1));
     settle().await;
     assert_eq!(seen(&batches)[1], [4, 5]);
+    // What came while a batch was processed has waited already.
+    let gate = Arc::new(Semaphore::new(0));
+    let (sink, batches) = notes();
+    let sink = Notes { gate: Some(gate.clone()), ..sink };
+    let pipeline = ProducerConsumerPipeline::new(config(3), sink, &door).unwrap();
+    pipeline.start();
+    pipeline.put_many(vec![1, 2, 3, 4]).await;
+    settle().await;
+    manual.advance(secs(4));
+    gate.add_permits(2);
+    settle().await;
+    manual.advance(secs(1));
+    settle().await;
+    assert_eq!(seen(&batches), [vec![1, 2, 3], vec![4]]);
     // After a long idle time ten items are one batch.
     manual.advance(secs(100));
     let other = ProducerConsumerPipeline::new(config(10), notes().0, &door).unwrap();
@@ -155,13 +170,10 @@ async fn what_fails_is_tried_again_told_of_or_handed_back() {
     let backoff = Backoff::Fixed { delay: DurationText(secs(1)), jitter: 0.0 };
     let twice = PipelineConfig { retries: 1, retry_backoff: backoff, ..config(1) };
     let (sink, batches) = notes();
-    let pipeline = ProducerConsumerPipeline::with_dead_letters(
-        twice,
-        sink,
-        move |dead| told.lock().unwrap().push((dead.items, dead.error)),
-        &door,
-    )
-    .unwrap();
+    let pipeline = ProducerConsumerPipeline::builder(twice, sink)
+        .on_error(move |dead| told.lock().unwrap().push((dead.items, dead.error)))
+        .build(&door)
+        .unwrap();
     pipeline.start();
     pipeline.put_many(vec![13, 666, 7]).await;
     for _ in 0..3 {
@@ -264,11 +276,20 @@ async fn batches_end_at_so_many_bytes() {
     let (door, _) = door();
     let (sink, batches) = notes();
     let config = PipelineConfig { batch_bytes: Some(10), ..config(100) };
-    let pipeline = ProducerConsumerPipeline::with_sizes(config, sink, |item| *item as usize, &door).unwrap();
+    let dead = Arc::new(AtomicUsize::new(0));
+    let own = dead.clone();
+    let pipeline = ProducerConsumerPipeline::builder(config, sink)
+        .size(|item| *item as usize)
+        .on_error(move |dead| {
+            own.fetch_add(dead.items.len(), Ordering::Relaxed);
+        })
+        .build(&door)
+        .unwrap();
     pipeline.start();
-    pipeline.put_many(vec![4, 5, 6, 25, 1, 1]).await;
+    pipeline.put_many(vec![4, 5, 6, 25, 13, 1, 1]).await;
     pipeline.stop(true).await;
     assert_eq!(seen(&batches), [vec![4, 5], vec![6], vec![25], vec![1, 1]]);
+    assert_eq!(dead.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]
@@ -342,7 +363,7 @@ async fn history(steps: Vec<Step>, dead_letters: bool, door: Door, manual: Manua
     let pipeline = if dead_letters {
         let on_error =
             move |batch: longshore_resilience::DeadBatch<u32>| told.lock().unwrap().extend(batch.items);
-        ProducerConsumerPipeline::with_dead_letters(config, sink, on_error, &door).unwrap()
+        ProducerConsumerPipeline::builder(config, sink).on_error(on_error).build(&door).unwrap()
     } else {
         ProducerConsumerPipeline::new(config, sink, &door).unwrap()
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use longshore_clock::{Door, Timestamp};
 use longshore_core::{Backoff, DurationText, Invalid, JobId, JobSpec, Json, KindName, Options, QueueName};
-use longshore_pool::{CpuPool, CpuPoolConfig, CpuToken};
+use longshore_pool::{CpuPool, CpuPoolConfig, CpuToken, PoolError};
 use longshore_runtime::Progress;
 
 use super::check::{self, Checked, Format};
@@ -53,8 +53,10 @@ impl PdfService {
             ..CpuPoolConfig::default()
         };
         let pool = CpuPool::start(&pool, &door);
-        let pool =
-            pool.map_err(|error| Invalid::new("pdf.threads", "as many threads as the system gives", error))?;
+        let pool = pool.map_err(|error| match error {
+            PoolError::Invalid(error) => error.below("pdf"),
+            error => Invalid::new("pdf.threads", "as many threads as the system gives", error),
+        })?;
         let embedded = Embedded::default();
         Ok(Self(Arc::new(Inner { config, files, door, pool, embedded })))
     }
