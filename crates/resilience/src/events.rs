@@ -16,31 +16,31 @@ const BEHIND_MAX: usize = 256;
 type Listener<E> = Arc<dyn Fn(&E) + Send + Sync>;
 
 /// The listeners and subscribers of a part.
-pub(crate) struct Bell<E> {
+pub(crate) struct Audience<E> {
     listeners: RwLock<Arc<[Listener<E>]>>,
     /// Listeners and subscribers, so that a call that nobody watches costs one look.
     heard: Arc<AtomicUsize>,
     /// Made for the first subscriber, because it holds room for what one may be behind.
     sender: OnceLock<broadcast::Sender<E>>,
-    ringing: AtomicUsize,
+    telling: AtomicUsize,
     quiet: Notify,
     panics: AtomicU64,
 }
 
-impl<E> Default for Bell<E> {
+impl<E> Default for Audience<E> {
     fn default() -> Self {
         Self {
             listeners: RwLock::new(Arc::new([])),
             heard: Arc::default(),
             sender: OnceLock::new(),
-            ringing: AtomicUsize::new(0),
+            telling: AtomicUsize::new(0),
             quiet: Notify::new(),
             panics: AtomicU64::new(0),
         }
     }
 }
 
-impl<E: Clone> Bell<E> {
+impl<E: Clone> Audience<E> {
     pub(crate) fn listen(&self, listener: Listener<E>) -> Result<(), Invalid> {
         let mut listeners = self.listeners.write().unwrap_or_else(PoisonError::into_inner);
         if listeners.len() >= LISTENERS_MAX {
@@ -63,22 +63,22 @@ impl<E: Clone> Bell<E> {
     }
 
     /// Tells everybody. Called outside of all locks.
-    pub(crate) fn ring(&self, event: impl FnOnce() -> E) {
+    pub(crate) fn tell(&self, event: impl FnOnce() -> E) {
         if self.heard.load(Ordering::Acquire) > 0 {
-            self.tell(event());
+            self.tell_all(event());
         }
     }
 
     #[cold]
-    fn tell(&self, event: E) {
-        self.ringing.fetch_add(1, Ordering::AcqRel);
+    fn tell_all(&self, event: E) {
+        self.telling.fetch_add(1, Ordering::AcqRel);
         let listeners = self.listeners.read().unwrap_or_else(PoisonError::into_inner).clone();
         for listener in &*listeners {
             if catch_unwind(AssertUnwindSafe(|| listener(&event))).is_err() {
                 self.panics.fetch_add(1, Ordering::Relaxed);
             }
         }
-        if self.ringing.fetch_sub(1, Ordering::AcqRel) == 1 {
+        if self.telling.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.quiet.notify_waiters();
         }
         if let Some(sender) = self.sender.get() {
@@ -90,7 +90,7 @@ impl<E: Clone> Bell<E> {
     pub(crate) async fn quiet(&self) {
         loop {
             let quiet = self.quiet.notified();
-            if self.ringing.load(Ordering::Acquire) == 0 {
+            if self.telling.load(Ordering::Acquire) == 0 {
                 return;
             }
             quiet.await;
@@ -123,23 +123,23 @@ impl<E: Clone> Events<E> {
 
 /// How one hears of a part, as its methods.
 macro_rules! heard {
-    ($event:ty, $($bell:tt)+) => {
-        /// Calls `listener` with everything that happens, outside of all locks. At most sixteen.
+    ($event:ty, $($audience:tt)+) => {
+        /// Calls `listener` with each event, outside of all locks. At most sixteen.
         pub fn listen(
             &self,
             listener: impl Fn(&$event) + Send + Sync + 'static,
         ) -> Result<(), longshore_core::Invalid> {
-            self.$($bell)+.listen(std::sync::Arc::new(listener))
+            self.$($audience)+.listen(std::sync::Arc::new(listener))
         }
 
-        /// What happens from now on. Who reads too slowly misses the oldest events, and is told how many.
+        /// The events from now on. Who reads too slowly misses the oldest events, and is told how many.
         pub fn subscribe(&self) -> crate::Events<$event> {
-            self.$($bell)+.subscribe()
+            self.$($audience)+.subscribe()
         }
 
         /// Listeners that panicked, once for each event.
         pub fn callback_panics(&self) -> u64 {
-            self.$($bell)+.panics()
+            self.$($audience)+.panics()
         }
     };
 }

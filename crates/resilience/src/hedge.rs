@@ -11,7 +11,7 @@ use longshore_core::Invalid;
 use longshore_telemetry::Histogram;
 use serde::Serialize;
 
-use crate::events::{Bell, heard};
+use crate::events::{Audience, heard};
 
 /// When another copy is sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -92,7 +92,7 @@ struct Shared {
     hedged: AtomicU64,
     won: AtomicU64,
     cancelled: AtomicU64,
-    bell: Bell<HedgeEvent>,
+    audience: Audience<HedgeEvent>,
 }
 
 struct Book {
@@ -126,7 +126,7 @@ impl Hedge {
             hedged: AtomicU64::new(0),
             won: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
-            bell: Bell::default(),
+            audience: Audience::default(),
         })))
     }
 
@@ -168,7 +168,7 @@ impl Hedge {
                     next = after.filter(|_| shared.spend()).map(|after| shared.clock.after(after));
                     if next.is_some() {
                         shared.hedged.fetch_add(1, Ordering::Relaxed);
-                        shared.bell.ring(|| HedgeEvent::Hedged { copy: sent });
+                        shared.audience.tell(|| HedgeEvent::Hedged { copy: sent });
                         out.push(copy(sent));
                         sent += 1;
                     }
@@ -177,7 +177,7 @@ impl Hedge {
         }
     }
 
-    heard!(HedgeEvent, 0.bell);
+    heard!(HedgeEvent, 0.audience);
 
     /// What it did so far.
     pub fn get_metrics(&self) -> HedgeMetrics {
@@ -226,7 +226,7 @@ impl Shared {
             book.turn(now);
             book.halves[0].record(took);
         }
-        self.bell.ring(|| HedgeEvent::Ended { copy: number, cancelled: others, took });
+        self.audience.tell(|| HedgeEvent::Ended { copy: number, cancelled: others, took });
     }
 }
 

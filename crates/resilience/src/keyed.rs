@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use longshore_core::Invalid;
 
@@ -12,7 +12,16 @@ const SHARDS: usize = 16;
 
 type Shard<K, V> = Mutex<HashMap<K, Arc<V>>>;
 
-/// States that are looked at for one new key, to find those that can be forgotten.
+/// Locks, if nobody else does.
+fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Err(TryLockError::WouldBlock) => None,
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Ok(guard) => Some(guard),
+    }
+}
+
+/// Once so many states were looked at for one new key, no further part is.
 const SWEEP_MAX: usize = 1_000;
 
 /// States by key. Once there are as many as there may be, those whose states say nothing any more are forgotten; if none
@@ -63,7 +72,7 @@ impl<K: Hash + Eq + Clone, V> Keyed<K, V> {
                 }
                 let next = self.next.fetch_add(1, Ordering::Relaxed) % SHARDS;
                 // Not this one itself, nor one with whose owner it would wait in a circle.
-                if let Ok(mut others) = self.shards[next].try_lock() {
+                if let Some(mut others) = try_lock(&self.shards[next]) {
                     looked += self.sweep(&mut others, &is_idle);
                 }
             }
@@ -79,7 +88,7 @@ impl<K: Hash + Eq + Clone, V> Keyed<K, V> {
     fn sweep(&self, states: &mut HashMap<K, Arc<V>>, is_idle: impl Fn(&V) -> bool) -> usize {
         let before = states.len();
         // Somebody who holds a state is about to change it.
-        states.retain(|_, state| Arc::strong_count(state) > 1 || !is_idle(state));
+        states.retain(|_, state| Arc::get_mut(state).is_none_or(|state| !is_idle(state)));
         self.keys.fetch_sub(before - states.len(), Ordering::Relaxed);
         before
     }

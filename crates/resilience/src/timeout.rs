@@ -6,7 +6,7 @@ use longshore_clock::{Clock, Door};
 use longshore_core::Invalid;
 use serde::Serialize;
 
-use crate::events::{Bell, heard};
+use crate::events::{Audience, heard};
 use crate::striped::StripedCount;
 use crate::{Advice, Fault};
 
@@ -53,7 +53,7 @@ struct Shared {
     clock: Clock,
     in_time: StripedCount,
     timed_out: AtomicU64,
-    bell: Bell<TimeoutEvent>,
+    audience: Audience<TimeoutEvent>,
 }
 
 impl std::fmt::Debug for Timeout {
@@ -74,13 +74,13 @@ impl Timeout {
             clock: door.clock.clone(),
             in_time: StripedCount::default(),
             timed_out: AtomicU64::new(0),
-            bell: Bell::default(),
+            audience: Audience::default(),
         })))
     }
 
     /// What a call gives, if it does in time. It is dropped otherwise.
     pub async fn run<T>(&self, call: impl Future<Output = T>) -> Result<T, TimeoutError> {
-        let Shared { limit, clock, in_time, timed_out, bell } = &*self.0;
+        let Shared { limit, clock, in_time, timed_out, audience } = &*self.0;
         let over = clock.after(*limit);
         let ended = tokio::select! {
             biased;
@@ -91,12 +91,12 @@ impl Timeout {
             in_time.add();
         } else {
             timed_out.fetch_add(1, Ordering::Relaxed);
-            bell.ring(|| TimeoutEvent::TimedOut { limit: *limit });
+            audience.tell(|| TimeoutEvent::TimedOut { limit: *limit });
         }
         ended
     }
 
-    heard!(TimeoutEvent, 0.bell);
+    heard!(TimeoutEvent, 0.audience);
 
     /// What it has seen so far.
     pub fn get_metrics(&self) -> TimeoutMetrics {

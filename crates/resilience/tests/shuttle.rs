@@ -103,6 +103,60 @@ fn the_peak_is_what_was_out_at_once() {
 }
 
 #[test]
+fn the_peak_is_no_more_than_the_limit_whatever_it_is_changed_to() {
+    shuttle::check_random(
+        || {
+            let config = SemaphoreLimiterConfig { max_concurrent: 2, ..SemaphoreLimiterConfig::default() };
+            let limiter = SemaphoreLimiter::new(&config, &door()).unwrap();
+            let own = limiter.clone();
+            together(4, move |number| {
+                if number == 0 {
+                    own.set_max_concurrent(4).unwrap();
+                    own.set_max_concurrent(1).unwrap();
+                    return;
+                }
+                // Three threads, one permit at a time.
+                for _ in 0..3 {
+                    drop(own.try_acquire());
+                }
+            });
+            let metrics = limiter.get_metrics();
+            assert!((1..=3).contains(&metrics.peak_active), "{metrics:?}");
+            assert_eq!((metrics.current_active, metrics.max_concurrent), (0, 1));
+            let only = limiter.try_acquire().unwrap();
+            assert!(limiter.try_acquire().is_none());
+            drop(only);
+        },
+        ORDERS,
+    );
+}
+
+#[test]
+fn a_permit_that_is_free_is_found_while_the_limit_changes() {
+    shuttle::check_random(
+        || {
+            let config = SemaphoreLimiterConfig { max_concurrent: 3, ..SemaphoreLimiterConfig::default() };
+            let limiter = SemaphoreLimiter::new(&config, &door()).unwrap();
+            let held = limiter.try_acquire_owned().unwrap();
+            let own = limiter.clone();
+            together(2, move |number| {
+                if number == 0 {
+                    own.set_max_concurrent(2).unwrap();
+                    own.set_max_concurrent(5).unwrap();
+                    return;
+                }
+                // One is out, and the limit is never below two.
+                for _ in 0..4 {
+                    drop(own.try_acquire().expect("one is free"));
+                }
+            });
+            drop(held);
+        },
+        ORDERS,
+    );
+}
+
+#[test]
 fn who_leaves_the_line_takes_no_permit_along() {
     shuttle::check_random(
         || {

@@ -7,7 +7,7 @@ const STEPS: usize = 8;
 const DOUBLINGS: usize = 38;
 const BUCKETS: usize = STEPS * DOUBLINGS;
 
-/// How long things took. Fixed memory (2.4 KiB), lock-free, one atomic addition per record.
+/// How long things took. Fixed memory (2.4 KiB), lock-free, two atomic additions per record.
 pub struct Histogram {
     buckets: [AtomicU64; BUCKETS],
     total_ns: AtomicU64,

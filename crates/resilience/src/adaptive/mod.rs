@@ -81,7 +81,7 @@ impl AdaptiveLimiter {
         AdaptivePermit { permit: Some(permit), limiter: self.clone(), since }
     }
 
-    heard!(LimiterEvent, limiter.bell());
+    heard!(LimiterEvent, limiter.audience());
 
     /// What it has seen so far; the limit is the one of now.
     pub fn get_metrics(&self) -> SemaphoreMetrics {
@@ -94,6 +94,20 @@ impl AdaptiveLimiter {
         }
         let now = self.shared.clock.uptime();
         let active = self.limiter.active();
+        let change = self.note_locked(rtt, dropped, active, now);
+        // Outside of the lock: who hears of it may end a call.
+        if let Some(event) = change {
+            self.limiter.audience().tell(|| event);
+        }
+    }
+
+    fn note_locked(
+        &self,
+        rtt: Duration,
+        dropped: bool,
+        active: usize,
+        now: Duration,
+    ) -> Option<LimiterEvent> {
         let mut rule = self.shared.rule.lock().unwrap_or_else(PoisonError::into_inner);
         rule.calls += 1;
         if rtt >= RTT_MIN {
@@ -103,7 +117,7 @@ impl AdaptiveLimiter {
         rule.in_flight = rule.in_flight.max(active);
         rule.dropped |= dropped;
         if rule.calls < WINDOW_CALLS || now.saturating_sub(rule.began) < WINDOW {
-            return;
+            return None;
         }
         if rule.timed > 0 {
             rule.rtt = rule.total / rule.timed;
@@ -113,8 +127,8 @@ impl AdaptiveLimiter {
         (rule.began, rule.calls) = (now, 0);
         (rule.timed, rule.total) = (0, Duration::ZERO);
         (rule.in_flight, rule.dropped) = (0, false);
-        // A rule that says zero is taken for one.
-        let _ = self.limiter.set_max_concurrent(rule.limit.limit().max(1));
+        // A rule that says zero is taken for one. Under the lock, so that the newest limit stays.
+        self.limiter.resize(rule.limit.limit().max(1)).unwrap_or(None)
     }
 }
 

@@ -23,7 +23,7 @@ pub use self::window::{CircuitCounts, CircuitWindow};
 
 use self::state::{Change, Machine};
 use self::stripes::Stripes;
-use crate::events::{Bell, heard};
+use crate::events::{Audience, heard};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
 
 /// What the end of a call says about what was called.
@@ -119,7 +119,7 @@ struct Shared {
     slice: u64,
     machine: Mutex<Machine>,
     rejected: AtomicU64,
-    bell: Bell<CircuitEvent>,
+    audience: Audience<CircuitEvent>,
 }
 
 const NOT_CLOSED: u64 = u64::MAX;
@@ -138,7 +138,7 @@ impl CircuitBreaker {
             slice: config.window.slice(),
             machine: Mutex::new(Machine::new(config, door.clock.uptime())),
             rejected: AtomicU64::new(0),
-            bell: Bell::default(),
+            audience: Audience::default(),
         })))
     }
 
@@ -170,7 +170,7 @@ impl CircuitBreaker {
             Err((state, retry_after)) => {
                 shared.rejected.fetch_add(1, Ordering::Relaxed);
                 let error = CircuitBreakerError { name: shared.name.clone(), state, retry_after };
-                shared.bell.ring(|| CircuitEvent::Rejected { error: error.clone() });
+                shared.audience.tell(|| CircuitEvent::Rejected { error: error.clone() });
                 Err(error)
             }
         }
@@ -248,7 +248,7 @@ impl CircuitBreaker {
             self.publish(&mut machine, now);
             change
         };
-        self.0.bell.ring(|| CircuitEvent::Ended { verdict: Verdict::Success, latency });
+        self.0.audience.tell(|| CircuitEvent::Ended { verdict: Verdict::Success, latency });
         self.announce(change);
     }
 
@@ -268,7 +268,7 @@ impl CircuitBreaker {
             self.publish(&mut machine, now);
             change
         };
-        shared.bell.ring(|| CircuitEvent::Ended { verdict, latency });
+        shared.audience.tell(|| CircuitEvent::Ended { verdict, latency });
         self.announce(change);
     }
 
@@ -309,14 +309,14 @@ impl CircuitBreaker {
         let Some(change) = change else { return };
         events::log(&self.0.name, &change);
         let Change { from, to, trigger, generation, .. } = change;
-        self.0.bell.ring(|| CircuitEvent::Changed { from, to, trigger, generation });
+        self.0.audience.tell(|| CircuitEvent::Changed { from, to, trigger, generation });
     }
 
-    heard!(CircuitEvent, 0.bell);
+    heard!(CircuitEvent, 0.audience);
 
     /// Waits until no listener is being called.
     pub async fn wait_pending(&self) {
-        self.0.bell.quiet().await;
+        self.0.audience.quiet().await;
     }
 
     /// What it has seen so far.
@@ -339,7 +339,7 @@ impl CircuitBreaker {
             last_state_change: standing.since.as_secs_f64(),
             next_probe_in: standing.opens_in.map(|left| left.as_secs_f64()),
             window: standing.window,
-            callback_panics: self.0.bell.panics(),
+            callback_panics: self.0.audience.panics(),
         }
     }
 }

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use longshore_clock::Door;
@@ -9,8 +9,8 @@ use serde::Serialize;
 use crate::events::heard;
 
 use super::semaphore::{
-    AcquisitionTimeoutError, LimiterEvent, OwnedPermit, Permit, SemaphoreLimiter, SemaphoreLimiterConfig,
-    SemaphoreMetrics,
+    AcquisitionTimeoutError, LimiterEvent, OwnedPermit, Permit, Refused, SemaphoreLimiter,
+    SemaphoreLimiterConfig, SemaphoreMetrics,
 };
 
 /// How many may be at work at once, and how many others may wait how long.
@@ -66,17 +66,7 @@ pub struct Bulkhead {
 
 struct Line {
     max: usize,
-    waiting: AtomicUsize,
     full: AtomicU64,
-}
-
-/// A place in the line.
-struct Place<'a>(&'a Line);
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 impl Bulkhead {
@@ -86,26 +76,28 @@ impl Bulkhead {
             max_concurrent: config.max_concurrent,
             acquire_timeout: config.acquire_timeout,
         };
-        let line = Line { max: config.max_queue, waiting: AtomicUsize::new(0), full: AtomicU64::new(0) };
+        let line = Line { max: config.max_queue, full: AtomicU64::new(0) };
         Ok(Self { limiter: SemaphoreLimiter::new(&permits, door)?, line: Arc::new(line) })
     }
 
     /// A permit, after those who came before.
     pub async fn acquire(&self) -> Result<Permit<'_>, BulkheadError> {
-        if let Some(permit) = self.limiter.try_acquire() {
-            return Ok(permit);
-        }
-        let _place = self.place()?;
-        Ok(self.limiter.acquire().await?)
+        self.limiter.acquire_in(self.line.max).await.map_err(|refused| self.refused(refused))
     }
 
     /// The same, to be taken elsewhere.
     pub async fn acquire_owned(&self) -> Result<OwnedPermit, BulkheadError> {
-        if let Some(permit) = self.limiter.try_acquire_owned() {
-            return Ok(permit);
+        self.limiter.acquire_owned_in(self.line.max).await.map_err(|refused| self.refused(refused))
+    }
+
+    fn refused(&self, refused: Refused) -> BulkheadError {
+        match refused {
+            Refused::Full => {
+                self.line.full.fetch_add(1, Ordering::Relaxed);
+                BulkheadError::Full { limit: self.line.max }
+            }
+            Refused::Timeout(error) => error.into(),
         }
-        let _place = self.place()?;
-        Ok(self.limiter.acquire_owned().await?)
     }
 
     /// A permit, if one is free and nobody waits.
@@ -113,23 +105,12 @@ impl Bulkhead {
         self.limiter.try_acquire()
     }
 
-    fn place(&self) -> Result<Place<'_>, BulkheadError> {
-        let line = &*self.line;
-        let join = |waiting: usize| (waiting < line.max).then_some(waiting + 1);
-        if line.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, join).is_err() {
-            line.full.fetch_add(1, Ordering::Relaxed);
-            self.limiter.bell().ring(|| LimiterEvent::Full { limit: line.max });
-            return Err(BulkheadError::Full { limit: line.max });
-        }
-        Ok(Place(line))
-    }
-
     /// Changes the number of permits; see [`SemaphoreLimiter::set_max_concurrent`].
     pub fn set_max_concurrent(&self, limit: usize) -> Result<(), Invalid> {
         self.limiter.set_max_concurrent(limit)
     }
 
-    heard!(LimiterEvent, limiter.bell());
+    heard!(LimiterEvent, limiter.audience());
 
     /// What it has seen so far.
     pub fn get_metrics(&self) -> BulkheadMetrics {

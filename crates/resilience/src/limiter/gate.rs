@@ -12,12 +12,26 @@ use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock, try_lock};
 const SLOW: u64 = 1;
 /// The next one: the stash is open.
 const STASHED: u64 = 2;
-/// One free permit.
-const ONE: u64 = 4;
+/// One free permit: 31 bits.
+const FREE: u64 = 4;
+/// One permit that there is, free or not: the 31 bits above.
+const TOTAL: u64 = 1 << 33;
 
-/// So many permits. In the word stand those that are free.
+/// The largest limit.
+pub(super) const LIMIT_MAX: usize = 1 << 30;
+
+fn free(word: u64) -> u64 {
+    word % TOTAL / FREE
+}
+
+/// How many are out or in the stash.
+fn out(word: u64) -> u64 {
+    word / TOTAL - free(word)
+}
+
+/// So many permits. The word says how many there are and which of them are free.
 ///
-/// What keeps it exact: those in the word, in the stash and out are together the limit and the debt. The bit `SLOW` is
+/// What keeps it exact: permits in the word, in the stash and out are together the limit and the debt. The bit `SLOW` is
 /// set exactly while the line holds somebody or there is a debt; then none is free and the stash is closed. Both bits
 /// change only under the lock. While the stash is open, those in it and those out are together at most the peak, so
 /// that whoever takes one from it makes no peak; for more than that it is closed first, and then the word alone tells
@@ -26,8 +40,6 @@ pub(super) struct Gate {
     word: Apart<AtomicU64>,
     stash: Stash,
     line: Mutex<Line>,
-    /// Limit and debt together, to be read without the lock.
-    total: AtomicU64,
     /// The most that were out at once.
     peak: AtomicU64,
 }
@@ -41,14 +53,23 @@ struct Line {
     debt: u64,
 }
 
+/// What becomes of somebody who found no permit at once.
+pub(super) enum Joined<'a> {
+    /// One was free after all, and is taken.
+    Taken,
+    /// A place in the line.
+    Waits(Place<'a>),
+    /// As many wait as may.
+    Full,
+}
+
 impl Gate {
     pub(super) fn new(limit: usize) -> Self {
         let limit = limit as u64;
         Self {
-            word: Apart(AtomicU64::new(limit * ONE)),
+            word: Apart(AtomicU64::new(limit * (FREE + TOTAL))),
             stash: Stash::closed(),
             line: Mutex::new(Line { limit, ..Line::default() }),
-            total: AtomicU64::new(limit),
             peak: AtomicU64::new(0),
         }
     }
@@ -62,18 +83,16 @@ impl Gate {
         let mut others = false;
         while word & SLOW == 0 {
             let is_stashed = word & STASHED != 0;
-            if is_stashed && (word < ONE || self.out_of(word) >= self.peak.load(Ordering::Relaxed)) {
+            if is_stashed && (free(word) == 0 || out(word) >= self.peak.load(Ordering::Relaxed)) {
                 return self.take_alone(&self.lock());
             }
-            if word < ONE {
+            if free(word) == 0 {
                 return false;
             }
-            // Before it is taken: if the limit changes in between, so does the word.
-            let out = self.out_of(word - ONE);
-            match self.word.0.compare_exchange_weak(word, word - ONE, Ordering::Acquire, Ordering::Relaxed) {
+            match self.word.0.compare_exchange_weak(word, word - FREE, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => {
                     if !is_stashed {
-                        self.note_peak(out);
+                        self.note_peak(word - FREE);
                     }
                     if others {
                         self.spread();
@@ -89,10 +108,10 @@ impl Gate {
     /// Takes a free permit from the word, while the stash is closed and stays so.
     fn take_alone(&self, _line: &MutexGuard<'_, Line>) -> bool {
         let mut word = self.word.0.load(Ordering::Relaxed);
-        while word >= ONE && word & SLOW == 0 {
-            match self.word.0.compare_exchange(word, word - ONE, Ordering::Acquire, Ordering::Relaxed) {
+        while free(word) > 0 && word & SLOW == 0 {
+            match self.word.0.compare_exchange(word, word - FREE, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => {
-                    self.note_peak(self.out_of(word - ONE));
+                    self.note_peak(word - FREE);
                     return true;
                 }
                 Err(other) => word = other,
@@ -105,7 +124,7 @@ impl Gate {
     fn lock(&self) -> MutexGuard<'_, Line> {
         let line = lock(&self.line);
         if self.word.0.load(Ordering::Relaxed) & STASHED != 0 {
-            self.word.0.fetch_add(self.stash.close() * ONE, Ordering::Release);
+            self.word.0.fetch_add(self.stash.close() * FREE, Ordering::Release);
             self.word.0.fetch_and(!STASHED, Ordering::Release);
         }
         line
@@ -121,22 +140,17 @@ impl Gate {
         }
     }
 
-    /// How many are out or in the stash.
-    fn out_of(&self, word: u64) -> u64 {
-        self.total.load(Ordering::Relaxed).saturating_sub(word / ONE)
-    }
-
-    fn note_peak(&self, out: u64) {
+    fn note_peak(&self, word: u64) {
+        let out = out(word);
         // Most often there was a higher peak before, and a look is cheaper than a write.
         if out > self.peak.load(Ordering::Relaxed) {
             self.peak.fetch_max(out, Ordering::Relaxed);
         }
     }
 
-    /// How many are out, or about to be.
+    /// How many are out, or about to be; while others come and go it may miss one of them.
     pub(super) fn out(&self) -> usize {
-        let _line = self.lock();
-        self.out_of(self.word.0.load(Ordering::Relaxed)) as usize
+        out(self.word.0.load(Ordering::Relaxed)).saturating_sub(self.stash.sum()) as usize
     }
 
     /// The most that were out at once.
@@ -144,17 +158,21 @@ impl Gate {
         self.peak.load(Ordering::Relaxed) as usize
     }
 
-    /// A place in the line, or nothing if a permit was free after all, which is taken then.
-    pub(super) fn join(&self) -> Option<Place<'_>> {
+    /// A place in the line, if fewer than `max` wait and no permit is free after all.
+    pub(super) fn join(&self, max: usize) -> Joined<'_> {
         let mut line = self.lock();
         let mut word = self.word.0.load(Ordering::Relaxed);
         loop {
+            let is_free = free(word) > 0;
+            if !is_free && line.waiting.len() >= max {
+                return Joined::Full;
+            }
             // With the bit, none is free.
-            let next = if word >= ONE { word - ONE } else { word | SLOW };
+            let next = if is_free { word - FREE } else { word | SLOW };
             match self.word.0.compare_exchange(word, next, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) if word >= ONE => {
-                    self.note_peak(self.out_of(next));
-                    return None;
+                Ok(_) if is_free => {
+                    self.note_peak(next);
+                    return Joined::Taken;
                 }
                 Ok(_) => break,
                 Err(other) => word = other,
@@ -164,7 +182,7 @@ impl Gate {
         let number = line.next;
         line.next += 1;
         line.waiting.insert(number, sender);
-        Some(Place { gate: self, number, granted, left: false })
+        Joined::Waits(Place { gate: self, number, granted, left: false })
     }
 
     /// Gives a permit back.
@@ -175,7 +193,7 @@ impl Gate {
         let mut word = self.word.0.load(Ordering::Relaxed);
         let mut others = false;
         while word & SLOW == 0 {
-            match self.word.0.compare_exchange_weak(word, word + ONE, Ordering::Release, Ordering::Relaxed) {
+            match self.word.0.compare_exchange_weak(word, word + FREE, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => {
                     if others {
                         self.spread();
@@ -185,90 +203,68 @@ impl Gate {
                 Err(other) => (word, others) = (other, true),
             }
         }
-        let mut line = lock(&self.line);
-        if line.debt > 0 {
-            line.debt -= 1;
-            self.total.store(line.limit + line.debt, Ordering::Relaxed);
-        } else if !Self::grant(&mut line) {
-            self.word.0.fetch_add(ONE, Ordering::Release);
-        }
-        self.quicken(&line);
-    }
-
-    /// Hands a permit to the first who still waits.
-    fn grant(line: &mut Line) -> bool {
-        while let Some((_, waiting)) = line.waiting.pop_first() {
-            if waiting.send(()).is_ok() {
-                return true;
+        let next = {
+            let mut line = lock(&self.line);
+            if line.debt > 0 {
+                line.debt -= 1;
+                self.settle(&line, 0, 1);
+                return;
             }
-        }
-        false
+            let next = line.waiting.pop_first();
+            self.settle(&line, u64::from(next.is_none()) * FREE, 0);
+            next
+        };
+        grant(next);
     }
 
-    /// Lets the word decide again as soon as it can.
-    fn quicken(&self, line: &Line) {
-        if line.waiting.is_empty() && line.debt == 0 {
-            self.word.0.fetch_and(!SLOW, Ordering::Release);
-        }
+    /// Adds to the word, takes so many permits out of it that are not free, and lets it decide again as soon as it can.
+    fn settle(&self, line: &Line, more: u64, gone: u64) {
+        let is_slow = self.word.0.load(Ordering::Relaxed) & SLOW != 0;
+        let quick = is_slow && line.waiting.is_empty() && line.debt == 0;
+        let change = more.wrapping_sub(gone * TOTAL).wrapping_sub(u64::from(quick) * SLOW);
+        self.word.0.fetch_add(change, Ordering::Release);
     }
 
     /// Changes the limit. Returns the one before.
     pub(super) fn resize(&self, limit: usize) -> usize {
         let mut line = self.lock();
-        let limit = limit as u64;
-        if limit < line.limit {
-            let mut less = line.limit - limit;
-            // First, so that nobody takes those that go for permits that are out.
-            self.total.store(limit, Ordering::Relaxed);
-            let mut word = self.word.0.load(Ordering::Relaxed);
-            // Those that are free go at once.
-            while less > 0 && word >= ONE {
-                let gone = less.min(word / ONE);
-                match self.word.0.compare_exchange(
-                    word,
-                    word - gone * ONE,
-                    Ordering::Relaxed,
-                    Ordering::Relaxed,
-                ) {
-                    Ok(_) => {
-                        less -= gone;
-                        word = self.word.0.load(Ordering::Relaxed);
-                    }
-                    Err(other) => word = other,
-                }
-            }
-            // And those that come back before the bit is seen.
-            while less > 0 {
-                match self.word.0.compare_exchange(word, word | SLOW, Ordering::Relaxed, Ordering::Relaxed) {
-                    Ok(_) if word >= ONE => {
-                        // Some came back meanwhile; with the bit set nobody else takes them.
-                        let gone = less.min(word / ONE);
-                        self.word.0.fetch_sub(gone * ONE, Ordering::Relaxed);
-                        line.debt += less - gone;
-                        less = 0;
-                    }
-                    Ok(_) => {
-                        line.debt += less;
-                        less = 0;
-                    }
-                    Err(other) => word = other,
-                }
-            }
-        } else {
-            let mut more = limit - line.limit;
-            let paid = more.min(line.debt);
-            line.debt -= paid;
-            more -= paid;
-            while more > 0 && Self::grant(&mut line) {
-                more -= 1;
-            }
-            self.word.0.fetch_add(more * ONE, Ordering::Release);
+        let before = std::mem::replace(&mut line.limit, limit as u64);
+        if line.limit < before {
+            self.shrink(&mut line, before);
+            return before as usize;
         }
-        let before = std::mem::replace(&mut line.limit, limit);
-        self.total.store(line.limit + line.debt, Ordering::Relaxed);
-        self.note_peak(self.out_of(self.word.0.load(Ordering::Relaxed)));
-        self.quicken(&line);
+        let more = line.limit - before;
+        // What is still to be paid back stays in use instead.
+        let paid = more.min(line.debt);
+        line.debt -= paid;
+        let waiting = line.waiting.len() as u64;
+        let granted: Vec<_> = (0..waiting.min(more - paid)).map_while(|_| line.waiting.pop_first()).collect();
+        let taken = granted.len() as u64;
+        self.settle(&line, (more - paid) * TOTAL + (more - paid - taken) * FREE, 0);
+        self.note_peak(self.word.0.load(Ordering::Relaxed));
+        drop(line);
+        for next in granted {
+            grant(Some(next));
+        }
         before as usize
+    }
+
+    /// Takes away what is free at once, and the rest as it comes back.
+    fn shrink(&self, line: &mut Line, before: u64) {
+        let less = before - line.limit;
+        let mut word = self.word.0.load(Ordering::Relaxed);
+        loop {
+            let gone = less.min(free(word));
+            let slow = if gone < less { SLOW } else { 0 };
+            let next = (word - gone * (FREE + TOTAL)) | slow;
+            match self.word.0.compare_exchange(word, next, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => {
+                    line.debt += less - gone;
+                    return;
+                }
+                Err(other) => word = other,
+            }
+        }
     }
 
     pub(super) fn limit(&self) -> usize {
@@ -277,6 +273,13 @@ impl Gate {
 
     pub(super) fn waiting(&self) -> usize {
         lock(&self.line).waiting.len()
+    }
+}
+
+/// Hands a permit to the first in line, outside of the lock. If that one has left meanwhile, it has given the permit on.
+fn grant(next: Option<(u64, oneshot::Sender<()>)>) {
+    if let Some((_, waiting)) = next {
+        let _ = waiting.send(());
     }
 }
 
@@ -305,7 +308,9 @@ impl Drop for Place<'_> {
         let was_waiting = {
             let mut line = lock(&self.gate.line);
             let was_waiting = line.waiting.remove(&self.number).is_some();
-            self.gate.quicken(&line);
+            if was_waiting {
+                self.gate.settle(&line, 0, 0);
+            }
             was_waiting
         };
         // Granted, and not taken: it is somebody else's turn.

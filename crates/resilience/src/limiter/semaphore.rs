@@ -7,8 +7,8 @@ use longshore_core::Invalid;
 use longshore_telemetry::{Histogram, Snapshot};
 use serde::Serialize;
 
-use super::gate::Gate;
-use crate::events::{Bell, heard};
+use super::gate::{Gate, Joined, LIMIT_MAX};
+use crate::events::{Audience, heard};
 use crate::striped::StripedCount;
 
 /// How many may be at work at once, and how long others wait.
@@ -33,6 +33,25 @@ pub struct AcquisitionTimeoutError(
     /// How long was waited.
     pub Duration,
 );
+
+/// Why nobody was let in.
+#[derive(Clone, Copy)]
+pub(super) enum Refused {
+    /// As many wait as may.
+    Full,
+    /// No permit came in time.
+    Timeout(AcquisitionTimeoutError),
+}
+
+impl Refused {
+    /// For a line without a bound, which is never full.
+    fn timeout(self) -> AcquisitionTimeoutError {
+        match self {
+            Self::Full => AcquisitionTimeoutError(Duration::ZERO),
+            Self::Timeout(error) => error,
+        }
+    }
+}
 
 /// Something that happened to a limiter, or to a bulkhead or an adaptive limiter, which are made of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +112,7 @@ struct Shared {
     acquired: StripedCount,
     timeouts: AtomicU64,
     wait: Histogram,
-    bell: Bell<LimiterEvent>,
+    audience: Audience<LimiterEvent>,
 }
 
 impl SemaphoreLimiter {
@@ -107,19 +126,28 @@ impl SemaphoreLimiter {
             acquired: StripedCount::default(),
             timeouts: AtomicU64::new(0),
             wait: Histogram::default(),
-            bell: Bell::default(),
+            audience: Audience::default(),
         })))
     }
 
     /// A permit, after those who came before. Whoever stops waiting leaves the line.
     pub async fn acquire(&self) -> Result<Permit<'_>, AcquisitionTimeoutError> {
-        self.0.take().await?;
-        Ok(Permit(&self.0))
+        self.acquire_in(usize::MAX).await.map_err(Refused::timeout)
     }
 
     /// The same, to be taken elsewhere.
     pub async fn acquire_owned(&self) -> Result<OwnedPermit, AcquisitionTimeoutError> {
-        self.0.take().await?;
+        self.acquire_owned_in(usize::MAX).await.map_err(Refused::timeout)
+    }
+
+    /// The same in a line of so many.
+    pub(super) async fn acquire_in(&self, max_queue: usize) -> Result<Permit<'_>, Refused> {
+        self.0.take(max_queue).await?;
+        Ok(Permit(&self.0))
+    }
+
+    pub(super) async fn acquire_owned_in(&self, max_queue: usize) -> Result<OwnedPermit, Refused> {
+        self.0.take(max_queue).await?;
         Ok(OwnedPermit(self.0.clone()))
     }
 
@@ -136,19 +164,24 @@ impl SemaphoreLimiter {
     /// Changes the limit. Those who wait get what it grows by at once; what it shrinks by is taken as permits come back.
     /// Meanwhile no more are out than were at the change.
     pub fn set_max_concurrent(&self, limit: usize) -> Result<(), Invalid> {
-        let to = check(limit)?;
-        let from = self.0.gate.resize(to);
-        if from != to {
-            self.0.bell.ring(|| LimiterEvent::Resized { from, to });
+        if let Some(event) = self.resize(limit)? {
+            self.0.audience.tell(|| event);
         }
         Ok(())
     }
 
-    pub(crate) fn bell(&self) -> &Bell<LimiterEvent> {
-        &self.0.bell
+    /// Changes the limit; what there is to tell of it is told by the caller.
+    pub(crate) fn resize(&self, limit: usize) -> Result<Option<LimiterEvent>, Invalid> {
+        let to = check(limit)?;
+        let from = self.0.gate.resize(to);
+        Ok((from != to).then_some(LimiterEvent::Resized { from, to }))
     }
 
-    heard!(LimiterEvent, 0.bell);
+    pub(crate) fn audience(&self) -> &Audience<LimiterEvent> {
+        &self.0.audience
+    }
+
+    heard!(LimiterEvent, 0.audience);
 
     /// Permits that are out now.
     pub fn active(&self) -> usize {
@@ -181,15 +214,23 @@ impl Shared {
 
     fn taken(&self, waited: Duration) {
         self.acquired.add();
-        self.bell.ring(|| LimiterEvent::Acquired { waited });
+        self.audience.tell(|| LimiterEvent::Acquired { waited });
     }
 
-    async fn take(&self) -> Result<(), AcquisitionTimeoutError> {
+    async fn take(&self, max_queue: usize) -> Result<(), Refused> {
         if self.try_take() {
             return Ok(());
         }
         let mut waited = Duration::ZERO;
-        if let Some(place) = self.gate.join() {
+        let place = match self.gate.join(max_queue) {
+            Joined::Taken => None,
+            Joined::Waits(place) => Some(place),
+            Joined::Full => {
+                self.audience.tell(|| LimiterEvent::Full { limit: max_queue });
+                return Err(Refused::Full);
+            }
+        };
+        if let Some(place) = place {
             let (began, over) = (self.clock.uptime(), self.clock.after(self.timeout));
             let is_granted = tokio::select! {
                 biased;
@@ -199,8 +240,8 @@ impl Shared {
             waited = self.clock.uptime().saturating_sub(began);
             if !is_granted {
                 self.timeouts.fetch_add(1, Ordering::Relaxed);
-                self.bell.ring(|| LimiterEvent::TimedOut { waited });
-                return Err(AcquisitionTimeoutError(self.timeout));
+                self.audience.tell(|| LimiterEvent::TimedOut { waited });
+                return Err(Refused::Timeout(AcquisitionTimeoutError(self.timeout)));
             }
             self.wait.record(waited);
         }
@@ -215,9 +256,6 @@ fn check(limit: usize) -> Result<usize, Invalid> {
     }
     Err(Invalid::new("max_concurrent", format!("a whole number from 1 to {LIMIT_MAX}"), limit))
 }
-
-/// The largest limit.
-const LIMIT_MAX: usize = 1 << 30;
 
 /// The right to be at work. It goes back when it is dropped, whatever happened.
 #[must_use = "the permit goes back when it is dropped"]

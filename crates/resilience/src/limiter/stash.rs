@@ -27,6 +27,11 @@ impl Stash {
         self.0.iter().map(|part| part.0.swap(0, Ordering::AcqRel) / ONE).sum()
     }
 
+    /// How many are in it, about.
+    pub(super) fn sum(&self) -> u64 {
+        self.0.iter().map(|part| part.0.load(Ordering::Relaxed) / ONE).sum()
+    }
+
     /// Puts a permit in, if it is open.
     pub(super) fn put(&self) -> bool {
         self.change(|word| (word & OPEN != 0).then_some(word + ONE))

@@ -76,7 +76,7 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> Consumer<T, S> {
                     add(&line.meters.processed, size);
                     add(&line.meters.batches, 1);
                     line.settle(size, 0);
-                    line.meters.bell.ring(|| PipelineEvent::Processed { items: size });
+                    line.meters.audience.tell(|| PipelineEvent::Processed { items: size });
                 }
                 Fate::Failed(why) if on_failure == OnBatchFailure::DeadLetter => {
                     let dead = DeadBatch { items: std::mem::take(&mut batch), error: why };
@@ -87,7 +87,7 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> Consumer<T, S> {
                     }
                     add(&line.meters.dead, size);
                     line.settle(0, size);
-                    line.meters.bell.ring(|| PipelineEvent::Dead { items: size });
+                    line.meters.audience.tell(|| PipelineEvent::Dead { items: size });
                 }
                 Fate::Failed(why) => {
                     error = Some(why);
@@ -103,7 +103,7 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> Consumer<T, S> {
         returned.extend(line.take_all());
         add(&line.meters.returned, returned.len());
         line.end();
-        line.meters.bell.ring(|| PipelineEvent::Stopped {
+        line.meters.audience.tell(|| PipelineEvent::Stopped {
             returned: returned.len(),
             error: error.as_deref().map(Arc::from),
         });
@@ -137,8 +137,8 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> Consumer<T, S> {
             };
             add(&line.meters.failed, batch.len());
             line.meters
-                .bell
-                .ring(|| PipelineEvent::Failed { items: batch.len(), error: why.as_str().into() });
+                .audience
+                .tell(|| PipelineEvent::Failed { items: batch.len(), error: why.as_str().into() });
             if retry.failures() >= config.retries {
                 return Fate::Failed(why);
             }

@@ -170,7 +170,7 @@ impl<T> Line<T> {
 
     fn full(&self, item: T) -> PutError<T> {
         add(&self.meters.dropped, 1);
-        self.meters.bell.ring(|| PipelineEvent::Dropped);
+        self.meters.audience.tell(|| PipelineEvent::Dropped);
         PutError::Full { item, limit: self.limit }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use longshore_telemetry::{Histogram, Snapshot};
 use serde::Serialize;
 
-use crate::events::Bell;
+use crate::events::Audience;
 
 /// What a pipeline has seen. A batch that failed counts nowhere as processed.
 #[derive(Clone, Debug, Serialize)]
@@ -81,7 +81,7 @@ pub(super) struct Meters {
     pub(super) returned: AtomicU64,
     pub(super) busy_us: AtomicU64,
     pub(super) put_wait: Histogram,
-    pub(super) bell: Bell<PipelineEvent>,
+    pub(super) audience: Audience<PipelineEvent>,
 }
 
 pub(super) fn add(count: &AtomicU64, more: usize) {

@@ -237,7 +237,7 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> ProducerConsumerPipeline<T, S> {
         self.0.config.max_queue_size
     }
 
-    heard!(PipelineEvent, 0.meters.bell);
+    heard!(PipelineEvent, 0.meters.audience);
 
     /// What it has seen since it was made.
     pub fn get_metrics(&self) -> PipelineMetrics {

@@ -4,9 +4,10 @@ use longshore_clock::Door;
 use longshore_core::Invalid;
 
 use super::{
-    BatchSink, DeadBatch, PipelineConfig, PipelineMetrics, ProducerConsumerPipeline, PutError, PutManyReport,
-    StopReport,
+    BatchSink, DeadBatch, PipelineConfig, PipelineEvent, PipelineMetrics, ProducerConsumerPipeline, PutError,
+    PutManyReport, StopReport,
 };
+use crate::events::heard;
 
 /// How much is written at once, and how long it may wait.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +86,8 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> BatchedWriter<T, S> {
     pub async fn stop(&self) -> StopReport<T> {
         self.0.stop(true).await
     }
+
+    heard!(PipelineEvent, 0.0.meters.audience);
 
     /// What it has seen.
     pub fn get_metrics(&self) -> PipelineMetrics {

@@ -1,3 +1,4 @@
+use std::cell::LazyCell;
 use std::hash::Hash;
 use std::time::Duration;
 
@@ -5,7 +6,7 @@ use longshore_clock::{Clock, Door};
 use longshore_core::Invalid;
 use serde::Serialize;
 
-use crate::events::{Bell, heard};
+use crate::events::{Audience, heard};
 use crate::keyed::Keyed;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -45,11 +46,15 @@ pub struct RateLimitedError {
 pub enum RateEvent {
     /// It was let through.
     Admitted {
-        /// After so long.
+        /// So many at once.
+        count: u32,
+        /// How long it waits first.
         wait: Duration,
     },
     /// It came too early.
     Refused {
+        /// So many at once.
+        count: u32,
         /// When it is worth another try.
         retry_after: Duration,
     },
@@ -122,7 +127,7 @@ pub struct RateLimiter<K = ()> {
     clock: Clock,
     admitted: AtomicU64,
     refused: AtomicU64,
-    bell: Bell<RateEvent>,
+    audience: Audience<RateEvent>,
 }
 
 impl<K: Hash + Eq + Clone> RateLimiter<K> {
@@ -150,7 +155,7 @@ impl<K: Hash + Eq + Clone> RateLimiter<K> {
             clock: door.clock.clone(),
             admitted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
-            bell: Bell::default(),
+            audience: Audience::default(),
         })
     }
 
@@ -165,7 +170,8 @@ impl<K: Hash + Eq + Clone> RateLimiter<K> {
     }
 
     fn cell(&self, key: &K) -> std::sync::Arc<Cell> {
-        self.cells.of(key, |cell| cell.is_idle(self.now()))
+        let now = LazyCell::new(|| self.now());
+        self.cells.of(key, |cell| cell.is_idle(*now))
     }
 
     fn now(&self) -> u64 {
@@ -177,13 +183,13 @@ impl<K: Hash + Eq + Clone> RateLimiter<K> {
             Ok(wait) => {
                 self.admitted.fetch_add(count.into(), Ordering::Relaxed);
                 let wait = Duration::from_nanos(wait);
-                self.bell.ring(|| RateEvent::Admitted { wait });
+                self.audience.tell(|| RateEvent::Admitted { count, wait });
                 Ok(wait)
             }
             Err(early) => {
                 self.refused.fetch_add(count.into(), Ordering::Relaxed);
                 let retry_after = Duration::from_nanos(early);
-                self.bell.ring(|| RateEvent::Refused { retry_after });
+                self.audience.tell(|| RateEvent::Refused { count, retry_after });
                 Err(RateLimitedError { retry_after })
             }
         }
@@ -197,7 +203,7 @@ impl<K: Hash + Eq + Clone> RateLimiter<K> {
         Ok(())
     }
 
-    heard!(RateEvent, bell);
+    heard!(RateEvent, audience);
 
     /// What it has seen so far.
     pub fn get_metrics(&self) -> RateMetrics {

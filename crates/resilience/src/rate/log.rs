@@ -1,3 +1,4 @@
+use std::cell::LazyCell;
 use std::collections::VecDeque;
 use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
@@ -7,7 +8,7 @@ use longshore_clock::{Clock, Door};
 use longshore_core::Invalid;
 
 use super::{RateEvent, RateLimitedError, RateMetrics};
-use crate::events::{Bell, heard};
+use crate::events::{Audience, heard};
 use crate::keyed::Keyed;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -34,7 +35,7 @@ pub struct SlidingLog<K = ()> {
     clock: Clock,
     admitted: AtomicU64,
     refused: AtomicU64,
-    bell: Bell<RateEvent>,
+    audience: Audience<RateEvent>,
 }
 
 impl<K: Hash + Eq + Clone> SlidingLog<K> {
@@ -54,7 +55,7 @@ impl<K: Hash + Eq + Clone> SlidingLog<K> {
             clock: door.clock.clone(),
             admitted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
-            bell: Bell::default(),
+            audience: Audience::default(),
         })
     }
 
@@ -64,17 +65,17 @@ impl<K: Hash + Eq + Clone> SlidingLog<K> {
         match taken {
             Ok(_) => {
                 self.admitted.fetch_add(1, Ordering::Relaxed);
-                self.bell.ring(|| RateEvent::Admitted { wait: Duration::ZERO });
+                self.audience.tell(|| RateEvent::Admitted { count: 1, wait: Duration::ZERO });
             }
             Err(RateLimitedError { retry_after }) => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
-                self.bell.ring(|| RateEvent::Refused { retry_after });
+                self.audience.tell(|| RateEvent::Refused { count: 1, retry_after });
             }
         }
         taken
     }
 
-    heard!(RateEvent, bell);
+    heard!(RateEvent, audience);
 
     /// What it has seen so far.
     pub fn get_metrics(&self) -> RateMetrics {
@@ -86,9 +87,10 @@ impl<K: Hash + Eq + Clone> SlidingLog<K> {
     }
 
     fn take(&self, key: &K) -> Result<usize, RateLimitedError> {
+        let now = LazyCell::new(|| self.clock.uptime());
         let is_idle = |log: &Mutex<VecDeque<Duration>>| {
             let log = log.lock().unwrap_or_else(PoisonError::into_inner);
-            log.back().is_none_or(|last| *last + self.window <= self.clock.uptime())
+            log.back().is_none_or(|last| *last + self.window <= *now)
         };
         let log = self.logs.of(key, is_idle);
         let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::budget::{Budget, Recent, RetryBudgetConfig};
 use super::{Advice, Fault, RetryConfig};
-use crate::events::{Bell, heard};
+use crate::events::{Audience, heard};
 use crate::keyed::Keyed;
 use crate::striped::StripedCount;
 
@@ -221,7 +221,7 @@ struct Shared {
     door: Door,
     states: Keyed<String, Mutex<State>>,
     totals: Totals,
-    bell: Bell<RetryEvent>,
+    audience: Audience<RetryEvent>,
 }
 
 impl RetryPolicy {
@@ -236,7 +236,7 @@ impl RetryPolicy {
             door: door.clone(),
             states,
             totals: Totals::default(),
-            bell: Bell::default(),
+            audience: Audience::default(),
         })))
     }
 
@@ -328,7 +328,7 @@ impl RetryPolicy {
                 state.metrics.total_delay_ms += wait.as_millis() as u64;
             }
             self.0.totals.retries.fetch_add(1, Ordering::Relaxed);
-            self.0.bell.ring(|| RetryEvent::Retried { key: key.into(), attempt, wait });
+            self.0.audience.tell(|| RetryEvent::Retried { key: key.into(), attempt, wait });
             door.clock.sleep(wait).await;
             (before, waited, attempt) = (Some(wait), waited + wait, attempt + 1);
         }
@@ -348,10 +348,10 @@ impl RetryPolicy {
             Some(count) => drop(count.fetch_add(1, Ordering::Relaxed)),
             None => totals.success.add(),
         }
-        self.0.bell.ring(|| RetryEvent::Ended { key: key.into(), attempt_count, end });
+        self.0.audience.tell(|| RetryEvent::Ended { key: key.into(), attempt_count, end });
     }
 
-    heard!(RetryEvent, 0.bell);
+    heard!(RetryEvent, 0.audience);
 
     fn begin(&self, key: &str, now: Duration) -> Arc<Mutex<State>> {
         let config = &self.0.budget;

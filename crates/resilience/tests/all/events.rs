@@ -83,6 +83,16 @@ fn an_adaptive_limiter_tells_of_its_limit() {
     let (door, manual) = door();
     let limiter = AdaptiveLimiter::new(AimdLimit::default(), secs(1), &door).unwrap();
     let (told, _events) = told!(limiter);
+    // A listener may end a call itself.
+    let (own, clock) = (limiter.clone(), manual.clone());
+    limiter
+        .listen(move |event| {
+            if let (LimiterEvent::Resized { .. }, Some(permit)) = (event, own.try_acquire()) {
+                clock.advance(millis(1));
+                permit.end(Verdict::Success);
+            }
+        })
+        .unwrap();
     // Half of the limit is in use, so there is a reason to raise it.
     let _held: Vec<_> = (0..10).map(|_| limiter.try_acquire().unwrap()).collect();
     for _ in 0..20 {
@@ -103,8 +113,8 @@ fn limiters_of_a_rate_tell_of_refusals() {
     let told = told!(limiter);
     limiter.try_acquire().unwrap();
     limiter.try_acquire().unwrap_err();
-    let refused = RateEvent::Refused { retry_after: secs(1) };
-    let admitted = RateEvent::Admitted { wait: Duration::ZERO };
+    let refused = RateEvent::Refused { count: 1, retry_after: secs(1) };
+    let admitted = RateEvent::Admitted { count: 1, wait: Duration::ZERO };
     were(told, limiter.callback_panics(), &[admitted, refused]);
 
     let config = SlidingLogConfig { limit: 1, window: secs(1), max_keys: 10 };
