@@ -55,9 +55,11 @@ fn runtimes() -> [Runtime; 2] {
     [Builder::new_current_thread().enable_time().build().unwrap(), wide]
 }
 
-/// Waits until the monitor has seen what is wanted.
+/// Waits until the monitor has seen what is wanted, not for ever.
 async fn until(monitor: &EventLoopMonitor, what: impl Fn(&EventLoopMonitor) -> bool) {
+    let watch = Stopwatch::start();
     while !what(monitor) {
+        assert!(watch.elapsed() < Duration::from_secs(60), "{:?}", monitor.get_history(10));
         tokio::task::yield_now().await;
     }
 }
@@ -149,10 +151,13 @@ fn figures_come_from_the_runtime() {
     let tasks: Vec<_> = (0..10).map(|_| runtime.spawn(std::future::pending::<()>())).collect();
     runtime.block_on(async {
         monitor.start().unwrap();
-        until(&monitor, |monitor| monitor.get_snapshot().is_some_and(|sample| sample.task_count == 10)).await;
-        let sample = monitor.get_snapshot().unwrap();
-        assert_eq!(sample.backlog_size, 9);
-        assert_eq!(sample.warning_messages, ["WARNING: Task backlog 9 exceeds max 5"]);
+        until(&monitor, |monitor| {
+            monitor.get_history(100).iter().any(|sample| {
+                let wanted = ["WARNING: Task backlog 9 exceeds max 5"];
+                sample.task_count == 10 && sample.backlog_size == 9 && sample.warning_messages == wanted
+            })
+        })
+        .await;
         for task in tasks {
             task.abort();
         }
@@ -161,7 +166,8 @@ fn figures_come_from_the_runtime() {
     });
     let sample = monitor.get_snapshot().unwrap();
     assert!((0.0..=1.0).contains(&sample.busy_ratio) && sample.parks > 0, "{sample:?}");
-    assert_eq!(monitor.get_health().peak_backlog, 9);
+    // One more, if a sample fell on the end of a task of the watch itself.
+    assert!((9..=10).contains(&monitor.get_health().peak_backlog));
     assert!(monitor.get_lags().count() > 0);
     assert!(monitor.get_history(2).len() <= 2);
 }

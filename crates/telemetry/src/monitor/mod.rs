@@ -1,7 +1,7 @@
 //! Watches a tokio runtime: how late it takes up what is due, and how much waits.
 
 mod config;
-mod pulse;
+mod readings;
 mod sample;
 
 use std::collections::VecDeque;
@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 pub use self::config::EventLoopMonitorConfig;
 pub use self::sample::{LoopHealthMetrics, LoopMonitorMetrics};
 
-use self::pulse::Pulse;
+use self::readings::Readings;
 use self::sample::Work;
 use crate::{Histogram, Snapshot};
 
@@ -30,9 +30,10 @@ const HISTORY: usize = 100;
 /// would wake as late as it did, and an idle runtime is left asleep. Else a task on the runtime takes it. While all of
 /// its threads are blocked that task waits, and the lag is how long it has waited so far.
 ///
-/// After ten seconds in which no thread worked for more than an eighth of the time, a reading is due every 200 ms only,
-/// and the first work after that counts as if it had been one stretch: a block is told of at its length, but many short
-/// tasks without a pause between them look like one.
+/// After ten seconds in which no thread worked for more than an eighth of the time, a reading is due every 90 ms only.
+/// What such a step held is told by what the threads report of their work: a block at its length, but the first work of
+/// all threads without a sleep between counts as one stretch, of 90 ms at most. A warning is always about more than that:
+/// steps stay below its threshold.
 pub struct EventLoopMonitor {
     shared: Arc<Shared>,
     running: Mutex<Option<JoinHandle<()>>>,
@@ -156,22 +157,23 @@ impl Shared {
     fn watch(&self) {
         let mut work = Work::of(&self.runtime);
         let mut told = sample::Alarm::default();
-        let mut pulse = Pulse::new(self.runtime.clone(), self.started, self.lags.clone());
-        let mut look = self.started.elapsed();
-        let mut sample = look + self.config.sample_interval;
+        let step_max = self.config.sample_interval.min(self.config.warning_threshold.mul_f64(0.9));
+        let mut readings = Readings::new(self.runtime.clone(), self.started, self.lags.clone(), step_max);
+        let mut due = self.started.elapsed();
+        let mut sample = due + self.config.sample_interval;
         while !self.stopping.load(Ordering::SeqCst) {
-            let left = look.saturating_sub(self.started.elapsed());
+            let left = due.saturating_sub(self.started.elapsed());
             if !left.is_zero() {
                 std::thread::park_timeout(left);
                 continue;
             }
-            let pause = pulse.feel(look);
+            let step = readings.take(due);
             let now = self.started.elapsed();
-            look = now + pause.min(self.config.sample_interval);
+            due = now + step;
             if now >= sample {
                 sample = now + self.config.sample_interval;
                 let taken =
-                    sample::take(&self.config, &self.runtime, &mut work, self.clock.now(), &mut pulse);
+                    sample::take(&self.config, &self.runtime, &mut work, self.clock.now(), &mut readings);
                 taken.log(&self.config, &mut told);
                 self.keep(taken);
             }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 
 use super::EventLoopMonitorConfig;
-use super::pulse::Pulse;
+use super::readings::Readings;
 
 /// Warnings that are kept.
 const WARNINGS_MAX: usize = 20;
@@ -85,11 +85,11 @@ pub(super) fn take(
     runtime: &Handle,
     before: &mut Work,
     timestamp: Timestamp,
-    pulse: &mut Pulse,
+    readings: &mut Readings,
 ) -> LoopMonitorMetrics {
-    let lag = pulse.lag();
+    let lag = readings.lag();
     let metrics = runtime.metrics();
-    let task_count = metrics.num_alive_tasks().saturating_sub(pulse.tasks());
+    let task_count = metrics.num_alive_tasks().saturating_sub(readings.tasks());
     let backlog_size = task_count.saturating_sub(1);
     let loop_latency_ms = lag.as_secs_f64() * 1_000.0;
     let mut warning_messages = Vec::new();

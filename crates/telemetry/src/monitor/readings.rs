@@ -1,0 +1,382 @@
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use longshore_clock::Stopwatch;
+use tokio::runtime::Handle;
+
+use crate::Histogram;
+
+/// From one reading to the next. What blocks the runtime is told of up to this much too short.
+const STEP: Duration = Duration::from_millis(8);
+/// The same while the runtime is calm, at most: to wake a thread costs more than anything it does then.
+const CALM_STEP: Duration = Duration::from_millis(90);
+/// Calm so long, and it is read less often.
+const CALM: Duration = Duration::from_secs(10);
+/// A runtime is calm while none of its threads works for more than this share of the time.
+const CALM_SHARE: u32 = 8;
+/// What a thread usually works between two sleeps is at most so much, whatever was measured.
+const USUAL_MAX: Duration = Duration::from_millis(1);
+
+/// How late a runtime is.
+///
+/// In a long step nobody measures. What the threads report of their work afterwards bounds what was missed: together
+/// they cannot have been blocked for longer than the one that worked least was at work in one stretch.
+pub(super) struct Readings {
+    runtime: Handle,
+    started: Stopwatch,
+    lags: Arc<Histogram>,
+    /// Calm so long, and steps are so long.
+    calm: Duration,
+    calm_step: Duration,
+    is_calm: bool,
+    ping: Option<Ping>,
+    gap: Option<Gap>,
+    /// The largest lag since it was last told.
+    worst: Duration,
+    last: Moment,
+    /// Since when it is watched whether the runtime is calm, and when it last was not.
+    watched: Moment,
+    stirred: Duration,
+    /// What a thread usually works between two sleeps.
+    usual: Duration,
+}
+
+/// A task that says when it ran.
+struct Ping {
+    due: Duration,
+    ran: Arc<OnceLock<Duration>>,
+}
+
+/// A long step at whose end the runtime was at work, so that its threads have not yet told of all of it.
+struct Gap {
+    before: Moment,
+    after: Moment,
+    /// How late the ping at its end was, once that is known.
+    lag: Option<Duration>,
+}
+
+/// What each thread had done by a time since the start.
+#[derive(Clone)]
+struct Moment {
+    at: Duration,
+    threads: Vec<Work>,
+}
+
+#[derive(Clone, Copy)]
+struct Work {
+    busy: Duration,
+    parks: u64,
+}
+
+impl Moment {
+    fn now(runtime: &Handle, started: Stopwatch) -> Self {
+        let metrics = runtime.metrics();
+        let work = |worker| Work {
+            busy: metrics.worker_total_busy_duration(worker),
+            parks: metrics.worker_park_count(worker),
+        };
+        Self { at: started.elapsed(), threads: (0..metrics.num_workers()).map(work).collect() }
+    }
+
+    /// The time since another moment, and what each thread has done in it.
+    fn since(&self, before: &Self) -> (Duration, impl Iterator<Item = Work>) {
+        let threads = self.threads.iter().zip(&before.threads).map(|(now, before)| Work {
+            busy: now.busy.saturating_sub(before.busy),
+            parks: now.parks.saturating_sub(before.parks),
+        });
+        (self.at.saturating_sub(before.at), threads)
+    }
+}
+
+impl Readings {
+    pub(super) fn new(
+        runtime: Handle,
+        started: Stopwatch,
+        lags: Arc<Histogram>,
+        calm_step_max: Duration,
+    ) -> Self {
+        let now = Moment::now(&runtime, started);
+        Self {
+            runtime,
+            started,
+            lags,
+            calm: CALM,
+            calm_step: calm_step_max.clamp(STEP, CALM_STEP),
+            is_calm: false,
+            ping: None,
+            gap: None,
+            worst: Duration::ZERO,
+            stirred: now.at,
+            watched: now.clone(),
+            last: now,
+            usual: Duration::ZERO,
+        }
+    }
+
+    /// Takes the reading that was due at a time since the start, or has the runtime take it. Returns how long it is to
+    /// the next one.
+    pub(super) fn take(&mut self, due: Duration) -> Duration {
+        self.collect();
+        let now = Moment::now(&self.runtime, self.started);
+        let is_asleep = self.is_asleep();
+        self.close_gap(&now, is_asleep);
+        if self.is_calm && !is_asleep {
+            self.gap = Some(Gap { before: self.last.clone(), after: now.clone(), lag: None });
+        } else if self.is_calm {
+            let (step, _) = now.since(&self.last);
+            self.note_missed(self.stretch(&now, &self.last).min(step));
+        }
+        if self.ping.is_none() && is_asleep {
+            self.note(now.at.saturating_sub(due));
+        } else if self.ping.is_none() {
+            let ran = Arc::new(OnceLock::new());
+            self.ping = Some(Ping { due, ran: ran.clone() });
+            let started = self.started;
+            self.runtime.spawn(async move { ran.set(started.elapsed()) });
+        }
+        self.learn(&now);
+        let is_still = self.ping.is_none() && self.gap.is_none();
+        self.is_calm = is_still && now.at.saturating_sub(self.stirred) > self.calm;
+        self.last = now;
+        if self.is_calm { self.calm_step } else { STEP }
+    }
+
+    /// The largest lag since this was last asked for, what lasts with it.
+    pub(super) fn lag(&mut self) -> Duration {
+        self.collect();
+        let lasting = self.ping.as_ref().map(|ping| self.started.elapsed().saturating_sub(ping.due));
+        std::mem::take(&mut self.worst).max(lasting.unwrap_or_default())
+    }
+
+    /// Tasks of its own that are alive.
+    pub(super) fn tasks(&self) -> usize {
+        usize::from(self.ping.is_some())
+    }
+
+    /// Whether all threads of the runtime wait for something to do.
+    fn is_asleep(&self) -> bool {
+        let metrics = self.runtime.metrics();
+        // Odd from the beginning of a sleep to its end.
+        (0..metrics.num_workers()).all(|worker| metrics.worker_park_unpark_count(worker) % 2 == 1)
+    }
+
+    fn note(&mut self, lag: Duration) {
+        self.worst = self.worst.max(lag);
+        self.lags.record(lag);
+        if lag >= STEP {
+            self.stirred = self.started.elapsed();
+        }
+    }
+
+    /// Less than a step is less than what is known.
+    fn note_missed(&mut self, lag: Duration) {
+        if lag >= STEP {
+            self.note(lag);
+        }
+    }
+
+    /// Looks whether the ping has run.
+    fn collect(&mut self) {
+        let Some(ping) = &mut self.ping else { return };
+        // Ours alone once its task is gone, whether that ran or the runtime has dropped it.
+        let Some(ran) = Arc::get_mut(&mut ping.ran) else { return };
+        let lag = ran.take().map(|ran| ran.saturating_sub(ping.due));
+        self.ping = None;
+        self.note(lag.unwrap_or_default());
+        if let Some(gap) = &mut self.gap {
+            gap.lag = gap.lag.or(lag);
+        }
+    }
+
+    /// Tells what a long step has held, once all threads have told.
+    fn close_gap(&mut self, now: &Moment, is_asleep: bool) {
+        let Some(gap) = self.gap.take() else { return };
+        let is_told = {
+            let (since, mut threads) = now.since(&gap.after);
+            is_asleep || since > CALM_STEP || threads.all(|work| !work.busy.is_zero())
+        };
+        let (Some(lag), true) = (gap.lag, is_told) else {
+            self.gap = Some(gap);
+            return;
+        };
+        // What the ping had to wait for began in the step. Otherwise it was over by then.
+        let (step, _) = gap.after.since(&gap.before);
+        let most = if lag >= STEP { step + lag } else { step };
+        self.note_missed(self.stretch(now, &gap.before).min(most));
+    }
+
+    /// The longest stretch of work that all threads may have had at the same time, beside what they usually do.
+    fn stretch(&self, now: &Moment, before: &Moment) -> Duration {
+        let (_, threads) = now.since(before);
+        let longest = threads.map(|work| {
+            let others = work.parks.saturating_sub(1).min(u32::MAX.into()) as u32;
+            work.busy.saturating_sub(self.usual.saturating_mul(others))
+        });
+        longest.min().unwrap_or_default()
+    }
+
+    /// Whether it is calm, and what is usual.
+    fn learn(&mut self, now: &Moment) {
+        let (passed, threads) = now.since(&self.watched);
+        if passed < self.calm_step {
+            return;
+        }
+        let (mut most, mut busy, mut parks) = (Duration::ZERO, Duration::ZERO, 0_u64);
+        for work in threads {
+            most = most.max(work.busy);
+            busy += work.busy;
+            parks += work.parks;
+        }
+        if most > passed / CALM_SHARE {
+            self.stirred = now.at;
+        }
+        if parks > 0 {
+            let mean = busy.div_f64(parks as f64).min(USUAL_MAX);
+            self.usual = (self.usual * 7 + mean) / 8;
+        }
+        self.watched = now.clone();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::{Builder, Runtime};
+
+    use super::*;
+
+    const BLOCK: Duration = Duration::from_millis(60);
+
+    fn block(time: Duration) {
+        let watch = Stopwatch::start();
+        while watch.elapsed() < time {
+            std::hint::spin_loop();
+        }
+    }
+
+    /// A runtime of one thread that was calm so far.
+    struct Calm {
+        runtime: Runtime,
+        started: Stopwatch,
+        readings: Readings,
+    }
+
+    impl Calm {
+        fn new() -> Self {
+            let runtime =
+                Builder::new_multi_thread().worker_threads(1).build().unwrap_or_else(|_| unreachable!());
+            let started = Stopwatch::start();
+            let handle = runtime.handle().clone();
+            let readings = Readings::new(handle, started, Arc::default(), CALM_STEP);
+            let mut calm = Self { runtime, started, readings: Readings { calm: Duration::ZERO, ..readings } };
+            calm.until(true);
+            calm.take();
+            calm
+        }
+
+        fn take(&mut self) -> Duration {
+            self.readings.take(self.started.elapsed())
+        }
+
+        fn until(&self, is_asleep: bool) {
+            while self.readings.is_asleep() != is_asleep {
+                std::thread::yield_now();
+            }
+        }
+
+        /// Readings as they are taken, until everything is told: the largest lag.
+        fn told(&mut self) -> Duration {
+            self.take();
+            while self.readings.ping.is_some() || self.readings.gap.is_some() {
+                block(STEP / 8);
+                self.take();
+            }
+            self.readings.lag()
+        }
+
+        /// Blocks the runtime. Returns once it has begun.
+        fn block(&self, time: Duration) {
+            drop(self.runtime.spawn(async move { block(time) }));
+            self.until(false);
+        }
+    }
+
+    /// The middle one of several: the test shares its processors with others.
+    fn usually(round: impl Fn() -> Duration) -> Duration {
+        let mut all: Vec<_> = (0..7).map(|_| round()).collect();
+        all.sort();
+        all[3]
+    }
+
+    fn is_close(told: Duration) {
+        assert!(told.abs_diff(BLOCK) < Duration::from_millis(10), "{told:?} for {BLOCK:?}");
+    }
+
+    #[test]
+    fn a_block_inside_a_long_step_is_told_of_at_its_length() {
+        is_close(usually(|| {
+            let mut calm = Calm::new();
+            calm.block(BLOCK);
+            calm.until(true);
+            calm.told()
+        }));
+    }
+
+    #[test]
+    fn a_block_across_the_end_of_a_long_step_is_told_of_at_its_length() {
+        for left in [40, 20, 3] {
+            is_close(usually(|| {
+                let mut calm = Calm::new();
+                calm.block(BLOCK);
+                block(BLOCK.saturating_sub(Duration::from_millis(left)));
+                calm.told()
+            }));
+        }
+    }
+
+    #[test]
+    fn what_has_piled_up_behind_a_block_does_not_hide_it() {
+        is_close(usually(|| {
+            let mut calm = Calm::new();
+            calm.block(BLOCK);
+            for _ in 0..500 {
+                drop(calm.runtime.spawn(async { block(Duration::from_micros(5)) }));
+            }
+            block(BLOCK / 2);
+            calm.told()
+        }));
+    }
+
+    #[test]
+    fn much_short_work_is_no_block() {
+        let told = usually(|| {
+            let mut calm = Calm::new();
+            let mut told = Duration::ZERO;
+            // In the first steps it learns what is usual.
+            for _ in 0..40 {
+                for _ in 0..100 {
+                    let task = calm.runtime.spawn(async { block(Duration::from_micros(100)) });
+                    while !task.is_finished() {
+                        std::thread::yield_now();
+                    }
+                    calm.until(true);
+                }
+                calm.take();
+                told = calm.readings.lag();
+            }
+            told
+        });
+        assert!(told < STEP, "{told:?}");
+    }
+
+    #[test]
+    fn a_task_that_a_runtime_dropped_is_not_waited_for() {
+        // Nobody drives it, so that it never runs anything.
+        let runtime = Builder::new_current_thread().build().unwrap_or_else(|_| unreachable!());
+        let started = Stopwatch::start();
+        let mut readings = Readings::new(runtime.handle().clone(), started, Arc::default(), CALM_STEP);
+        readings.take(started.elapsed());
+        assert_eq!(readings.tasks(), 1);
+        drop(runtime);
+        assert!(readings.lag() < STEP && readings.tasks() == 0);
+    }
+}
