@@ -286,7 +286,7 @@ impl CpuPool {
             meters.wait.record(began.saturating_sub(called));
             meters.busy.fetch_add(1, Ordering::Relaxed);
             let done = catch_unwind(AssertUnwindSafe(|| work(&token)))
-                .map_err(|panic| PoolError::Panicked(panic_text(&*panic)));
+                .map_err(|panic| PoolError::Panicked(panic_text(panic)));
             drop(at_work);
             meters.busy.fetch_sub(1, Ordering::Relaxed);
             meters.run.record(shared.clock.uptime().saturating_sub(began));

@@ -1,8 +1,19 @@
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What a panic said.
-pub fn panic_text(panic: &(dyn Any + Send)) -> String {
+pub fn panic_text(panic: Box<dyn Any + Send>) -> String {
     let text =
         panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("it gave no text").to_owned()
+    let text = text.unwrap_or("it gave no text").to_owned();
+    drop_quietly(panic);
+    text
+}
+
+/// Drops what belongs to somebody else: if that panics, it is theirs alone.
+pub(crate) fn drop_quietly<T>(value: T) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        // It may panic as well.
+        std::mem::forget(panic);
+    }
 }

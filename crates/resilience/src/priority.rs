@@ -15,7 +15,7 @@ use serde::Serialize;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::panics::panic_text;
+use crate::panics::{drop_quietly, panic_text};
 
 /// How many at once, and how many may wait.
 #[derive(Clone, Debug)]
@@ -134,7 +134,7 @@ impl Drop for Owner {
             worker.abort();
         }
         // What tasks leave behind may do anything as it is dropped, so not under the lock.
-        drop(waiting);
+        drop_quietly(waiting);
     }
 }
 
@@ -202,7 +202,7 @@ impl<T> TaskHandle<T> {
         };
         match waiting {
             Some(task) => {
-                drop(task);
+                drop_quietly(task);
                 queue.rest.notify_waiters();
             }
             None => self.cancel.notify_one(),
@@ -232,10 +232,14 @@ impl PriorityTaskQueue {
         Ok(Self(Arc::new(Owner(Arc::new(shared)))))
     }
 
-    /// Starts the workers on the tokio runtime of the caller; nothing if they run.
+    /// Starts the workers on the tokio runtime of the caller; nothing if they run. If their runtime is gone, what waits is run
+    /// here.
     pub fn start(&self) {
         let mut line = self.0.line();
-        if line.workers.is_empty() {
+        if line.workers.iter().all(JoinHandle::is_finished) {
+            // What they ran ended with them.
+            let lost = std::mem::take(&mut line.metrics.running) as u64;
+            line.metrics.cancelled += lost;
             self.0.closing.store(false, Ordering::Release);
             line.starts += 1;
             let workers = 0..self.0.config.workers;
@@ -268,14 +272,15 @@ impl PriorityTaskQueue {
                     biased;
                     () = cancelled.notified() => Err(TaskError::Cancelled),
                     ended = AssertUnwindSafe(async { job().await }).catch_unwind() =>
-                        ended.map_err(|panic| TaskError::Panicked(panic_text(&*panic))),
+                        ended.map_err(|panic| TaskError::Panicked(panic_text(panic))),
                 };
                 let done = match &ended {
                     Ok(_) => Done::Completed,
                     Err(TaskError::Panicked(_)) => Done::Panicked,
                     Err(_) => Done::Cancelled,
                 };
-                let _ = reply.send(ended);
+                // Nobody may wait for it any more.
+                drop_quietly(reply.send(ended));
                 done
             })
         });
@@ -386,7 +391,12 @@ async fn work(shared: Arc<Shared>) {
             shared.news.notified().await;
             continue;
         };
-        let done = task().await;
+        // What a task holds may panic as it is dropped.
+        let done = AssertUnwindSafe(async { task().await }).catch_unwind().await;
+        let done = done.unwrap_or_else(|panic| {
+            drop_quietly(panic);
+            Done::Panicked
+        });
         {
             let mut line = shared.line();
             // A stop has counted it already if it has taken the worker away.

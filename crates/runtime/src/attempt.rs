@@ -220,7 +220,7 @@ pub(crate) async fn run(running: &Arc<Running>, handlers: &Handlers) -> Option<F
     };
     match running.signal.level() {
         Interrupt::None => {
-            let text = format!("the handler panicked: {}", panic_text(&*panic));
+            let text = format!("the handler panicked: {}", panic_text(panic));
             Some(failed(running, JobError::new(&text), Reason::Panic, None))
         }
         told => interrupted(told),

@@ -1,6 +1,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
 use longshore_clock::{Deadline, Door};
@@ -10,7 +10,7 @@ use super::line::{Line, Phase};
 use super::metrics::{PipelineEvent, add};
 use super::{OnBatchFailure, PipelineConfig};
 use crate::Retry;
-use crate::panics::panic_text;
+use crate::panics::{drop_quietly, panic_text};
 
 /// Any error.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -45,9 +45,41 @@ pub(super) struct Consumer<T, S> {
 
 /// What is left of a run.
 pub(super) struct Ended<T, S> {
-    pub(super) consumer: Box<Consumer<T, S>>,
+    pub(super) consumer: Consumer<T, S>,
     pub(super) returned: Vec<T>,
     pub(super) error: Option<String>,
+}
+
+/// Where a run leaves that, however it ends.
+pub(super) type Left<T, S> = Arc<Mutex<Option<Ended<T, S>>>>;
+
+/// A run at work. Dropped, as when it has ended or its runtime goes down, it refuses what comes and leaves what it has.
+struct Run<T, S> {
+    consumer: Option<Consumer<T, S>>,
+    batch: Vec<T>,
+    error: Option<String>,
+    line: Arc<Line<T>>,
+    left: Left<T, S>,
+}
+
+impl<T, S> Drop for Run<T, S> {
+    fn drop(&mut self) {
+        let Some(consumer) = self.consumer.take() else { return };
+        let line = &self.line;
+        // Whatever comes now is refused, and what is here is handed back.
+        line.close(Phase::Cancel);
+        line.meters.in_batch.fetch_sub(self.batch.len() as u64, Ordering::Relaxed);
+        let mut returned = std::mem::take(&mut self.batch);
+        returned.extend(line.take_all());
+        add(&line.meters.returned, returned.len());
+        line.end();
+        line.meters.audience.tell(|| PipelineEvent::Stopped {
+            returned: returned.len(),
+            error: self.error.as_deref().map(Arc::from),
+        });
+        let ended = Ended { consumer, returned, error: self.error.take() };
+        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended);
+    }
 }
 
 /// How a batch ended.
@@ -58,56 +90,43 @@ enum Fate {
 }
 
 impl<T: Send + Sync + 'static, S: BatchSink<T>> Consumer<T, S> {
-    pub(super) async fn run(
-        mut self: Box<Self>,
-        line: Arc<Line<T>>,
-        config: PipelineConfig,
-        door: Door,
-    ) -> Ended<T, S> {
+    pub(super) async fn run(self, line: Arc<Line<T>>, left: Left<T, S>, config: PipelineConfig, door: Door) {
         let mut phase = line.phase();
         let usual = if self.on_error.is_some() { OnBatchFailure::DeadLetter } else { OnBatchFailure::Stop };
         let on_failure = config.on_batch_failure.unwrap_or(usual);
-        let (mut batch, mut error) = (Vec::new(), None);
-        while gather(&mut batch, self.size, &line, &mut phase, &config, &door).await {
-            let size = batch.len();
-            match self.process(&batch, &line, &mut phase, &config, &door).await {
+        let size = self.size;
+        let gone = Some("the runtime of the pipeline is gone".to_owned());
+        let mut run = Run { consumer: Some(self), batch: Vec::new(), error: gone, line: line.clone(), left };
+        while gather(&mut run.batch, size, &line, &mut phase, &config, &door).await {
+            let Some(consumer) = &mut run.consumer else { return };
+            let items = run.batch.len();
+            match consumer.process(&run.batch, &line, &mut phase, &config, &door).await {
                 Fate::Processed => {
-                    batch.clear();
-                    add(&line.meters.processed, size);
+                    drop_quietly(run.batch.drain(..));
+                    add(&line.meters.processed, items);
                     add(&line.meters.batches, 1);
-                    line.settle(size, 0);
-                    line.meters.audience.tell(|| PipelineEvent::Processed { items: size });
+                    line.settle(items, 0);
+                    line.meters.audience.tell(|| PipelineEvent::Processed { items });
                 }
                 Fate::Failed(why) if on_failure == OnBatchFailure::DeadLetter => {
-                    let dead = DeadBatch { items: std::mem::take(&mut batch), error: why };
-                    if let Some(on_error) = &mut self.on_error
+                    let dead = DeadBatch { items: std::mem::take(&mut run.batch), error: why };
+                    if let Some(on_error) = &mut consumer.on_error
                         && let Err(panic) = catch_unwind(AssertUnwindSafe(|| on_error(dead)))
                     {
-                        tracing::error!(error = panic_text(&*panic), "who takes dead letters has panicked");
+                        tracing::error!(error = panic_text(panic), "who takes dead letters has panicked");
                     }
-                    add(&line.meters.dead, size);
-                    line.settle(0, size);
-                    line.meters.audience.tell(|| PipelineEvent::Dead { items: size });
+                    add(&line.meters.dead, items);
+                    line.settle(0, items);
+                    line.meters.audience.tell(|| PipelineEvent::Dead { items });
                 }
                 Fate::Failed(why) => {
-                    error = Some(why);
-                    break;
+                    run.error = Some(why);
+                    return;
                 }
                 Fate::Cancelled => break,
             }
         }
-        // Whatever comes now is refused, and what is here is handed back.
-        line.close(Phase::Cancel);
-        line.meters.in_batch.fetch_sub(batch.len() as u64, Ordering::Relaxed);
-        let mut returned = batch;
-        returned.extend(line.take_all());
-        add(&line.meters.returned, returned.len());
-        line.end();
-        line.meters.audience.tell(|| PipelineEvent::Stopped {
-            returned: returned.len(),
-            error: error.as_deref().map(Arc::from),
-        });
-        Ended { consumer: self, returned, error }
+        run.error = None;
     }
 
     async fn process(
@@ -133,7 +152,7 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> Consumer<T, S> {
             let why = match written {
                 Ok(Ok(())) => return Fate::Processed,
                 Ok(Err(error)) => error.to_string(),
-                Err(panic) => format!("it panicked: {}", panic_text(&*panic)),
+                Err(panic) => format!("it panicked: {}", panic_text(panic)),
             };
             add(&line.meters.failed, batch.len());
             line.meters

@@ -25,7 +25,7 @@ pub use self::metrics::{PipelineEvent, PipelineMetrics};
 pub use self::sqlite::{SqliteSink, SqliteWriter, SqliteWriterConfig};
 pub use self::writer::{BatchedWriter, BatchedWriterConfig, FlushReport};
 
-use self::consumer::{Consumer, Ended};
+use self::consumer::{Consumer, Ended, Left};
 use self::line::{Line, Phase};
 use self::metrics::Meters;
 use crate::events::heard;
@@ -96,25 +96,26 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> PipelineBuilder<T, S> {
             config,
             door: door.clone(),
             meters: Arc::default(),
-            seat: Mutex::new(Seat::Idle(Box::new(consumer))),
+            seat: Mutex::new(Seat::Idle(consumer)),
         })))
     }
 }
 
 /// Where the consumer is.
 enum Seat<T, S> {
-    Idle(Box<Consumer<T, S>>),
+    Idle(Consumer<T, S>),
     /// Also while it is being stopped: several may do that, and any of them may give up.
     Running {
         line: Arc<Line<T>>,
-        task: Task<T, S>,
+        left: Left<T, S>,
+        task: Task,
     },
     /// For the moment of a start.
     Empty,
 }
 
 /// The consumer at work; none once a stop has what it left.
-type Task<T, S> = Arc<tokio::sync::Mutex<Option<JoinHandle<Ended<T, S>>>>>;
+type Task = Arc<tokio::sync::Mutex<Option<JoinHandle<()>>>>;
 
 impl<T: Send + Sync + 'static, S: BatchSink<T>> ProducerConsumerPipeline<T, S> {
     /// Refuses sizes and times of zero.
@@ -139,9 +140,11 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> ProducerConsumerPipeline<T, S> {
                 let shared = &self.0;
                 let line =
                     Arc::new(Line::new(&shared.config, shared.door.clock.clone(), shared.meters.clone()));
-                let work = consumer.run(line.clone(), shared.config.clone(), shared.door.clone());
+                let left = Left::default();
+                let work =
+                    consumer.run(line.clone(), left.clone(), shared.config.clone(), shared.door.clone());
                 let task = Arc::new(tokio::sync::Mutex::new(Some(tokio::spawn(work))));
-                *seat = Seat::Running { line, task };
+                *seat = Seat::Running { line, left, task };
             }
             other => *seat = other,
         }
@@ -200,26 +203,20 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> ProducerConsumerPipeline<T, S> {
     /// One that is given up may be repeated, also with less patience.
     pub async fn stop(&self, drain: bool) -> StopReport<T> {
         let nothing = StopReport { returned: Vec::new(), error: None };
-        let (line, task) = match &*self.seat() {
-            Seat::Running { line, task } => (line.clone(), task.clone()),
+        let (line, left, task) = match &*self.seat() {
+            Seat::Running { line, left, task } => (line.clone(), left.clone(), task.clone()),
             Seat::Idle(_) | Seat::Empty => return nothing,
         };
         line.close(if drain { Phase::Drain } else { Phase::Cancel });
         let mut task = task.lock().await;
         let Some(running) = task.as_mut() else { return nothing };
-        let ended = running.await;
+        // Ended, or gone with its runtime: either way it has left what it had.
+        let _ = running.await;
         *task = None;
-        match ended {
-            Ok(Ended { consumer, returned, error }) => {
-                *self.seat() = Seat::Idle(consumer);
-                StopReport { returned, error }
-            }
-            // The runtime is going down, and has taken the task with it.
-            Err(gone) => {
-                let returned = line.take_all().collect();
-                StopReport { returned, error: Some(gone.to_string()) }
-            }
-        }
+        let ended = left.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Ended { consumer, returned, error }) = ended else { return nothing };
+        *self.seat() = Seat::Idle(consumer);
+        StopReport { returned, error }
     }
 
     /// Whether it takes items.

@@ -74,9 +74,15 @@ impl Fault for io::Error {
             | Kind::NetworkUnreachable
             | Kind::NetworkDown
             | Kind::TimedOut
+            // What a socket says whose time is over.
+            | Kind::WouldBlock
             | Kind::UnexpectedEof => Advice::Retry,
-            // What the system has no word for is looked for in the text.
-            Kind::Other if is_transient(&self.to_string()) => Advice::Retry,
+            // What the system has a word for and is not worth another try.
+            Kind::NotFound | Kind::PermissionDenied | Kind::InvalidInput | Kind::InvalidData | Kind::Unsupported => {
+                Advice::Pass
+            }
+            // All else is looked for in the text: the resolver has no word of its own.
+            _ if is_transient(&self.to_string()) => Advice::Retry,
             _ => Advice::Pass,
         }
     }
@@ -159,6 +165,13 @@ mod tests {
 
     #[test]
     fn what_passes_by_itself_is_tried_again() {
+        // As the resolver says it, without a word of the system for it.
+        let lookup =
+            io::Error::other("failed to lookup address information: Temporary failure in name resolution");
+        let gone = io::Error::from_raw_os_error(2);
+        let late = io::Error::from(io::ErrorKind::WouldBlock);
+        let all = [lookup, gone, late].map(|error| error.advice());
+        assert_eq!(all, [Advice::Retry, Advice::Pass, Advice::Retry]);
         assert_eq!("Connection RESET by peer".advice(), Advice::Retry);
         assert_eq!("out of paper".advice(), Advice::Pass);
         assert_eq!(io::Error::from(io::ErrorKind::TimedOut).advice(), Advice::Retry);

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::support::{door, millis, secs};
+use crate::support::{Bomb, door, millis, runtime, secs};
 
 type Dead = (Vec<u32>, String);
 type Batches = Arc<Mutex<Vec<Vec<u32>>>>;
@@ -416,4 +416,51 @@ proptest! {
         let (door, manual) = door();
         runtime.block_on(history(steps, dead_letters, door, manual));
     }
+}
+
+#[tokio::test]
+async fn an_item_that_panics_as_it_is_dropped_stops_nothing() {
+    let (door, _) = door();
+    let pipeline = ProducerConsumerPipeline::new(config(2), |_: &[Bomb]| Ok(()), &door).unwrap();
+    pipeline.start();
+    for _ in 0..4 {
+        assert!(pipeline.put(Bomb).await.is_ok());
+    }
+    assert_eq!(pipeline.flush().await.written, 4);
+    assert!(pipeline.is_running() && pipeline.stop(true).await.error.is_none());
+    let metrics = pipeline.get_metrics();
+    assert_eq!((metrics.items_processed, metrics.items_in_batch, metrics.returned_items), (4, 0, 0));
+}
+
+#[test]
+fn a_pipeline_whose_runtime_is_gone_hands_everything_back_and_is_started_again() {
+    let (door, _) = door();
+    let gate = Arc::new(Semaphore::new(0));
+    let (sink, batches) = notes();
+    let sink = Notes { gate: Some(gate.clone()), ..sink };
+    let pipeline = ProducerConsumerPipeline::new(config(2), sink, &door).unwrap();
+    let (first, second) = (runtime(), runtime());
+    first.block_on(async {
+        pipeline.start();
+        assert_eq!(pipeline.put_many((1..=5).collect()).await.accepted, 5);
+        while pipeline.get_metrics().items_in_batch < 2 {
+            tokio::task::yield_now().await;
+        }
+    });
+    drop(first);
+    assert!(!pipeline.is_running());
+    second.block_on(async {
+        assert!(matches!(pipeline.put(6).await, Err(PutError::Shutdown { item: 6 })));
+        let left = pipeline.stop(true).await;
+        assert_eq!(left.returned, [1, 2, 3, 4, 5]);
+        assert_eq!(left.error.as_deref(), Some("the runtime of the pipeline is gone"));
+        gate.add_permits(1);
+        pipeline.start();
+        pipeline.put_many(left.returned[..2].to_vec()).await;
+        assert!(pipeline.stop(true).await.returned.is_empty());
+    });
+    assert_eq!(seen(&batches), [[1, 2]]);
+    let metrics = pipeline.get_metrics();
+    assert_eq!((metrics.items_accepted, metrics.items_processed, metrics.returned_items), (7, 2, 5));
+    assert_eq!(metrics.items_in_batch, 0);
 }

@@ -5,7 +5,7 @@ use longshore_resilience::{EnqueueError, PriorityTaskQueue, PriorityTaskQueueCon
 use proptest::prelude::*;
 use tokio::sync::oneshot;
 
-use crate::support::{door, secs};
+use crate::support::{Bomb, door, runtime, secs};
 
 fn queue(max_queue_size: usize) -> PriorityTaskQueue {
     let config = PriorityTaskQueueConfig { max_queue_size, ..PriorityTaskQueueConfig::default() };
@@ -195,4 +195,60 @@ async fn a_stop_that_is_given_up_has_not_happened() {
     let after = queue.enqueue(async || 7, 0).unwrap();
     drop(go);
     assert_eq!(after.result().await, Ok(7));
+}
+
+#[tokio::test]
+async fn what_panics_as_it_is_dropped_stops_no_worker() {
+    let queue = queue(10);
+    queue.start();
+    // The value of a task whose handle is gone.
+    drop(queue.enqueue(async || Bomb, 0).unwrap());
+    // What a running task holds when it is cancelled.
+    let (begun, begins) = oneshot::channel();
+    let held = queue
+        .enqueue(
+            move || async move {
+                let _bomb = Bomb;
+                begun.send(()).unwrap();
+                std::future::pending::<()>().await;
+            },
+            0,
+        )
+        .unwrap();
+    begins.await.unwrap();
+    held.cancel();
+    assert_eq!(held.result().await, Err(TaskError::Cancelled));
+    // What a panic carries.
+    let carried = queue.enqueue(async || std::panic::panic_any(Bomb), 0).unwrap();
+    let text = "it gave no text".to_owned();
+    assert_eq!(carried.result().await.map(|()| ()), Err(TaskError::Panicked(text)));
+    let after = queue.enqueue(async || "it goes on", 0).unwrap();
+    assert_eq!(after.result().await, Ok("it goes on"));
+    assert_eq!(queue.stop(StopMode::Drain, secs(5)).await, 0);
+    assert_eq!(queue.get_metrics().running, 0);
+}
+
+#[test]
+fn a_queue_whose_runtime_is_gone_is_started_on_another() {
+    let queue = queue(10);
+    let (first, second) = (runtime(), runtime());
+    let (begun, begins) = std::sync::mpsc::channel();
+    let lost = first.block_on(async {
+        queue.start();
+        let task = move || async move {
+            begun.send(()).unwrap();
+            std::future::pending::<()>().await;
+        };
+        queue.enqueue(task, 0).unwrap()
+    });
+    begins.recv().unwrap();
+    drop(first);
+    second.block_on(async {
+        let waits = queue.enqueue(async || 7, 0).unwrap();
+        queue.start();
+        assert_eq!(waits.result().await, Ok(7));
+        assert_eq!(lost.result().await, Err(TaskError::Stopped));
+    });
+    let metrics = queue.get_metrics();
+    assert_eq!((metrics.running, metrics.completed, metrics.cancelled), (0, 1, 1));
 }

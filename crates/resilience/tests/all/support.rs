@@ -40,3 +40,18 @@ pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
         Poll::Pending => panic!("it waits"),
     }
 }
+
+/// Panics as it is dropped.
+pub(crate) struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        // A second panic in one thread would end the process.
+        assert!(std::thread::panicking(), "on purpose");
+    }
+}
+
+/// A runtime of its own, to be taken away.
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}

@@ -112,6 +112,23 @@ impl TieredStore {
     }
 }
 
+/// Ends as it is dropped, also with the runtime that it was begun on.
+struct Hearing<'a>(&'a Shared);
+
+impl<'a> Hearing<'a> {
+    fn begin(shared: &'a Shared) -> Self {
+        shared.hears.store(true, Ordering::Release);
+        Self(shared)
+    }
+}
+
+impl Drop for Hearing<'_> {
+    fn drop(&mut self) {
+        self.0.hears.store(false, Ordering::Release);
+        self.0.near.remove(Which::All);
+    }
+}
+
 /// Hears what others invalidate. While it does not, nothing is read from the memory of this process.
 async fn listen(shared: Arc<Shared>, beat: Timeout, heartbeat: Duration, door: Door) {
     let mut retry = Retry::reconnect(door.clone());
@@ -123,7 +140,7 @@ async fn listen(shared: Arc<Shared>, beat: Timeout, heartbeat: Duration, door: D
                 retry = Retry::reconnect(door.clone());
                 // What was put here meanwhile may be old already.
                 shared.near.remove(Which::All);
-                shared.hears.store(true, Ordering::Release);
+                let hearing = Hearing::begin(&shared);
                 let beats = async {
                     loop {
                         let next = door.clock.after(heartbeat);
@@ -142,8 +159,7 @@ async fn listen(shared: Arc<Shared>, beat: Timeout, heartbeat: Duration, door: D
                     () = beats => {}
                     () = heard => {}
                 }
-                shared.hears.store(false, Ordering::Release);
-                shared.near.remove(Which::All);
+                drop(hearing);
                 tracing::warn!(channel, "invalidations are not heard; this process reads only from Redis");
             }
         }
