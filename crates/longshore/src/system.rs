@@ -45,8 +45,8 @@ pub(crate) struct Wanted {
 }
 
 /// Watches the runtime that everything here runs on; a line for every second would fill the log.
-fn watch() -> anyhow::Result<Arc<EventLoopMonitor>> {
-    let config = EventLoopMonitorConfig { log_metrics: false, ..EventLoopMonitorConfig::default() };
+pub(crate) fn watch() -> anyhow::Result<Arc<EventLoopMonitor>> {
+    let config = EventLoopMonitorConfig { log_metrics: false, ..EventLoopMonitorConfig::from_env()? };
     let monitor = EventLoopMonitor::new(config, tokio::runtime::Handle::current())?;
     monitor.start().context("cannot start a thread to watch the runtime")?;
     Ok(Arc::new(monitor))
@@ -81,6 +81,7 @@ impl System {
                 .handlers(wanted.handlers.clone());
             kinds = services.handlers(wanted.test_kinds).kinds();
             kinds.extend(wanted.handlers.kinds());
+            settings.check_kinds(&kinds)?;
             let stop = stop.clone();
             parts.spawn(async move { worker.run_until(stop).await.context("the worker") });
         } else {

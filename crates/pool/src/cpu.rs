@@ -81,6 +81,8 @@ const NICE: u8 = 5;
 /// How much they may.
 const NICE_MAX: u8 = 19;
 
+/// How large a stack may be.
+const STACK_BYTES: std::ops::RangeInclusive<usize> = 1 << 16..=1 << 30;
 /// The longest line.
 const WAITING_MAX: usize = 1 << 20;
 
@@ -95,6 +97,13 @@ impl CpuPoolConfig {
         }
         if self.nice > NICE_MAX {
             return Err(Invalid::new("nice", format!("a whole number from 0 to {NICE_MAX}"), self.nice));
+        }
+        if self.name.is_empty() || self.name.contains('\0') {
+            return Err(Invalid::new("name", "a name without zero bytes", format!("{:?}", self.name)));
+        }
+        if !STACK_BYTES.contains(&self.stack_bytes) {
+            let expected = format!("{} to {} bytes", STACK_BYTES.start(), STACK_BYTES.end());
+            return Err(Invalid::new("stack_bytes", expected, self.stack_bytes));
         }
         match self.deadline {
             Some(Duration::ZERO) => Err(Invalid::new("deadline", "a duration above zero, or none", "0")),

@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use longshore_clock::Door;
 use longshore_core::Invalid;
+use longshore_telemetry::{Metered, Samples};
 
 use crate::{CpuPool, CpuPoolConfig, PoolError, WhenFull, cores};
 
@@ -54,6 +55,21 @@ pub fn shared_pool() -> Result<CpuPool, PoolError> {
             let open = CpuPool::start(&config, &Door::system())?;
             *pool = Shared::Open(open.clone());
             Ok(open)
+        }
+    }
+}
+
+/// The figures of the shared pool, to be registered: none before it is first used.
+pub struct SharedCpuPool;
+
+impl Metered for SharedCpuPool {
+    fn meter(&self, samples: &mut Samples<'_>) {
+        let open = match &*pool() {
+            Shared::Open(open) => Some(open.clone()),
+            Shared::Unused(_) | Shared::Closed => None,
+        };
+        if let Some(open) = open {
+            open.meter(samples);
         }
     }
 }

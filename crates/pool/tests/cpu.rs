@@ -134,6 +134,8 @@ fn a_pool_that_makes_no_sense_is_refused() {
         (CpuPoolConfig { waiting_max: 0, ..usual() }, "waiting_max"),
         (CpuPoolConfig { waiting_max: usize::MAX, ..usual() }, "waiting_max"),
         (CpuPoolConfig { nice: 20, ..usual() }, "nice"),
+        (CpuPoolConfig { name: "a\0b".to_owned(), ..usual() }, "name"),
+        (CpuPoolConfig { stack_bytes: usize::MAX / 2, ..usual() }, "stack_bytes"),
         (CpuPoolConfig { deadline: Some(Duration::ZERO), ..usual() }, "deadline"),
     ] {
         let Err(PoolError::Invalid(error)) = CpuPool::start(&config, &Door::system()) else {

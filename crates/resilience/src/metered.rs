@@ -5,9 +5,9 @@ use std::hash::Hash;
 use longshore_telemetry::{Metered, Samples};
 
 use crate::{
-    AdaptiveLimiter, BatchSink, Bulkhead, Cache, CircuitBreaker, CircuitState, Hedge, PriorityTaskQueue,
-    ProducerConsumerPipeline, RateLimiter, RateMetrics, RetryPolicy, SemaphoreLimiter, SemaphoreMetrics,
-    SlidingLog, Timeout,
+    AdaptiveLimiter, BatchSink, BatchedWriter, Bulkhead, Cache, CircuitBreaker, CircuitState, Hedge,
+    PriorityTaskQueue, ProducerConsumerPipeline, RateLimiter, RateMetrics, RetryPolicy, SemaphoreLimiter,
+    SemaphoreMetrics, SlidingLog, Timeout,
 };
 
 impl Metered for CircuitBreaker {
@@ -157,6 +157,12 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> Metered for ProducerConsumerPipe
         samples.counter("longshore_pipeline_batches_total", help, metrics.batches_processed);
         let help = "How long producers waited for room.";
         samples.histogram("longshore_pipeline_put_wait_seconds", help, metrics.put_wait);
+    }
+}
+
+impl<T: Send + Sync + 'static, S: BatchSink<T>> Metered for BatchedWriter<T, S> {
+    fn meter(&self, samples: &mut Samples<'_>) {
+        self.0.meter(samples);
     }
 }
 

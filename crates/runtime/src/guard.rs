@@ -136,7 +136,8 @@ impl Guard {
     /// nobody need wait, and once more last: it may have opened meanwhile, and what it lets through has to be called.
     pub(crate) async fn enter(&self, running: &Arc<Running>) -> Result<Pass, Turned> {
         if let Some(breaker) = self.breaker.as_ref().filter(|breaker| breaker.is_open()) {
-            return Err(self.behind(breaker));
+            // Asked as a call is, so that it counts whom it refuses. A probe that it offers by now is for later.
+            drop(breaker.admit().map_err(|_| self.behind(breaker))?);
         }
         let permit = match &self.permits {
             Some(permits) => Some(self.permit(permits).await?),

@@ -190,7 +190,11 @@ fn scheduled(job: &Job) -> WhyReason {
         }
         _ => format!("it is scheduled for {due}"),
     };
-    WhyReason { until: job.run_at, ..reason("scheduled", message) }
+    let code = match job.reason {
+        Some(why @ (Reason::CircuitOpen | Reason::Throttled)) => why.as_str(),
+        _ => "scheduled",
+    };
+    WhyReason { until: job.run_at, ..reason(code, message) }
 }
 
 fn parent_reason(parent: &Job, child: &Job) -> Option<WhyReason> {

@@ -18,6 +18,8 @@ pub const NAMES_MAX: usize = 1_000;
 pub const OTHER: &str = "(other)";
 /// Places for names, so many that most names are found at the first look.
 const SLOTS: usize = 2_048;
+/// The longest name, in bytes; longer ones count under [`OTHER`].
+pub const NAME_MAX: usize = 256;
 
 /// What was measured under a name, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -172,7 +174,7 @@ impl Performance {
     #[cold]
     fn add(&self, name: &str) -> &Record {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_full = *names >= NAMES_MAX && self.find(name).is_err();
+        let is_full = name.len() > NAME_MAX || *names >= NAMES_MAX && self.find(name).is_err();
         let name = if is_full { OTHER } else { name };
         self.find(name).unwrap_or_else(|place| {
             *names += 1;
@@ -300,6 +302,13 @@ mod tests {
         }
         let metrics = performance.get_metrics();
         assert_eq!((metrics.len(), metrics[OTHER].count), (NAMES_MAX + 1, 50));
+        drop(performance.record(&"long".repeat(NAME_MAX)));
+        assert_eq!(performance.get_metrics()[OTHER].count, 51);
+        performance.clear();
+        for name in 0..NAMES_MAX + 50 {
+            drop(performance.record(&name.to_string()));
+        }
+        let metrics = performance.get_metrics();
         assert_eq!(metrics.values().map(|metrics| metrics.count).sum::<u64>(), NAMES_MAX as u64 + 50);
     }
 

@@ -15,7 +15,7 @@ pub(super) const PREFIX: &str = "LONGSHORE_";
 const ALIASES: &[(&str, &str)] =
     &[("ASYNC_PDF_MAX_GENERATION_TIME", "pdf_time_max"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "otlp_endpoint")];
 /// Variables of ours that are not settings.
-const OTHERS: &[&str] = &["LONGSHORE_CONFIG"];
+const OTHERS: &[&str] = &["LONGSHORE_CONFIG", "LONGSHORE_CACHE_URL"];
 
 /// A setting made on the command line.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use longshore_core::{DurationText, JobDefaults, QueueName, Retention};
+use longshore_core::{DurationText, Invalid, JobDefaults, KindName, QueueName, Retention};
 use longshore_runtime::{KeeperConfig, KindGuard, WorkerConfig};
 use longshore_server::{ApiConfig, Identity};
 use longshore_telemetry::logs::Format as LogFormat;
@@ -134,6 +134,18 @@ impl Settings {
                 .all("kinds")
                 .map(|(name, values)| (name.to_owned(), super::guard::guard_of(values)))
                 .collect(),
+        }
+    }
+
+    /// Refuses settings of kinds that have no handler here.
+    pub(crate) fn check_kinds(&self, known: &[KindName]) -> Result<(), Invalid> {
+        match self.kinds.keys().find(|kind| known.iter().all(|known| known.as_str() != kind.as_str())) {
+            None => Ok(()),
+            Some(kind) => {
+                let known: Vec<_> = known.iter().map(KindName::as_str).collect();
+                let expected = format!("one of the kinds that have a handler here: {}", known.join(", "));
+                Err(Invalid::new("kinds", expected, kind))
+            }
         }
     }
 

@@ -105,6 +105,12 @@ fn a_table_of_a_kind_guards_its_jobs_and_why_names_the_open_breaker() {
     let scrape = look(&format!("{url}/metrics")).1;
     let state = "longshore_circuit_state{name=\"kind/test.fail\"} 2";
     assert!(scrape.as_str().unwrap().contains(state), "{scrape}");
+    assert!(
+        !scrape.as_str().unwrap().contains("circuit_rejected_total{name=\"kind/test.fail\"} 0"),
+        "{scrape}"
+    );
+    let why = get(&format!("{url}/api/v1/jobs/{id}/why"));
+    assert_eq!(why["reasons"][0]["code"], "circuit_open");
 }
 
 #[test]

@@ -226,6 +226,12 @@ impl CircuitBreaker {
         self.state() == CircuitState::HalfOpen
     }
 
+    /// Whether it is as good as a new one, and nobody else has it.
+    fn is_forgettable(&mut self) -> bool {
+        let is_alone = Arc::get_mut(&mut self.0).is_some();
+        is_alone && self.is_closed() && self.get_metrics().window.total == 0
+    }
+
     /// Closes it by hand, and forgets what it has counted in its window.
     pub fn reset(&self) {
         let change = {

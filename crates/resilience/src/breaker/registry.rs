@@ -6,7 +6,8 @@ use longshore_core::Invalid;
 
 use super::{CircuitBreaker, CircuitBreakerConfig};
 
-/// Breakers by name, or by host: all alike, made when they are first asked for. Once there are as many as may be, further
+/// Breakers by name, or by host: all alike, made when they are first asked for. Once there are as many as may be, those
+/// are forgotten that nobody holds and that say nothing: closed, with nothing in their window. If there are none, further
 /// names share one breaker, which is called `other`.
 pub struct CircuitBreakers {
     config: CircuitBreakerConfig,
@@ -32,6 +33,9 @@ impl CircuitBreakers {
         let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(breaker) = breakers.get(name) {
             return breaker.clone();
+        }
+        if breakers.len() >= self.max {
+            breakers.retain(|_, breaker| !breaker.is_forgettable());
         }
         if breakers.len() >= self.max {
             return self.other.clone();

@@ -206,7 +206,7 @@ pub(super) fn check_tag(tag: &str) -> Result<(), Invalid> {
 }
 
 fn check_text(field: &str, text: &str, max: usize) -> Result<(), Invalid> {
-    if text.is_empty() || text.len() > max || text.bytes().any(|byte| byte.is_ascii_control()) {
+    if text.is_empty() || text.len() > max || text.chars().any(char::is_control) {
         let expected = format!("1 to {max} bytes without control characters");
         let got = if text.len() > max { format!("{} bytes", text.len()) } else { format!("{text:?}") };
         return Err(Invalid::new(field, expected, got));

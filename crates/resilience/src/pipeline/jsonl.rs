@@ -7,7 +7,8 @@ use longshore_clock::Door;
 use longshore_core::Invalid;
 use serde::Serialize;
 
-use super::{BatchSink, BatchedWriter, BatchedWriterConfig, BoxError};
+use super::writer::buffered;
+use super::{BatchSink, BatchedWriter, BoxError};
 
 /// Where lines go, and when.
 #[derive(Clone, Debug)]
@@ -43,11 +44,7 @@ pub type JsonlWriter<T> = BatchedWriter<T, JsonlSink>;
 impl<T: Serialize + Send + Sync + 'static> JsonlWriter<T> {
     /// Opens the file. Refuses sizes of zero and a file that cannot be written.
     pub fn open(config: &JsonlWriterConfig, door: &Door) -> Result<Self, Invalid> {
-        let writer = BatchedWriterConfig {
-            batch_size: config.buffer_size,
-            flush_interval: config.flush_interval,
-            ..BatchedWriterConfig::default()
-        };
+        let writer = buffered(config.buffer_size, config.flush_interval)?;
         Self::new(&writer, JsonlSink::open(config)?, door)
     }
 }
@@ -114,6 +111,17 @@ impl<T: Serialize + Send + Sync + 'static> BatchSink<T> for JsonlSink {
     }
 }
 
+/// Whether somebody has removed the file, so that nobody would ever read what is written to it.
+fn is_removed(file: &File) -> bool {
+    #[cfg(unix)]
+    return file.metadata().is_ok_and(|data| std::os::unix::fs::MetadataExt::nlink(&data) == 0);
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        false
+    }
+}
+
 /// Writes all of the lines or none: a part that was written is taken back.
 fn append(
     mut file: File,
@@ -121,6 +129,12 @@ fn append(
     lines: &[u8],
     rotate_bytes: Option<u64>,
 ) -> (Option<File>, io::Result<()>) {
+    if is_removed(&file) {
+        match open(path, false) {
+            Ok(new) => file = new,
+            Err(error) => return (None, Err(error)),
+        }
+    }
     let length = file.metadata().map_or(0, |data| data.len());
     if rotate_bytes.is_some_and(|most| length > 0 && length + lines.len() as u64 > most) {
         let mut older = path.as_os_str().to_owned();

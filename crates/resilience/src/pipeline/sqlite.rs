@@ -7,7 +7,8 @@ use rusqlite::{Connection, params};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{BatchSink, BatchedWriter, BatchedWriterConfig, BoxError};
+use super::writer::buffered;
+use super::{BatchSink, BatchedWriter, BoxError};
 
 /// Longest name of a table, in bytes.
 const TABLE_MAX: usize = 64;
@@ -46,11 +47,7 @@ pub type SqliteWriter<T> = BatchedWriter<T, SqliteSink>;
 impl<T: Serialize + Send + Sync + 'static> SqliteWriter<T> {
     /// Opens the file. Refuses sizes of zero, a name that is none, and a file that is no database.
     pub fn open(config: &SqliteWriterConfig, door: &Door) -> Result<Self, Invalid> {
-        let writer = BatchedWriterConfig {
-            batch_size: config.buffer_size,
-            flush_interval: config.flush_interval,
-            ..BatchedWriterConfig::default()
-        };
+        let writer = buffered(config.buffer_size, config.flush_interval)?;
         Self::new(&writer, SqliteSink::open(config)?, door)
     }
 }

@@ -38,7 +38,7 @@ pub struct FlushReport {
 }
 
 /// A [`ProducerConsumerPipeline`] that writes. Cheap to clone.
-pub struct BatchedWriter<T, S>(ProducerConsumerPipeline<T, S>);
+pub struct BatchedWriter<T, S>(pub(crate) ProducerConsumerPipeline<T, S>);
 
 impl<T, S> Clone for BatchedWriter<T, S> {
     fn clone(&self) -> Self {
@@ -95,10 +95,19 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> BatchedWriter<T, S> {
     }
 }
 
+/// The same, in the words of the writers that have a buffer.
+pub(super) fn buffered(buffer_size: usize, flush_interval: Duration) -> Result<BatchedWriterConfig, Invalid> {
+    if buffer_size == 0 {
+        return Err(Invalid::new("buffer_size", "a whole number above 0", 0));
+    }
+    Ok(BatchedWriterConfig { batch_size: buffer_size, flush_interval, ..BatchedWriterConfig::default() })
+}
+
 fn pipeline(config: &BatchedWriterConfig) -> Result<PipelineConfig, Invalid> {
     if config.flush_interval.is_zero() {
         return Err(Invalid::new("flush_interval", "a duration above zero", "0"));
     }
+    longshore_core::check_duration("flush_interval", config.flush_interval)?;
     Ok(PipelineConfig {
         max_queue_size: config.max_queue_size,
         batch_size: config.batch_size,

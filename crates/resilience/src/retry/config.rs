@@ -27,7 +27,7 @@ pub struct RetryConfig {
     pub max_attempts: u32,
     /// The wait before the second attempt; each further one is twice as long.
     pub base_delay: Duration,
-    /// No wait is longer.
+    /// No wait is longer, but for one that the other side asks for.
     pub max_delay: Duration,
     /// How chance changes it.
     pub jitter: Jitter,

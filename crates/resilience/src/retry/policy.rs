@@ -330,7 +330,7 @@ impl RetryPolicy {
             self.0.totals.retries.fetch_add(1, Ordering::Relaxed);
             self.0.audience.tell(|| RetryEvent::Retried { key: key.into(), attempt, wait });
             door.clock.sleep(wait).await;
-            (before, waited, attempt) = (Some(wait), waited + wait, attempt + 1);
+            (before, waited, attempt) = (Some(wait), waited.saturating_add(wait), attempt + 1);
         }
     }
 

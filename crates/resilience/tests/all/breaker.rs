@@ -211,11 +211,28 @@ fn everything_is_told_outside_of_the_lock() {
 }
 
 #[test]
+fn breakers_that_say_nothing_make_room() {
+    let (door, manual) = door();
+    let breakers = CircuitBreakers::new(CircuitBreakerConfig::simple("host", 1, secs(10)), 2, &door).unwrap();
+    breakers.of("ill").admit().unwrap().failure();
+    let held = breakers.of("held");
+    assert_eq!(&**breakers.of("new").name(), "host/other", "the one is open, the other is held");
+    drop(held);
+    assert_eq!(&**breakers.of("new").name(), "host/new");
+    assert!(breakers.of("ill").is_open(), "it is still known");
+    manual.advance(secs(10));
+    breakers.of("ill").admit().unwrap().success();
+    manual.advance(secs(60));
+    assert_eq!(&**breakers.of("one more").name(), "host/one more");
+}
+
+#[test]
 fn breakers_by_name_are_bounded() {
     let (door, _) = door();
     let breakers = CircuitBreakers::new(CircuitBreakerConfig::simple("fetch", 1, secs(1)), 2, &door).unwrap();
     breakers.of("a").admit().unwrap().failure();
-    assert!(breakers.of("a").is_open() && breakers.of("b").is_closed());
+    let held = breakers.of("b");
+    assert!(breakers.of("a").is_open() && held.is_closed());
     breakers.of("c").admit().unwrap().failure();
     assert!(breakers.of("d").is_open(), "those beyond the limit share one");
     let names: Vec<String> = breakers.all().iter().map(|breaker| breaker.name().to_string()).collect();

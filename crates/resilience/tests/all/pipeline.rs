@@ -293,6 +293,25 @@ async fn batches_end_at_so_many_bytes() {
 }
 
 #[tokio::test]
+async fn lines_go_to_a_new_file_when_theirs_was_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("results.jsonl");
+    let config = JsonlWriterConfig::new(&path);
+    let writer: JsonlWriter<u32> = JsonlWriter::open(&config, &Door::system()).unwrap();
+    writer.start();
+    writer.write(1).await.unwrap();
+    writer.flush().await;
+    std::fs::remove_file(&path).unwrap();
+    writer.write(2).await.unwrap();
+    assert_eq!(writer.flush().await.written, 1);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "2\n");
+    writer.stop().await;
+    let none = JsonlWriterConfig { buffer_size: 0, ..config };
+    let error = JsonlWriter::<u32>::open(&none, &Door::system()).err().unwrap();
+    assert_eq!(error.field, "buffer_size");
+}
+
+#[tokio::test]
 async fn lines_are_appended_whole_and_files_are_turned() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("results.jsonl");

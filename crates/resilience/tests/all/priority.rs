@@ -221,7 +221,7 @@ async fn what_panics_as_it_is_dropped_stops_no_worker() {
     // What a panic carries.
     let carried = queue.enqueue(async || std::panic::panic_any(Bomb), 0).unwrap();
     let text = "it gave no text".to_owned();
-    assert_eq!(carried.result().await.map(|()| ()), Err(TaskError::Panicked(text)));
+    assert_eq!(carried.result().await, Err::<(), _>(TaskError::Panicked(text)));
     let after = queue.enqueue(async || "it goes on", 0).unwrap();
     assert_eq!(after.result().await, Ok("it goes on"));
     assert_eq!(queue.stop(StopMode::Drain, secs(5)).await, 0);
@@ -248,6 +248,7 @@ fn a_queue_whose_runtime_is_gone_is_started_on_another() {
         queue.start();
         assert_eq!(waits.result().await, Ok(7));
         assert_eq!(lost.result().await, Err(TaskError::Stopped));
+        assert_eq!(queue.stop(StopMode::Drain, secs(5)).await, 0);
     });
     let metrics = queue.get_metrics();
     assert_eq!((metrics.running, metrics.completed, metrics.cancelled), (0, 1, 1));

@@ -104,5 +104,5 @@ async fn a_name_that_is_none_and_a_file_that_is_no_database_are_refused() {
     std::fs::write(&text, "this is no database, and long enough to be looked at as one ".repeat(20)).unwrap();
     assert_eq!(refused(&SqliteWriterConfig::new(&text)).as_deref(), Some("db_path"));
     let none = SqliteWriterConfig { buffer_size: 0, ..SqliteWriterConfig::new(&path) };
-    assert_eq!(refused(&none).as_deref(), Some("batch_size"));
+    assert_eq!(refused(&none).as_deref(), Some("buffer_size"));
 }

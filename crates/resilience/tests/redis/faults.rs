@@ -139,4 +139,35 @@ async fn what_is_no_redis_is_refused_by_name() {
     let error = refused(at(&url)).await;
     answers.join().unwrap();
     assert!(error.starts_with("url: ") && error.contains("another protocol"), "{error}");
+    // One that answers everything with a yes.
+    let yes = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", yes.local_addr().unwrap());
+    let answers = std::thread::spawn(move || {
+        let (mut stream, _) = yes.accept().unwrap();
+        let mut said = [0; 512];
+        while let Ok(1..) = stream.read(&mut said) {
+            let _ = stream.write_all(b"+OK\r\n+OK\r\n+OK\r\n");
+        }
+    });
+    let error = refused(at(&url)).await;
+    assert!(error.starts_with("url: ") && error.contains("PING"), "{error}");
+    // Not on this thread, which has to close the connection first.
+    tokio::task::spawn_blocking(|| answers.join().unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_redis_does_not_let_in_is_refused() {
+    let (redis, door) = (Redis::start(), Door::system());
+    let refused = async |url: String| match RedisCache::connect(RedisCacheConfig::at(&url), &door).await {
+        Ok(_) => String::new(),
+        Err(invalid) => invalid.to_string(),
+    };
+    let error = refused(format!("{}?db=999", redis.url())).await;
+    assert!(error.contains("expected a user, a password and a database"), "{error}");
+    let mut wire = redis.wire().await;
+    let set = redis::cmd("CONFIG").arg("SET").arg("requirepass").arg("open").exec_async(&mut wire).await;
+    set.unwrap();
+    let error = refused(redis.url()).await;
+    assert!(error.starts_with("url: expected a user") && error.contains("NOAUTH"), "{error}");
+    assert_eq!(refused(format!("{}?pass=open", redis.url())).await, "");
 }

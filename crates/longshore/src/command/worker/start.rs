@@ -11,7 +11,7 @@ use crate::command::serve::start_logs;
 use crate::command::whole;
 use crate::config::Flag;
 use crate::context::Context;
-use crate::system::{SWEEP_EVERY, listen};
+use crate::system::{SWEEP_EVERY, listen, watch};
 use crate::worker::Services;
 use crate::{descriptors, out, retention, signals};
 
@@ -99,6 +99,8 @@ impl Start {
         }
         let services = Services::open(settings, engine)?;
         crate::queues::apply(&*opened.store, engine, settings).await?;
+        settings.check_kinds(&services.handlers(self.test_kinds).kinds())?;
+        let monitor = watch()?;
         let stop = Stop::new();
         signals::steer(&stop)?;
         if let Some((_, address)) = &probed {
@@ -121,7 +123,7 @@ impl Start {
         let kept = tokio::spawn(async move { tokio::join!(kept, swept) });
         let probes = probed.map(|(listener, address)| {
             let api = Api::new(engine.clone(), None, Some(services.pdf.clone()), &[], settings.api(address));
-            tokio::spawn(serve_probes(listener, api, stop.clone()))
+            tokio::spawn(serve_probes(listener, api.watched_by(monitor), stop.clone()))
         });
         let ended = worker.run_until(stop.clone()).await.context("the worker");
         announced.abort();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use longshore_clock::Door;
 use longshore_core::Invalid;
 use redis::aio::{MultiplexedConnection, PubSub};
-use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisResult};
+use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult};
 use tokio::sync::watch;
 
 use super::RedisCacheConfig;
@@ -102,6 +102,30 @@ impl Drop for Ride<'_> {
     }
 }
 
+/// What a server says that is for now only.
+const FOR_NOW: [&str; 4] = ["LOADING", "BUSY", "MASTERDOWN", "TRYAGAIN"];
+
+/// Refuses an address because of what was said there; whoever is away may come later.
+fn refuse(error: &RedisError) -> Result<(), Invalid> {
+    let is_for_now = || {
+        let text = error.to_string();
+        FOR_NOW.iter().any(|word| text.contains(word)) || text.contains("max number of clients")
+    };
+    match error.kind() {
+        ErrorKind::Parse | ErrorKind::UnexpectedReturnType => {
+            let got = format!("another protocol there ({error})");
+            Err(Invalid::new("url", "the address of a Redis", got))
+        }
+        ErrorKind::AuthenticationFailed => {
+            Err(Invalid::new("url", "a user and a password that the Redis takes", error))
+        }
+        ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::InvalidClientConfig if !is_for_now() => {
+            Err(Invalid::new("url", "a user, a password and a database that the Redis takes", error))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Link {
     /// Refuses an address that is none, and a server that is no Redis. One that is away may come later.
     pub(super) async fn open(config: &RedisCacheConfig, door: &Door) -> Result<Arc<Self>, Invalid> {
@@ -119,17 +143,21 @@ impl Link {
             breaker: CircuitBreaker::new(CircuitBreakerConfig::simple(&name, FAULTS, REST), door)?,
         };
         let wire = link.dial().await;
-        if let Err(error) = &wire {
-            match error.kind() {
-                ErrorKind::Parse | ErrorKind::UnexpectedReturnType => {
-                    let got = format!("another protocol there ({error})");
-                    return Err(Invalid::new("url", "the address of a Redis", got));
-                }
-                ErrorKind::AuthenticationFailed => {
-                    return Err(Invalid::new("url", "a user and a password that the Redis takes", error));
-                }
-                _ => {}
+        let answer = match wire.clone() {
+            Ok(mut wire) => {
+                let ping = redis::cmd("PING");
+                let answer = link.timeout.run(ping.query_async::<redis::Value>(&mut wire)).await;
+                answer.unwrap_or_else(|late| Err(late_error(&late)))
             }
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok(redis::Value::SimpleString(pong)) if pong == "PONG" => {}
+            Ok(other) => {
+                let got = format!("another protocol there (PING was answered with {other:?})");
+                return Err(Invalid::new("url", "the address of a Redis", got));
+            }
+            Err(error) => refuse(&error)?,
         }
         link.connections[0].put(wire);
         Ok(Arc::new(link))
@@ -243,7 +271,7 @@ impl Link {
     }
 }
 
-fn late_error(late: &crate::TimeoutError) -> redis::RedisError {
+fn late_error(late: &crate::TimeoutError) -> RedisError {
     std::io::Error::new(std::io::ErrorKind::TimedOut, late.to_string()).into()
 }
 
