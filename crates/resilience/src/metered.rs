@@ -5,9 +5,9 @@ use std::hash::Hash;
 use longshore_telemetry::{Metered, Samples};
 
 use crate::{
-    AdaptiveLimiter, BatchSink, BatchedWriter, Bulkhead, Cache, CircuitBreaker, CircuitState, Hedge,
-    PriorityTaskQueue, ProducerConsumerPipeline, RateLimiter, RateMetrics, RetryPolicy, SemaphoreLimiter,
-    SemaphoreMetrics, SlidingLog, Timeout,
+    AdaptiveLimiter, BatchSink, BatchedWriter, Bulkhead, Cache, CallPolicy, CircuitBreaker, CircuitState,
+    Hedge, PriorityTaskQueue, ProducerConsumerPipeline, RateLimiter, RateMetrics, RetryPolicy,
+    SemaphoreLimiter, SemaphoreMetrics, SlidingLog, Timeout,
 };
 
 impl Metered for CircuitBreaker {
@@ -157,6 +157,24 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> Metered for ProducerConsumerPipe
         samples.counter("longshore_pipeline_batches_total", help, metrics.batches_processed);
         let help = "How long producers waited for room.";
         samples.histogram("longshore_pipeline_put_wait_seconds", help, metrics.put_wait);
+    }
+}
+
+/// All that it has but the deadline.
+impl Metered for CallPolicy {
+    fn meter(&self, samples: &mut Samples<'_>) {
+        let parts: [Option<&dyn Metered>; 7] = [
+            self.retry().map(|part| part as _),
+            self.hedge().map(|part| part as _),
+            self.breaker().map(|part| part as _),
+            self.rate().map(|part| part as _),
+            self.bulkhead().map(|part| part as _),
+            self.adaptive().map(|part| part as _),
+            self.timeout().map(|part| part as _),
+        ];
+        for part in parts.into_iter().flatten() {
+            part.meter(samples);
+        }
     }
 }
 

@@ -197,6 +197,31 @@ impl CallPolicy {
     pub fn retry(&self) -> Option<&RetryPolicy> {
         self.retry.as_ref()
     }
+
+    /// The copies of slow calls, if there are any.
+    pub fn hedge(&self) -> Option<&Hedge> {
+        self.hedge.as_ref()
+    }
+
+    /// The rate, if there is one.
+    pub fn rate(&self) -> Option<&RateLimiter> {
+        self.rate.as_deref()
+    }
+
+    /// The bulkhead, if there is one.
+    pub fn bulkhead(&self) -> Option<&Bulkhead> {
+        self.bulkhead.as_ref()
+    }
+
+    /// The adaptive limit, if there is one.
+    pub fn adaptive(&self) -> Option<&AdaptiveLimiter> {
+        self.adaptive.as_ref()
+    }
+
+    /// The limit of time of one attempt, if there is one.
+    pub fn timeout(&self) -> Option<&Timeout> {
+        self.timeout.as_ref()
+    }
 }
 
 fn verdict<T, E: Fault>(ended: &Result<T, AttemptError<E>>) -> Verdict {
@@ -245,6 +270,15 @@ impl CallPolicyBuilder {
     pub fn breaker(self, config: CircuitBreakerConfig) -> Self {
         self.with(|policy, door| {
             policy.breaker = Some(CircuitBreaker::new(config, door)?);
+            Ok(())
+        })
+    }
+
+    /// The same with a breaker that others use too, such as that of a host.
+    #[must_use]
+    pub fn shared_breaker(self, breaker: CircuitBreaker) -> Self {
+        self.with(|policy, _| {
+            policy.breaker = Some(breaker);
             Ok(())
         })
     }

@@ -8,6 +8,7 @@ use longshore_clock::{Clock, Stopwatch};
 use longshore_core::limits::{LEASE, SCAN_INTERVAL_MIN, STALLS_MAX, STEP_RECORDS_MAX};
 use longshore_core::{Event, EventName, Kept, Moved, State, StoreResult, Timestamp, Wake};
 use longshore_resilience::Retry;
+use longshore_telemetry::performance;
 use tokio::sync::watch;
 
 use crate::engine::Engine;
@@ -51,6 +52,20 @@ enum Duty {
     Sort,
     Reclaim,
     Prune,
+}
+
+impl Duty {
+    /// What its steps are measured as.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Promote => "keeper.promote",
+            Self::Expire => "keeper.expire",
+            Self::Settle => "keeper.settle",
+            Self::Sort => "keeper.sort",
+            Self::Reclaim => "keeper.reclaim",
+            Self::Prune => "keeper.prune",
+        }
+    }
 }
 
 /// A lease may end before all that was known at the last scan.
@@ -196,6 +211,7 @@ impl Keeper {
 
     async fn step(&self, duty: Duty) -> StoreResult<Kept> {
         let (store, now) = (self.engine.store(), self.engine.now());
+        let _timed = performance::record(duty.name());
         let kept = match duty {
             Duty::Promote => store.promote(STEP_RECORDS_MAX, now).await?,
             Duty::Expire => store.expire(STEP_RECORDS_MAX, now).await?,

@@ -109,6 +109,12 @@ fn a_table_of_a_kind_guards_its_jobs_and_why_names_the_open_breaker() {
         !scrape.as_str().unwrap().contains("circuit_rejected_total{name=\"kind/test.fail\"} 0"),
         "{scrape}"
     );
+    for measured in [
+        "longshore_performance_seconds_count{name=\"keeper.promote\"}",
+        "longshore_loop_reading_lag_seconds_count",
+    ] {
+        assert!(scrape.as_str().unwrap().contains(measured), "{scrape}");
+    }
     let why = get(&format!("{url}/api/v1/jobs/{id}/why"));
     assert_eq!(why["reasons"][0]["code"], "circuit_open");
 }

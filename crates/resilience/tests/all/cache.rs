@@ -520,3 +520,14 @@ proptest! {
         prop_assert_eq!(cache.stats().entries, Some(0));
     }
 }
+
+#[test]
+fn a_number_comes_back_as_it_was() {
+    let (door, _) = door();
+    let cache = cache(&door);
+    for number in [0.198_440_042_788_562_86, 1.0 / 3.0, 5e-324, f64::MAX] {
+        now(cache.set("number", &number, None)).unwrap();
+        let read: f64 = now(cache.get("number")).unwrap().unwrap();
+        assert_eq!(read.to_bits(), number.to_bits());
+    }
+}

@@ -3,9 +3,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use longshore_resilience::{
-    AttemptError, BulkheadConfig, CallError, CallPolicy, CircuitBreakerConfig, FixedLimit, HedgeAfter,
-    HedgeConfig, Jitter, RateLimiterConfig, RetryConfig,
+    AttemptError, BulkheadConfig, CallError, CallPolicy, CircuitBreaker, CircuitBreakerConfig, FixedLimit,
+    HedgeAfter, HedgeConfig, Jitter, RateLimiterConfig, RetryConfig,
 };
+
+use longshore_telemetry::{Exposition, Registry};
 
 use crate::support::{Slow, door, millis, now, secs};
 
@@ -47,6 +49,26 @@ fn nothing_is_around_a_call_that_asks_for_nothing() {
     let calls = Calls::default();
     let error = now(policy.call("host", calls.fail())).unwrap_err();
     assert!(matches!(&error, CallError::Attempt(AttemptError::Failed(_))) && !error.is_local(), "{error}");
+}
+
+#[test]
+fn a_policy_shows_its_parts_and_may_share_a_breaker() {
+    let (door, _) = door();
+    let breaker = CircuitBreaker::new(CircuitBreakerConfig::simple("host", 1, secs(30)), &door).unwrap();
+    let policy = CallPolicy::builder(&door).shared_breaker(breaker.clone()).timeout(secs(5)).build().unwrap();
+    now(policy.call("host", Calls::default().fail())).unwrap_err();
+    assert!(breaker.is_open());
+    let registry = Registry::default();
+    registry.register("prices", policy.clone()).unwrap();
+    let mut page = Exposition::default();
+    registry.expose(&mut page);
+    let page = page.finish();
+    for line in [
+        "longshore_circuit_state{name=\"prices\"} 2",
+        "longshore_timeout_calls_total{name=\"prices\",outcome=\"in_time\"} 1",
+    ] {
+        assert!(page.contains(line), "{page}");
+    }
 }
 
 #[test]
