@@ -58,6 +58,9 @@ impl Metered for Deliveries {
     }
 }
 
+/// How long the end of a process waits for the last spans.
+const LEAVE_WITHIN: Duration = Duration::from_secs(3);
+
 impl Traces {
     /// Refuses an address that is none and a share out of range. A collector that is away is no error.
     pub fn start(config: &OtlpConfig) -> Result<Self, Invalid> {
@@ -107,8 +110,8 @@ impl Traces {
 impl Drop for Traces {
     fn drop(&mut self) {
         IS_ON.store(false, Ordering::Relaxed);
-        // One delivery may be under way, and the last one follows.
-        if let Err(error) = self.provider.shutdown_with_timeout(DELIVER_WITHIN * 2) {
+        // One delivery may be under way, and the last one follows; nobody waits for long for a collector that hangs.
+        if let Err(error) = self.provider.shutdown_with_timeout(LEAVE_WITHIN) {
             tracing::warn!(%error, "the last spans were not delivered");
         }
     }
