@@ -30,10 +30,10 @@ const HISTORY: usize = 100;
 /// would wake as late as it did, and an idle runtime is left asleep. Else a task on the runtime takes it. While all of
 /// its threads are blocked that task waits, and the lag is how long it has waited so far.
 ///
-/// After ten seconds in which no thread worked for more than an eighth of the time, a reading is due every 90 ms only.
+/// After ten seconds in which no thread worked for more than an eighth of the time, a reading is due every 120 ms only.
 /// What such a step held is told by what the threads report of their work: a block at its length, but the first work of
-/// all threads without a sleep between counts as one stretch, of 90 ms at most. A warning is always about more than that:
-/// steps stay below its threshold.
+/// all threads without a sleep between counts as one stretch. What was found out like that is told of as at most nine
+/// tenths of the warning threshold, so that every warning is about a lag that was measured.
 pub struct EventLoopMonitor {
     shared: Arc<Shared>,
     running: Mutex<Option<JoinHandle<()>>>,
@@ -157,8 +157,7 @@ impl Shared {
     fn watch(&self) {
         let mut work = Work::of(&self.runtime);
         let mut told = sample::Alarm::default();
-        let step_max = self.config.sample_interval.min(self.config.warning_threshold.mul_f64(0.9));
-        let mut readings = Readings::new(self.runtime.clone(), self.started, self.lags.clone(), step_max);
+        let mut readings = Readings::new(self.runtime.clone(), self.started, self.lags.clone(), &self.config);
         let mut due = self.started.elapsed();
         let mut sample = due + self.config.sample_interval;
         while !self.stopping.load(Ordering::SeqCst) {

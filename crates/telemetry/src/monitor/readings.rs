@@ -4,12 +4,13 @@ use std::time::Duration;
 use longshore_clock::Stopwatch;
 use tokio::runtime::Handle;
 
+use super::EventLoopMonitorConfig;
 use crate::Histogram;
 
 /// From one reading to the next. What blocks the runtime is told of up to this much too short.
 const STEP: Duration = Duration::from_millis(8);
 /// The same while the runtime is calm, at most: to wake a thread costs more than anything it does then.
-const CALM_STEP: Duration = Duration::from_millis(90);
+const CALM_STEP: Duration = Duration::from_millis(120);
 /// Calm so long, and it is read less often.
 const CALM: Duration = Duration::from_secs(10);
 /// A runtime is calm while none of its threads works for more than this share of the time.
@@ -28,6 +29,8 @@ pub(super) struct Readings {
     /// Calm so long, and steps are so long.
     calm: Duration,
     calm_step: Duration,
+    /// What nobody has measured is told of as at most this.
+    missed_max: Duration,
     is_calm: bool,
     ping: Option<Ping>,
     gap: Option<Gap>,
@@ -93,7 +96,7 @@ impl Readings {
         runtime: Handle,
         started: Stopwatch,
         lags: Arc<Histogram>,
-        calm_step_max: Duration,
+        config: &EventLoopMonitorConfig,
     ) -> Self {
         let now = Moment::now(&runtime, started);
         Self {
@@ -101,7 +104,8 @@ impl Readings {
             started,
             lags,
             calm: CALM,
-            calm_step: calm_step_max.clamp(STEP, CALM_STEP),
+            calm_step: config.sample_interval.clamp(STEP, CALM_STEP),
+            missed_max: config.warning_threshold.mul_f64(0.9),
             is_calm: false,
             ping: None,
             gap: None,
@@ -124,7 +128,7 @@ impl Readings {
             self.gap = Some(Gap { before: self.last.clone(), after: now.clone(), lag: None });
         } else if self.is_calm {
             let (step, _) = now.since(&self.last);
-            self.note_missed(self.stretch(&now, &self.last).min(step));
+            self.note_missed(self.stretch(&now, &self.last).min(step).min(self.missed_max));
         }
         if self.ping.is_none() && is_asleep {
             self.note(now.at.saturating_sub(due));
@@ -201,7 +205,7 @@ impl Readings {
         };
         // What the ping had to wait for began in the step. Otherwise it was over by then.
         let (step, _) = gap.after.since(&gap.before);
-        let most = if lag >= STEP { step + lag } else { step };
+        let most = if lag >= STEP { step + lag } else { step.min(self.missed_max) };
         self.note_missed(self.stretch(now, &gap.before).min(most));
     }
 
@@ -266,7 +270,7 @@ mod tests {
                 Builder::new_multi_thread().worker_threads(1).build().unwrap_or_else(|_| unreachable!());
             let started = Stopwatch::start();
             let handle = runtime.handle().clone();
-            let readings = Readings::new(handle, started, Arc::default(), CALM_STEP);
+            let readings = Readings::new(handle, started, Arc::default(), &EventLoopMonitorConfig::default());
             let mut calm = Self { runtime, started, readings: Readings { calm: Duration::ZERO, ..readings } };
             calm.until(true);
             calm.take();
@@ -373,7 +377,12 @@ mod tests {
         // Nobody drives it, so that it never runs anything.
         let runtime = Builder::new_current_thread().build().unwrap_or_else(|_| unreachable!());
         let started = Stopwatch::start();
-        let mut readings = Readings::new(runtime.handle().clone(), started, Arc::default(), CALM_STEP);
+        let mut readings = Readings::new(
+            runtime.handle().clone(),
+            started,
+            Arc::default(),
+            &EventLoopMonitorConfig::default(),
+        );
         readings.take(started.elapsed());
         assert_eq!(readings.tasks(), 1);
         drop(runtime);
