@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use longshore_core::QueueName;
-use longshore_pool::SharedCpuPool;
+use longshore_pool::{SharedCpuPool, check_cpu_pool_size};
 use longshore_runtime::{Engine, Handlers, KindGuard, Queue, Worker, WorkerConfig};
 use longshore_services::{Files, PdfConfig, PdfLimits, PdfService};
 
@@ -22,6 +22,7 @@ impl Services {
             .with_context(|| format!("cannot use the folder of produced files {root}"))?;
         let pdf = PdfService::open(pdf_config(settings), files.clone(), door.clone())
             .context("cannot start the PDF service")?;
+        check_cpu_pool_size()?;
         engine.parts().register("cpu", SharedCpuPool)?;
         Ok(Self { files, pdf })
     }

@@ -86,11 +86,26 @@ const STACK_BYTES: std::ops::RangeInclusive<usize> = 1 << 16..=1 << 30;
 /// The longest line.
 const WAITING_MAX: usize = 1 << 20;
 
+/// The most threads of a pool.
+const THREADS_MAX: usize = 1_024;
+
+pub(crate) fn check_threads(field: &str, threads: usize) -> Result<(), Invalid> {
+    if (1..=THREADS_MAX).contains(&threads) {
+        return Ok(());
+    }
+    Err(Invalid::new(field, format!("a whole number from 1 to {THREADS_MAX}"), threads))
+}
+
+fn check_deadline(deadline: Duration) -> Result<(), Invalid> {
+    if deadline.is_zero() {
+        return Err(Invalid::new("deadline", "a duration above zero, or none", "0"));
+    }
+    longshore_core::check_duration("deadline", deadline)
+}
+
 impl CpuPoolConfig {
     fn check(&self) -> Result<(), Invalid> {
-        if self.threads == 0 {
-            return Err(Invalid::new("threads", "a whole number above 0", 0));
-        }
+        check_threads("threads", self.threads)?;
         if !(1..=WAITING_MAX).contains(&self.waiting_max) {
             let expected = format!("a whole number from 1 to {WAITING_MAX}");
             return Err(Invalid::new("waiting_max", expected, self.waiting_max));
@@ -105,11 +120,7 @@ impl CpuPoolConfig {
             let expected = format!("{} to {} bytes", STACK_BYTES.start(), STACK_BYTES.end());
             return Err(Invalid::new("stack_bytes", expected, self.stack_bytes));
         }
-        match self.deadline {
-            Some(Duration::ZERO) => Err(Invalid::new("deadline", "a duration above zero, or none", "0")),
-            Some(deadline) => longshore_core::check_duration("deadline", deadline),
-            None => Ok(()),
-        }
+        self.deadline.map_or(Ok(()), check_deadline)
     }
 }
 
@@ -208,7 +219,7 @@ impl CpuPool {
                     let next = line.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
                     match next {
                         // What it leaves behind may panic as it is dropped; the thread goes on.
-                        Some(work) => drop(catch_unwind(AssertUnwindSafe(work))),
+                        Some(work) => drop(catch_unwind(AssertUnwindSafe(work)).map_err(panic_text)),
                         None => return,
                     }
                 }
@@ -251,6 +262,7 @@ impl CpuPool {
         deadline: Duration,
         work: impl FnOnce(&CpuToken) -> T + Send + 'static,
     ) -> Result<T, PoolError> {
+        check_deadline(deadline)?;
         self.run_until(Some(deadline), work).await
     }
 

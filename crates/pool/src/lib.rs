@@ -8,7 +8,9 @@ mod shared;
 mod token;
 
 pub use cpu::{CpuPool, CpuPoolConfig, CpuPoolMetrics, PoolError, WhenFull};
-pub use shared::{SharedCpuPool, run_cpu_bound, set_cpu_pool_size, shared_pool, shut_down_cpu_pool};
+pub use shared::{
+    SharedCpuPool, check_cpu_pool_size, run_cpu_bound, set_cpu_pool_size, shared_pool, shut_down_cpu_pool,
+};
 pub use token::CpuToken;
 
 /// Cores that this process may use.

@@ -6,6 +6,7 @@ use longshore_clock::Door;
 use longshore_core::Invalid;
 use longshore_telemetry::{Metered, Samples};
 
+use crate::cpu::check_threads;
 use crate::{CpuPool, CpuPoolConfig, PoolError, WhenFull, cores};
 
 /// The variable with the number of threads, as another system calls it; a setting goes before.
@@ -27,9 +28,7 @@ fn pool() -> MutexGuard<'static, Shared> {
 /// Threads of the shared pool. Otherwise there are as many as the variable `PW_CPU_POOL_SIZE` says, or one for each core.
 /// Refuses zero, and any number once the pool has been used.
 pub fn set_cpu_pool_size(threads: usize) -> Result<(), Invalid> {
-    if threads == 0 {
-        return Err(Invalid::new("cpu_pool_size", "a whole number above 0", 0));
-    }
+    check_threads("cpu_pool_size", threads)?;
     match &mut *pool() {
         Shared::Unused(size) => *size = Some(threads),
         Shared::Open(_) | Shared::Closed => {
@@ -74,13 +73,18 @@ impl Metered for SharedCpuPool {
     }
 }
 
+/// Refuses what the environment says of the pool, if it makes no sense.
+pub fn check_cpu_pool_size() -> Result<(), Invalid> {
+    said(std::env::var(SIZE).ok()).map(drop)
+}
+
 /// What the variable says, if there is one.
 fn said(text: Option<String>) -> Result<Option<usize>, Invalid> {
     let Some(text) = text else { return Ok(None) };
-    match text.trim().parse() {
-        Ok(threads) if threads > 0 => Ok(Some(threads)),
-        _ => Err(Invalid::new(SIZE, "a whole number above 0", format!("{text:?}"))),
-    }
+    let threads =
+        text.trim().parse().map_err(|_| Invalid::new(SIZE, "a whole number above 0", format!("{text:?}")))?;
+    check_threads(SIZE, threads)?;
+    Ok(Some(threads))
 }
 
 /// Runs CPU-bound work on a thread of the shared pool, and gives what it gives.

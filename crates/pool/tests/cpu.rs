@@ -131,6 +131,7 @@ fn a_pool_that_makes_no_sense_is_refused() {
     let usual = CpuPoolConfig::default;
     for (config, field) in [
         (CpuPoolConfig { threads: 0, ..usual() }, "threads"),
+        (CpuPoolConfig { threads: usize::MAX, ..usual() }, "threads"),
         (CpuPoolConfig { waiting_max: 0, ..usual() }, "waiting_max"),
         (CpuPoolConfig { waiting_max: usize::MAX, ..usual() }, "waiting_max"),
         (CpuPoolConfig { nice: 20, ..usual() }, "nice"),

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
+use crate::panics::drop_quietly;
 use longshore_core::Invalid;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, broadcast};
@@ -74,7 +75,8 @@ impl<E: Clone> Audience<E> {
         self.telling.fetch_add(1, Ordering::AcqRel);
         let listeners = self.listeners.read().unwrap_or_else(PoisonError::into_inner).clone();
         for listener in &*listeners {
-            if catch_unwind(AssertUnwindSafe(|| listener(&event))).is_err() {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| listener(&event))) {
+                drop_quietly(panic);
                 self.panics.fetch_add(1, Ordering::Relaxed);
             }
         }

@@ -10,6 +10,13 @@ pub fn panic_text(panic: Box<dyn Any + Send>) -> String {
     text
 }
 
+/// The same for each of several by itself, since a second panic during the first would end the process.
+pub(crate) fn drop_each<T>(values: impl IntoIterator<Item = T>) {
+    for value in values {
+        drop_quietly(value);
+    }
+}
+
 /// Drops what belongs to somebody else: if that panics, it is theirs alone.
 pub(crate) fn drop_quietly<T>(value: T) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(value))) {

@@ -15,7 +15,7 @@ use serde::Serialize;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::panics::{drop_quietly, panic_text};
+use crate::panics::{drop_each, drop_quietly, panic_text};
 
 /// How many at once, and how many may wait.
 #[derive(Clone, Debug)]
@@ -134,7 +134,7 @@ impl Drop for Owner {
             worker.abort();
         }
         // What tasks leave behind may do anything as it is dropped, so not under the lock.
-        drop_quietly(waiting);
+        drop_each(waiting.into_values());
     }
 }
 
@@ -342,7 +342,9 @@ impl PriorityTaskQueue {
             () = gone => {}
             () = patience.wait() => {}
         }
-        waiting.len() + running
+        let ended = waiting.len() + running;
+        drop_each(waiting.into_values());
+        ended
     }
 
     /// What it has seen so far.

@@ -78,6 +78,11 @@ impl Timeout {
         })))
     }
 
+    /// The longest time.
+    pub fn limit(&self) -> Duration {
+        self.0.limit
+    }
+
     /// What a call gives, if it does in time. It is dropped otherwise.
     pub async fn run<T>(&self, call: impl Future<Output = T>) -> Result<T, TimeoutError> {
         let Shared { limit, clock, in_time, timed_out, audience } = &*self.0;

@@ -10,7 +10,7 @@ use super::line::{Line, Phase};
 use super::metrics::{PipelineEvent, add};
 use super::{OnBatchFailure, PipelineConfig};
 use crate::Retry;
-use crate::panics::{drop_quietly, panic_text};
+use crate::panics::{drop_each, drop_quietly, panic_text};
 
 /// Any error.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -53,8 +53,8 @@ pub(super) struct Ended<T, S> {
 /// Where a run leaves that, however it ends.
 pub(super) type Left<T, S> = Arc<Mutex<Option<Ended<T, S>>>>;
 
-/// A run at work. Dropped, as when it has ended or its runtime goes down, it refuses what comes and leaves what it has.
-struct Run<T, S> {
+/// A run, at work or not yet. Dropped, as when it has ended or its runtime goes down, it refuses what comes and leaves what it has.
+pub(super) struct Run<T, S> {
     consumer: Option<Consumer<T, S>>,
     batch: Vec<T>,
     error: Option<String>,
@@ -89,20 +89,30 @@ enum Fate {
     Cancelled,
 }
 
-impl<T: Send + Sync + 'static, S: BatchSink<T>> Consumer<T, S> {
-    pub(super) async fn run(self, line: Arc<Line<T>>, left: Left<T, S>, config: PipelineConfig, door: Door) {
+impl<T, S> Run<T, S> {
+    pub(super) fn new(consumer: Consumer<T, S>, line: Arc<Line<T>>, left: Left<T, S>) -> Self {
+        let gone = "the runtime of the pipeline is gone".to_owned();
+        Self { consumer: Some(consumer), batch: Vec::new(), error: Some(gone), line, left }
+    }
+}
+
+impl<T: Send + Sync + 'static, S: BatchSink<T>> Run<T, S> {
+    pub(super) async fn work(mut self, config: PipelineConfig, door: Door) {
+        let line = self.line.clone();
+        let run = &mut self;
         let mut phase = line.phase();
-        let usual = if self.on_error.is_some() { OnBatchFailure::DeadLetter } else { OnBatchFailure::Stop };
+        let Some((size, is_heard)) = run.consumer.as_ref().map(|own| (own.size, own.on_error.is_some()))
+        else {
+            return;
+        };
+        let usual = if is_heard { OnBatchFailure::DeadLetter } else { OnBatchFailure::Stop };
         let on_failure = config.on_batch_failure.unwrap_or(usual);
-        let size = self.size;
-        let gone = Some("the runtime of the pipeline is gone".to_owned());
-        let mut run = Run { consumer: Some(self), batch: Vec::new(), error: gone, line: line.clone(), left };
         while gather(&mut run.batch, size, &line, &mut phase, &config, &door).await {
             let Some(consumer) = &mut run.consumer else { return };
             let items = run.batch.len();
             match consumer.process(&run.batch, &line, &mut phase, &config, &door).await {
                 Fate::Processed => {
-                    drop_quietly(run.batch.drain(..));
+                    drop_each(run.batch.drain(..));
                     add(&line.meters.processed, items);
                     add(&line.meters.batches, 1);
                     line.settle(items, 0);
@@ -113,7 +123,8 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> Consumer<T, S> {
                     if let Some(on_error) = &mut consumer.on_error
                         && let Err(panic) = catch_unwind(AssertUnwindSafe(|| on_error(dead)))
                     {
-                        tracing::error!(error = panic_text(panic), "who takes dead letters has panicked");
+                        let error = panic_text(panic);
+                        tracing::error!(error, "who takes dead letters has panicked");
                     }
                     add(&line.meters.dead, items);
                     line.settle(0, items);
@@ -128,7 +139,9 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> Consumer<T, S> {
         }
         run.error = None;
     }
+}
 
+impl<T: Send + Sync + 'static, S: BatchSink<T>> Consumer<T, S> {
     async fn process(
         &mut self,
         batch: &[T],
@@ -191,7 +204,8 @@ async fn gather<T>(
         while !is_full && batch.len() < config.batch_size {
             let fits = |item: &T| {
                 // A size that cannot be told counts as none; the item itself is not to blame.
-                let size = size.map_or(0, |size| catch_unwind(AssertUnwindSafe(|| size(item))).unwrap_or(0));
+                let told = size.map(|size| catch_unwind(AssertUnwindSafe(|| size(item))));
+                let size = told.map_or(0, |told| told.map_err(drop_quietly).unwrap_or(0));
                 is_full = !batch.is_empty() && size.saturating_add(bytes) > most;
                 bytes = if is_full { bytes } else { size.saturating_add(bytes) };
                 !is_full

@@ -25,7 +25,7 @@ pub use self::metrics::{PipelineEvent, PipelineMetrics};
 pub use self::sqlite::{SqliteSink, SqliteWriter, SqliteWriterConfig};
 pub use self::writer::{BatchedWriter, BatchedWriterConfig, FlushReport};
 
-use self::consumer::{Consumer, Ended, Left};
+use self::consumer::{Consumer, Ended, Left, Run};
 use self::line::{Line, Phase};
 use self::metrics::Meters;
 use crate::events::heard;
@@ -140,11 +140,15 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> ProducerConsumerPipeline<T, S> {
                 let shared = &self.0;
                 let line =
                     Arc::new(Line::new(&shared.config, shared.door.clock.clone(), shared.meters.clone()));
-                let left = Left::default();
-                let work =
-                    consumer.run(line.clone(), left.clone(), shared.config.clone(), shared.door.clone());
-                let task = Arc::new(tokio::sync::Mutex::new(Some(tokio::spawn(work))));
-                *seat = Seat::Running { line, left, task };
+                let (left, task) = (Left::default(), Task::default());
+                let run = Run::new(consumer, line.clone(), left.clone());
+                // First of all, because without a runtime it goes no further, and whatever becomes of the run, it leaves
+                // what it has.
+                *seat = Seat::Running { line, left, task: task.clone() };
+                let work = tokio::spawn(run.work(shared.config.clone(), shared.door.clone()));
+                if let Ok(mut task) = task.try_lock() {
+                    *task = Some(work);
+                }
             }
             other => *seat = other,
         }
@@ -209,10 +213,11 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> ProducerConsumerPipeline<T, S> {
         };
         line.close(if drain { Phase::Drain } else { Phase::Cancel });
         let mut task = task.lock().await;
-        let Some(running) = task.as_mut() else { return nothing };
-        // Ended, or gone with its runtime: either way it has left what it had.
-        let _ = running.await;
-        *task = None;
+        if let Some(running) = task.as_mut() {
+            // Ended, or gone with its runtime: either way it has left what it had.
+            let _ = running.await;
+            *task = None;
+        }
         let ended = left.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(Ended { consumer, returned, error }) = ended else { return nothing };
         *self.seat() = Seat::Idle(consumer);

@@ -325,7 +325,9 @@ impl RetryPolicy {
                 let mut state = lock(&state);
                 state.recent.add(self.0.budget.window, now);
                 state.metrics.retries += 1;
-                state.metrics.total_delay_ms += wait.as_millis() as u64;
+                let (total, more) =
+                    (state.metrics.total_delay_ms, wait.as_millis().min(u64::MAX.into()) as u64);
+                state.metrics.total_delay_ms = total.saturating_add(more);
             }
             self.0.totals.retries.fetch_add(1, Ordering::Relaxed);
             self.0.audience.tell(|| RetryEvent::Retried { key: key.into(), attempt, wait });

@@ -11,7 +11,7 @@ use longshore_resilience::{
     TimeoutEvent, Verdict,
 };
 
-use crate::support::{Slow, door, millis, now, secs};
+use crate::support::{Bomb, Slow, door, millis, now, secs};
 
 type Told<E> = Arc<Mutex<Vec<E>>>;
 
@@ -21,7 +21,8 @@ macro_rules! told {
         let told = Told::default();
         let own = told.clone();
         $part.listen(move |event| own.lock().unwrap().push(event.clone())).unwrap();
-        $part.listen(|_| panic!("on purpose")).unwrap();
+        // With something that panics as it is dropped.
+        $part.listen(|_| std::panic::panic_any(Bomb)).unwrap();
         (told, $part.subscribe())
     }};
 }

@@ -452,6 +452,38 @@ async fn an_item_that_panics_as_it_is_dropped_stops_nothing() {
 }
 
 #[test]
+fn a_pipeline_that_never_ran_hands_everything_back() {
+    let (door, _) = door();
+    let (sink, batches) = notes();
+    let pipeline = ProducerConsumerPipeline::new(config(2), sink, &door).unwrap();
+    // Not polled once before its runtime goes.
+    let first = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    first.block_on(async {
+        pipeline.start();
+        for item in 1..=3 {
+            pipeline.put(item).await.unwrap();
+        }
+    });
+    drop(first);
+    assert!(!pipeline.is_running());
+    // And without any.
+    let stopped = runtime().block_on(pipeline.stop(true));
+    assert_eq!(stopped.returned, [1, 2, 3]);
+    let none = std::panic::AssertUnwindSafe(|| pipeline.start());
+    assert!(std::panic::catch_unwind(none).is_err());
+    let third = runtime();
+    third.block_on(async {
+        assert!(pipeline.stop(true).await.returned.is_empty());
+        pipeline.start();
+        pipeline.put(4).await.unwrap();
+        assert!(pipeline.stop(true).await.returned.is_empty());
+    });
+    assert_eq!(seen(&batches), [[4]]);
+    let metrics = pipeline.get_metrics();
+    assert_eq!((metrics.items_accepted, metrics.items_processed, metrics.returned_items), (4, 1, 3));
+}
+
+#[test]
 fn a_pipeline_whose_runtime_is_gone_hands_everything_back_and_is_started_again() {
     let (door, _) = door();
     let gate = Arc::new(Semaphore::new(0));

@@ -226,6 +226,13 @@ async fn what_panics_as_it_is_dropped_stops_no_worker() {
     assert_eq!(after.result().await, Ok("it goes on"));
     assert_eq!(queue.stop(StopMode::Drain, secs(5)).await, 0);
     assert_eq!(queue.get_metrics().running, 0);
+    // What tasks hold that never begin.
+    queue.start();
+    for _ in 0..2 {
+        let bomb = Bomb;
+        drop(queue.enqueue(async move || drop(bomb), 0).unwrap());
+    }
+    assert_eq!(queue.stop(StopMode::Abort, secs(5)).await, 2);
 }
 
 #[test]

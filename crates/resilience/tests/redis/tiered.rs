@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use longshore_resilience::cache::RedisCacheConfig;
 use longshore_resilience::{Cache, CacheConfig, CachePolicy, LoadError};
 use redis::AsyncCommands;
 
@@ -81,4 +82,34 @@ async fn who_does_not_hear_does_not_trust_its_memory() {
         cache.get::<u32>("a").await.unwrap() == Some(2)
     })
     .await;
+}
+
+#[test]
+fn a_cache_whose_runtime_stands_still_trusts_nothing() {
+    let redis = Redis::start();
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (still, other) = (runtime(), runtime());
+    let patience = Duration::from_secs(1);
+    let cache = still.block_on(async {
+        let config = RedisCacheConfig { timeout: patience, ..RedisCacheConfig::at(&redis.url()) };
+        let cache = Cache::tiered(CacheConfig::default(), &redis.place_with(config).await).unwrap();
+        until(Some(true), async || cache.hears_invalidations()).await;
+        cache.set("a", &1, MINUTE).await.unwrap();
+        until(Some(1), async || {
+            cache.get::<u32>("a").await.unwrap();
+            cache.stats().entries
+        })
+        .await;
+        cache
+    });
+    // From here on nobody drives the runtime of the cache.
+    other.block_on(async {
+        assert!(redis.cache().await.invalidate("a").await.unwrap());
+        until(Some(false), async || cache.hears_invalidations()).await;
+        assert_eq!(cache.get::<u32>("a").await.unwrap(), None);
+    });
+    still.block_on(async {
+        until(Some(true), async || cache.hears_invalidations()).await;
+        assert_eq!(cache.get::<u32>("a").await.unwrap(), None);
+    });
 }

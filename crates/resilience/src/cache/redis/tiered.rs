@@ -1,9 +1,9 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use longshore_clock::Door;
+use longshore_clock::{Clock, Door};
 use tokio::task::AbortHandle;
 
 use super::store::{Gone, RedisStore};
@@ -25,8 +25,10 @@ struct Shared {
     near: MemoryStore,
     far: RedisStore,
     near_ttl: Duration,
-    /// Whether we hear what others invalidate.
-    hears: AtomicBool,
+    /// Until when we hear what others invalidate, by the last beat that was answered, in milliseconds of uptime. A runtime
+    /// that stands still lets it pass.
+    heard_until: AtomicU64,
+    clock: Clock,
 }
 
 impl Drop for TieredStore {
@@ -44,7 +46,8 @@ impl TieredStore {
         heartbeat: Duration,
         door: &Door,
     ) -> Self {
-        let shared = Arc::new(Shared { near, far, near_ttl, hears: AtomicBool::new(false) });
+        let (heard_until, clock) = (AtomicU64::new(0), door.clock.clone());
+        let shared = Arc::new(Shared { near, far, near_ttl, heard_until, clock });
         let task = listen(shared.clone(), beat.clone(), heartbeat, door.clone());
         Self { shared, listener: tokio::spawn(task).abort_handle() }
     }
@@ -54,7 +57,7 @@ impl TieredStore {
     }
 
     pub(super) fn hears(&self) -> bool {
-        self.shared.hears.load(Ordering::Acquire)
+        self.shared.uptime() < self.shared.heard_until.load(Ordering::Acquire)
     }
 
     pub(in crate::cache) async fn get(&self, key: &str) -> Option<Found> {
@@ -115,38 +118,41 @@ impl TieredStore {
 /// Ends as it is dropped, also with the runtime that it was begun on.
 struct Hearing<'a>(&'a Shared);
 
-impl<'a> Hearing<'a> {
-    fn begin(shared: &'a Shared) -> Self {
-        shared.hears.store(true, Ordering::Release);
-        Self(shared)
+impl Hearing<'_> {
+    /// A beat that was sent at this time was answered, and what came before the answer has been heard.
+    fn beat(&self, sent: u64, patience: Duration) {
+        self.0.heard_until.store(sent + patience.as_millis() as u64, Ordering::Release);
     }
 }
 
 impl Drop for Hearing<'_> {
     fn drop(&mut self) {
-        self.0.hears.store(false, Ordering::Release);
+        self.0.heard_until.store(0, Ordering::Release);
         self.0.near.remove(Which::All);
     }
 }
 
 /// Hears what others invalidate. While it does not, nothing is read from the memory of this process.
 async fn listen(shared: Arc<Shared>, beat: Timeout, heartbeat: Duration, door: Door) {
+    let patience = heartbeat.saturating_add(beat.limit());
     let mut retry = Retry::reconnect(door.clone());
     loop {
         if let Ok(listener) = shared.far.link.listen().await {
             let (mut sink, mut notices) = listener.split();
-            let channel = shared.far.channel();
+            let (channel, began) = (shared.far.channel(), shared.uptime());
             if beat.run(sink.subscribe(&channel)).await.is_ok_and(|subscribed| subscribed.is_ok()) {
                 retry = Retry::reconnect(door.clone());
                 // What was put here meanwhile may be old already.
                 shared.near.remove(Which::All);
-                let hearing = Hearing::begin(&shared);
+                let hearing = Hearing(&shared);
+                hearing.beat(began, patience);
                 let beats = async {
                     loop {
-                        let next = door.clock.after(heartbeat);
+                        let (next, sent) = (door.clock.after(heartbeat), shared.uptime());
                         if !beat.run(sink.ping::<redis::Value>()).await.is_ok_and(|pong| pong.is_ok()) {
                             return;
                         }
+                        hearing.beat(sent, patience);
                         next.wait().await;
                     }
                 };
@@ -155,9 +161,11 @@ async fn listen(shared: Arc<Shared>, beat: Timeout, heartbeat: Duration, door: D
                         shared.apply(notice.get_payload_bytes());
                     }
                 };
+                // What was said before a beat was answered is heard before it counts.
                 tokio::select! {
-                    () = beats => {}
+                    biased;
                     () = heard => {}
+                    () = beats => {}
                 }
                 drop(hearing);
                 tracing::warn!(channel, "invalidations are not heard; this process reads only from Redis");
@@ -168,6 +176,10 @@ async fn listen(shared: Arc<Shared>, beat: Timeout, heartbeat: Duration, door: D
 }
 
 impl Shared {
+    fn uptime(&self) -> u64 {
+        self.clock.uptime().as_millis() as u64
+    }
+
     /// Our own notices too: what was asked of Redis may have been done later than we knew.
     fn apply(&self, notice: &[u8]) {
         match serde_json::from_slice(notice) {
