@@ -154,8 +154,9 @@ impl<T: Serialize + Send + Sync + 'static> BatchSink<T> for SqliteSink {
         // Disks are slow, and the runtime must not wait for them.
         let written = tokio::task::spawn_blocking(move || {
             let mut file = match file {
-                Some(file) => file,
-                None => connect(&path, &table)?,
+                Some(file) if path.exists() => file,
+                // Or somebody has removed it, and nobody would ever read what is written there.
+                _ => connect(&path, &table)?,
             };
             insert(&mut file, &table, &rows)?;
             Ok::<_, rusqlite::Error>(file)

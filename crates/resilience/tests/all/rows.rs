@@ -67,6 +67,32 @@ async fn a_row_does_not_wait_longer_than_it_may() {
 }
 
 #[tokio::test]
+async fn rows_go_to_a_new_file_when_theirs_was_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("results.db");
+    let writer: SqliteWriter<Value> =
+        SqliteWriter::open(&SqliteWriterConfig::new(&path), &Door::system()).unwrap();
+    writer.start();
+    writer.write(json!({ "url": "/gone" })).await.unwrap();
+    writer.flush().await;
+    for entry in std::fs::read_dir(dir.path()).unwrap() {
+        std::fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    writer.write(json!({ "url": "/new" })).await.unwrap();
+    assert_eq!(writer.flush().await.written, 1);
+    writer.stop().await;
+    let file = Connection::open(&path).unwrap();
+    let urls: Vec<String> = file
+        .prepare("SELECT url FROM request_results")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert_eq!(urls, ["/new"]);
+}
+
+#[tokio::test]
 async fn rows_that_cannot_be_written_are_told_of_and_the_next_ones_are() {
     let (dir, door) = (tempfile::tempdir().unwrap(), Door::system());
     let path = dir.path().join("results.db");
