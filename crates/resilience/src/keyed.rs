@@ -2,24 +2,17 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use longshore_core::Invalid;
+
+use crate::sync::{Mutex, lock, try_lock};
 
 /// Parts of the map that are locked by themselves.
 const SHARDS: usize = 16;
 
 type Shard<K, V> = Mutex<HashMap<K, Arc<V>>>;
-
-/// Locks, if nobody else does.
-fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
-    match mutex.try_lock() {
-        Err(TryLockError::WouldBlock) => None,
-        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-        Ok(guard) => Some(guard),
-    }
-}
 
 /// Once so many states were looked at for one new key, no further part is.
 const SWEEP_MAX: usize = 1_000;
@@ -60,7 +53,7 @@ impl<K: Hash + Eq + Clone, V> Keyed<K, V> {
 
     /// The state of a key; `is_idle` tells of a state that is as good as a new one.
     pub(crate) fn of(&self, key: &K, is_idle: impl Fn(&V) -> bool) -> Arc<V> {
-        let mut states = self.shard(key).lock().unwrap_or_else(PoisonError::into_inner);
+        let mut states = lock(self.shard(key));
         if let Some(state) = states.get(key) {
             return state.clone();
         }
@@ -95,7 +88,7 @@ impl<K: Hash + Eq + Clone, V> Keyed<K, V> {
 
     /// The state of a key that has one of its own.
     pub(crate) fn known(&self, key: &K) -> Option<Arc<V>> {
-        self.shard(key).lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+        lock(self.shard(key)).get(key).cloned()
     }
 
     /// Keys that have states of their own.

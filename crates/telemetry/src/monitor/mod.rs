@@ -17,7 +17,6 @@ pub use self::config::EventLoopMonitorConfig;
 pub use self::sample::{LoopHealthMetrics, LoopMonitorMetrics};
 
 use self::readings::Readings;
-use self::sample::Work;
 use crate::{Histogram, Snapshot};
 
 /// Samples that are kept.
@@ -155,9 +154,9 @@ impl Drop for EventLoopMonitor {
 impl Shared {
     /// On a thread of its own.
     fn watch(&self) {
-        let mut work = Work::of(&self.runtime);
         let mut told = sample::Alarm::default();
         let mut readings = Readings::new(self.runtime.clone(), self.started, self.lags.clone(), &self.config);
+        let mut before = readings.moment();
         let mut due = self.started.elapsed();
         let mut sample = due + self.config.sample_interval;
         while !self.stopping.load(Ordering::SeqCst) {
@@ -172,7 +171,7 @@ impl Shared {
             if now >= sample {
                 sample = now + self.config.sample_interval;
                 let taken =
-                    sample::take(&self.config, &self.runtime, &mut work, self.clock.now(), &mut readings);
+                    sample::take(&self.config, &self.runtime, &mut before, self.clock.now(), &mut readings);
                 taken.log(&self.config, &mut told);
                 self.keep(taken);
             }

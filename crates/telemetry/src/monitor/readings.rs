@@ -60,15 +60,15 @@ struct Gap {
 
 /// What each thread had done by a time since the start.
 #[derive(Clone)]
-struct Moment {
+pub(super) struct Moment {
     at: Duration,
     threads: Vec<Work>,
 }
 
 #[derive(Clone, Copy)]
-struct Work {
-    busy: Duration,
-    parks: u64,
+pub(super) struct Work {
+    pub(super) busy: Duration,
+    pub(super) parks: u64,
 }
 
 impl Moment {
@@ -82,7 +82,7 @@ impl Moment {
     }
 
     /// The time since another moment, and what each thread has done in it.
-    fn since(&self, before: &Self) -> (Duration, impl Iterator<Item = Work>) {
+    pub(super) fn since(&self, before: &Self) -> (Duration, impl Iterator<Item = Work>) {
         let threads = self.threads.iter().zip(&before.threads).map(|(now, before)| Work {
             busy: now.busy.saturating_sub(before.busy),
             parks: now.parks.saturating_sub(before.parks),
@@ -121,7 +121,7 @@ impl Readings {
     /// the next one.
     pub(super) fn take(&mut self, due: Duration) -> Duration {
         self.collect();
-        let now = Moment::now(&self.runtime, self.started);
+        let now = self.moment();
         let is_asleep = self.is_asleep();
         self.close_gap(&now, is_asleep);
         if self.is_calm && !is_asleep {
@@ -143,6 +143,10 @@ impl Readings {
         self.is_calm = is_still && now.at.saturating_sub(self.stirred) > self.calm;
         self.last = now;
         if self.is_calm { self.calm_step } else { STEP }
+    }
+
+    pub(super) fn moment(&self) -> Moment {
+        Moment::now(&self.runtime, self.started)
     }
 
     /// The largest lag since this was last asked for, what lasts with it.

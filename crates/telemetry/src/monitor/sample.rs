@@ -1,11 +1,11 @@
 use std::time::Duration;
 
-use longshore_clock::{Stopwatch, Timestamp};
+use longshore_clock::Timestamp;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
 use super::EventLoopMonitorConfig;
-use super::readings::Readings;
+use super::readings::{Moment, Readings};
 
 /// Warnings that are kept.
 const WARNINGS_MAX: usize = 20;
@@ -61,29 +61,10 @@ impl LoopHealthMetrics {
     }
 }
 
-/// What the threads of a runtime have done so far.
-pub(super) struct Work {
-    since: Stopwatch,
-    busy: Duration,
-    parks: u64,
-}
-
-impl Work {
-    pub(super) fn of(runtime: &Handle) -> Self {
-        let metrics = runtime.metrics();
-        let workers = 0..metrics.num_workers();
-        Self {
-            since: Stopwatch::start(),
-            busy: workers.clone().map(|worker| metrics.worker_total_busy_duration(worker)).sum(),
-            parks: workers.map(|worker| metrics.worker_park_count(worker)).sum(),
-        }
-    }
-}
-
 pub(super) fn take(
     config: &EventLoopMonitorConfig,
     runtime: &Handle,
-    before: &mut Work,
+    before: &mut Moment,
     timestamp: Timestamp,
     readings: &mut Readings,
 ) -> LoopMonitorMetrics {
@@ -108,10 +89,11 @@ pub(super) fn take(
         warning_messages
             .push(format!("WARNING: Task backlog {backlog_size} exceeds max {}", config.max_task_backlog));
     }
-    let now = Work::of(runtime);
-    let busy = now.busy.saturating_sub(before.busy);
-    let time = before.since.elapsed().as_secs_f64() * metrics.num_workers() as f64;
-    let parks = now.parks.saturating_sub(before.parks);
+    let now = readings.moment();
+    let (passed, threads) = now.since(before);
+    let (busy, parks) =
+        threads.fold((Duration::ZERO, 0), |(busy, parks), work| (busy + work.busy, parks + work.parks));
+    let time = passed.as_secs_f64() * metrics.num_workers() as f64;
     *before = now;
     LoopMonitorMetrics {
         timestamp,
