@@ -85,9 +85,29 @@ fn a_worker_alone_answers_with_health_and_metrics() {
     let metrics = get(&format!("{url}/metrics"));
     let ended = r#"longshore_job_finished_total{queue="q",outcome="completed"} 1"#;
     assert!(metrics.as_str().unwrap().lines().any(|line| line == ended), "{metrics}");
+    let runtime = "longshore_loop_reading_lag_seconds_count";
+    assert!(metrics.as_str().unwrap().contains(runtime), "{metrics}");
     assert_eq!(status(&format!("{url}/api/v1/jobs")), 404, "it takes no jobs");
     worker.signal("TERM");
     assert_eq!(worker.end(), 0);
+}
+
+#[test]
+fn what_a_process_cannot_use_is_told_before_it_listens() {
+    for (variable, text) in [
+        ("PW_CPU_POOL_SIZE", "many"),
+        ("LOOP_MONITOR_SAMPLE_INTERVAL", "soon"),
+        ("LONGSHORE_KINDS", r#"{"no.such": {"max_concurrent": 1}}"#),
+    ] {
+        let site = Site::new().with(variable, text);
+        for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["worker", "start", "q"]] {
+            let ended = site.run(command).ends(2);
+            let told = if variable == "LONGSHORE_KINDS" { "no.such" } else { variable };
+            assert!(ended.err.contains(told) && ended.out.is_empty(), "{} {}", ended.out, ended.err);
+        }
+    }
+    // Of a library, not of this program.
+    Site::new().with("LONGSHORE_CACHE_URL", "redis://cache.example").ok(&["config"]);
 }
 
 #[test]
