@@ -2,10 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use longshore_clock::Stopwatch;
+use longshore_clock::{Clock, Stopwatch};
 use longshore_telemetry::monitor::{EventLoopMonitor, EventLoopMonitorConfig};
 use tokio::runtime::{Builder, Runtime};
 
@@ -114,6 +115,54 @@ fn error_of_a_block(runtime: &Runtime) -> f64 {
     })
 }
 
+/// How late the monitor says a runtime is in a burst of short work, and how late a task that sleeps there is: the most
+/// of each, in milliseconds.
+fn burst(runtime: &Runtime) -> (f64, f64) {
+    let monitor = EventLoopMonitor::new(quick(), runtime.handle().clone()).unwrap();
+    let late = Arc::new(AtomicU64::new(0));
+    let own = late.clone();
+    let clock = Clock::system();
+    runtime.block_on(async {
+        monitor.start().unwrap();
+        until(&monitor, |monitor| monitor.get_snapshot().is_some()).await;
+        let sleeper = runtime.spawn(async move {
+            loop {
+                let watch = Stopwatch::start();
+                clock.sleep(SLEEP).await;
+                let lag = watch.elapsed().saturating_sub(SLEEP).as_micros() as u64;
+                own.fetch_max(lag, Ordering::SeqCst);
+            }
+        });
+        // From a task, as bursts come.
+        let burst = runtime.spawn(async move {
+            let work = || tokio::spawn(async { block(Duration::from_micros(100)) });
+            let burst: Vec<_> = (0..2_500).map(|_| work()).collect();
+            for task in burst {
+                task.await.unwrap();
+            }
+        });
+        burst.await.unwrap();
+        let seen = monitor.get_health().samples;
+        until(&monitor, |monitor| monitor.get_health().samples >= seen + 2).await;
+        sleeper.abort();
+    });
+    (monitor.get_health().max_lag_ms, late.load(Ordering::SeqCst) as f64 / 1e3)
+}
+
+const SLEEP: Duration = Duration::from_millis(10);
+
+#[test]
+fn in_a_burst_it_is_as_late_as_tasks_that_sleep() {
+    for runtime in runtimes() {
+        let mut bursts: Vec<_> = (0..5).map(|_| burst(&runtime)).collect();
+        bursts.sort_by(|(told, late), (other_told, other_late)| {
+            (told - late).abs().total_cmp(&(other_told - other_late).abs())
+        });
+        let (told, late) = bursts[2];
+        assert!((told - late).abs() < 30.0, "{bursts:?}");
+    }
+}
+
 #[test]
 fn a_runtime_that_sleeps_is_left_asleep() {
     for runtime in runtimes() {
@@ -174,7 +223,7 @@ fn figures_come_from_the_runtime() {
 
 #[test]
 fn thresholds_out_of_order_are_refused() {
-    let runtime = Builder::new_current_thread().build().unwrap();
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
     for (config, field) in [
         (EventLoopMonitorConfig { sample_interval: Duration::from_millis(9), ..quick() }, "sample_interval"),
         (EventLoopMonitorConfig { warning_threshold: Duration::ZERO, ..quick() }, "warning_threshold"),
@@ -185,5 +234,28 @@ fn thresholds_out_of_order_are_refused() {
     ] {
         let error = EventLoopMonitor::new(config, runtime.handle().clone()).err().unwrap();
         assert_eq!(error.field, field);
+    }
+}
+
+#[test]
+fn a_runtime_without_timers_is_refused_and_one_that_went_is_told_of() {
+    let bare = Builder::new_current_thread().build().unwrap();
+    let error = EventLoopMonitor::new(quick(), bare.handle().clone()).err().unwrap();
+    assert_eq!(error.field, "runtime");
+    for runtime in runtimes() {
+        let handle = runtime.handle().clone();
+        let monitor = EventLoopMonitor::new(quick(), handle.clone()).unwrap();
+        runtime.block_on(async {
+            monitor.start().unwrap();
+            until(&monitor, |monitor| monitor.get_snapshot().is_some()).await;
+        });
+        drop(runtime);
+        while monitor.is_running() {
+            std::thread::yield_now();
+        }
+        let last = monitor.get_snapshot().unwrap();
+        assert_eq!(last.warning_messages, ["CRITICAL: the runtime is gone"], "{last:?}");
+        assert!(!last.is_healthy && monitor.get_health().warnings == last.warning_messages);
+        assert_eq!(EventLoopMonitor::new(quick(), handle).err().unwrap().field, "runtime");
     }
 }

@@ -1,6 +1,7 @@
 //! Watches a tokio runtime: how late it takes up what is due, and how much waits.
 
 mod config;
+mod probe;
 mod readings;
 mod sample;
 
@@ -26,13 +27,13 @@ const HISTORY: usize = 100;
 ///
 /// Every eight milliseconds a reading is due, and is as late as it is taken after that; the largest lag since the sample
 /// before is the sample. While every thread of the runtime sleeps, the watching thread takes the reading itself: they
-/// would wake as late as it did, and an idle runtime is left asleep. Else a task on the runtime takes it. While all of
-/// its threads are blocked that task waits, and the lag is how long it has waited so far.
+/// would wake as late as it did, and an idle runtime is left asleep. Else a timer of the runtime wakes a task there,
+/// and that is as late as every task that sleeps. While all threads are blocked the lag is how long it has lasted so far.
 ///
 /// After ten seconds in which no thread worked for more than an eighth of the time, a reading is due every 120 ms only.
 /// What such a step held is told by what the threads report of their work: a block at its length, but the first work of
-/// all threads without a sleep between counts as one stretch. What was found out like that is told of as at most nine
-/// tenths of the warning threshold, so that every warning is about a lag that was measured.
+/// all threads without a sleep between counts as one stretch. What was over when the step ended is told of as at most
+/// nine tenths of the warning threshold: a warning needs a reading that was late.
 pub struct EventLoopMonitor {
     shared: Arc<Shared>,
     running: Mutex<Option<JoinHandle<()>>>,
@@ -54,9 +55,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl EventLoopMonitor {
-    /// For a runtime. Refuses thresholds out of order.
+    /// For a runtime. Refuses thresholds out of order, and a runtime that is gone or keeps no timers.
     pub fn new(config: EventLoopMonitorConfig, runtime: Handle) -> Result<Self, Invalid> {
         config.check()?;
+        if !probe::has_timers(&runtime) {
+            return Err(Invalid::new("runtime", "one that runs and keeps timers (enable_time)", "another"));
+        }
         let shared = Shared {
             config,
             runtime,
@@ -98,9 +102,9 @@ impl EventLoopMonitor {
         let _ = tokio::task::spawn_blocking(move || self.stop()).await;
     }
 
-    /// Whether it watches.
+    /// Whether it watches: from its start until it is stopped or the runtime is gone.
     pub fn is_running(&self) -> bool {
-        lock(&self.running).is_some()
+        lock(&self.running).as_ref().is_some_and(|watch| !watch.is_finished())
     }
 
     /// The latest sample.
@@ -168,12 +172,18 @@ impl Shared {
             let step = readings.take(due);
             let now = self.started.elapsed();
             due = now + step;
-            if now >= sample {
+            let is_gone = readings.is_gone();
+            if now >= sample || is_gone {
                 sample = now + self.config.sample_interval;
                 let taken =
                     sample::take(&self.config, &self.runtime, &mut before, self.clock.now(), &mut readings);
-                taken.log(&self.config, &mut told);
+                if !is_gone {
+                    taken.log(&self.config, &mut told);
+                }
                 self.keep(taken);
+            }
+            if is_gone {
+                break;
             }
         }
     }

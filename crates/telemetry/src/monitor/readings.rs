@@ -1,10 +1,11 @@
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use longshore_clock::Stopwatch;
 use tokio::runtime::Handle;
 
 use super::EventLoopMonitorConfig;
+use super::probe::Probe;
 use crate::Histogram;
 
 /// From one reading to the next. What blocks the runtime is told of up to this much too short.
@@ -32,7 +33,7 @@ pub(super) struct Readings {
     /// What nobody has measured is told of as at most this.
     missed_max: Duration,
     is_calm: bool,
-    ping: Option<Ping>,
+    probe: Probe,
     gap: Option<Gap>,
     /// The largest lag since it was last told.
     worst: Duration,
@@ -44,17 +45,11 @@ pub(super) struct Readings {
     usual: Duration,
 }
 
-/// A task that says when it ran.
-struct Ping {
-    due: Duration,
-    ran: Arc<OnceLock<Duration>>,
-}
-
 /// A long step at whose end the runtime was at work, so that its threads have not yet told of all of it.
 struct Gap {
     before: Moment,
     after: Moment,
-    /// How late the ping at its end was, once that is known.
+    /// How late the probe at its end was, once that is known.
     lag: Option<Duration>,
 }
 
@@ -99,6 +94,7 @@ impl Readings {
         config: &EventLoopMonitorConfig,
     ) -> Self {
         let now = Moment::now(&runtime, started);
+        let probe = Probe::new(runtime.clone(), started);
         Self {
             runtime,
             started,
@@ -107,7 +103,7 @@ impl Readings {
             calm_step: config.sample_interval.clamp(STEP, CALM_STEP),
             missed_max: config.warning_threshold.mul_f64(0.9),
             is_calm: false,
-            ping: None,
+            probe,
             gap: None,
             worst: Duration::ZERO,
             stirred: now.at,
@@ -130,16 +126,13 @@ impl Readings {
             let (step, _) = now.since(&self.last);
             self.note_missed(self.stretch(&now, &self.last).min(step).min(self.missed_max));
         }
-        if self.ping.is_none() && is_asleep {
+        if !self.probe.is_set() && is_asleep {
             self.note(now.at.saturating_sub(due));
-        } else if self.ping.is_none() {
-            let ran = Arc::new(OnceLock::new());
-            self.ping = Some(Ping { due, ran: ran.clone() });
-            let started = self.started;
-            self.runtime.spawn(async move { ran.set(started.elapsed()) });
+        } else if !self.probe.is_set() {
+            self.probe.set(due);
         }
         self.learn(&now);
-        let is_still = self.ping.is_none() && self.gap.is_none();
+        let is_still = !self.probe.is_set() && self.gap.is_none();
         self.is_calm = is_still && now.at.saturating_sub(self.stirred) > self.calm;
         self.last = now;
         if self.is_calm { self.calm_step } else { STEP }
@@ -152,13 +145,13 @@ impl Readings {
     /// The largest lag since this was last asked for, what lasts with it.
     pub(super) fn lag(&mut self) -> Duration {
         self.collect();
-        let lasting = self.ping.as_ref().map(|ping| self.started.elapsed().saturating_sub(ping.due));
-        std::mem::take(&mut self.worst).max(lasting.unwrap_or_default())
+        let lasting = self.probe.lasting(STEP).unwrap_or_default();
+        std::mem::take(&mut self.worst).max(lasting)
     }
 
-    /// Tasks of its own that are alive.
-    pub(super) fn tasks(&self) -> usize {
-        usize::from(self.ping.is_some())
+    /// Whether the runtime is gone.
+    pub(super) fn is_gone(&self) -> bool {
+        self.probe.is_gone()
     }
 
     /// Whether all threads of the runtime wait for something to do.
@@ -183,34 +176,34 @@ impl Readings {
         }
     }
 
-    /// Looks whether the ping has run.
+    /// Looks whether the probe has run.
     fn collect(&mut self) {
-        let Some(ping) = &mut self.ping else { return };
-        // Ours alone once its task is gone, whether that ran or the runtime has dropped it.
-        let Some(ran) = Arc::get_mut(&mut ping.ran) else { return };
-        let lag = ran.take().map(|ran| ran.saturating_sub(ping.due));
-        self.ping = None;
-        self.note(lag.unwrap_or_default());
+        let Some(lag) = self.probe.take(STEP) else { return };
+        self.note(lag);
         if let Some(gap) = &mut self.gap {
-            gap.lag = gap.lag.or(lag);
+            gap.lag = gap.lag.or(Some(lag));
         }
     }
 
     /// Tells what a long step has held, once all threads have told.
     fn close_gap(&mut self, now: &Moment, is_asleep: bool) {
-        let Some(gap) = self.gap.take() else { return };
-        let is_told = {
-            let (since, mut threads) = now.since(&gap.after);
-            is_asleep || since > CALM_STEP || threads.all(|work| !work.busy.is_zero())
+        let Some(Gap { before, after, lag: Some(lag) }) = &self.gap else { return };
+        let (step, since) = (after.at.saturating_sub(before.at), now.at.saturating_sub(after.at));
+        let most = if *lag < STEP {
+            // What was before was over by then.
+            let has_told = || now.since(after).1.all(|work| !work.busy.is_zero());
+            (is_asleep || since > CALM_STEP || has_told()).then(|| step.min(self.missed_max))
+        } else if since.saturating_sub(*lag) < STEP * 2 {
+            // What the probe had to wait for was all there was, and began in the step.
+            is_asleep.then(|| step + *lag)
+        } else {
+            // It was one of much short work.
+            Some(step.min(self.missed_max))
         };
-        let (Some(lag), true) = (gap.lag, is_told) else {
-            self.gap = Some(gap);
-            return;
-        };
-        // What the ping had to wait for began in the step. Otherwise it was over by then.
-        let (step, _) = gap.after.since(&gap.before);
-        let most = if lag >= STEP { step + lag } else { step.min(self.missed_max) };
-        self.note_missed(self.stretch(now, &gap.before).min(most));
+        let Some(most) = most else { return };
+        let missed = self.stretch(now, before).min(most);
+        self.gap = None;
+        self.note_missed(missed);
     }
 
     /// The longest stretch of work that all threads may have had at the same time, beside what they usually do.
@@ -270,14 +263,17 @@ mod tests {
 
     impl Calm {
         fn new() -> Self {
-            let runtime =
-                Builder::new_multi_thread().worker_threads(1).build().unwrap_or_else(|_| unreachable!());
+            let runtime = Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_time()
+                .build()
+                .unwrap_or_else(|_| unreachable!());
             let started = Stopwatch::start();
             let handle = runtime.handle().clone();
             let readings = Readings::new(handle, started, Arc::default(), &EventLoopMonitorConfig::default());
             let mut calm = Self { runtime, started, readings: Readings { calm: Duration::ZERO, ..readings } };
             calm.until(true);
-            calm.take();
+            calm.told();
             calm
         }
 
@@ -294,7 +290,7 @@ mod tests {
         /// Readings as they are taken, until everything is told: the largest lag.
         fn told(&mut self) -> Duration {
             self.take();
-            while self.readings.ping.is_some() || self.readings.gap.is_some() {
+            while self.readings.probe.is_set() || self.readings.gap.is_some() {
                 block(STEP / 8);
                 self.take();
             }
@@ -355,6 +351,21 @@ mod tests {
     }
 
     #[test]
+    fn a_burst_across_the_end_of_a_long_step_is_no_block() {
+        let told = usually(|| {
+            let mut calm = Calm::new();
+            drop(calm.runtime.spawn(async {
+                for _ in 0..1_000 {
+                    tokio::spawn(async { block(Duration::from_micros(200)) });
+                }
+            }));
+            block(Duration::from_millis(110));
+            calm.told()
+        });
+        assert!(told < Duration::from_millis(100), "{told:?}");
+    }
+
+    #[test]
     fn much_short_work_is_no_block() {
         let told = usually(|| {
             let mut calm = Calm::new();
@@ -377,19 +388,18 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_a_runtime_dropped_is_not_waited_for() {
+    fn nothing_is_awaited_of_a_runtime_that_is_gone() {
         // Nobody drives it, so that it never runs anything.
-        let runtime = Builder::new_current_thread().build().unwrap_or_else(|_| unreachable!());
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap_or_else(|_| unreachable!());
         let started = Stopwatch::start();
-        let mut readings = Readings::new(
-            runtime.handle().clone(),
-            started,
-            Arc::default(),
-            &EventLoopMonitorConfig::default(),
-        );
+        let config = EventLoopMonitorConfig::default();
+        let mut readings = Readings::new(runtime.handle().clone(), started, Arc::default(), &config);
+        block(STEP * 2);
         readings.take(started.elapsed());
-        assert_eq!(readings.tasks(), 1);
+        assert!(readings.lag() > STEP && !readings.is_gone());
         drop(runtime);
-        assert!(readings.lag() < STEP && readings.tasks() == 0);
+        assert!(readings.is_gone() && readings.lag().is_zero());
+        readings.take(started.elapsed());
+        assert!(readings.lag() < STEP);
     }
 }

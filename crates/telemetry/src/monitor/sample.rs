@@ -7,6 +7,8 @@ use tokio::runtime::Handle;
 use super::EventLoopMonitorConfig;
 use super::readings::{Moment, Readings};
 
+/// Of a runtime that was shut down.
+const GONE: &str = "CRITICAL: the runtime is gone";
 /// Warnings that are kept.
 const WARNINGS_MAX: usize = 20;
 
@@ -23,7 +25,7 @@ pub struct LoopMonitorMetrics {
     pub loop_latency_ms: f64,
     /// Tasks that no thread has taken up yet.
     pub callback_queue_depth: usize,
-    /// Whether the lag is below the warning threshold.
+    /// Whether the lag is below the warning threshold and the runtime is still there.
     pub is_healthy: bool,
     /// What is too much, in words.
     pub warning_messages: Vec<String>,
@@ -70,11 +72,15 @@ pub(super) fn take(
 ) -> LoopMonitorMetrics {
     let lag = readings.lag();
     let metrics = runtime.metrics();
-    let task_count = metrics.num_alive_tasks().saturating_sub(readings.tasks());
+    // One is the probe.
+    let task_count = metrics.num_alive_tasks().saturating_sub(1);
     let backlog_size = task_count.saturating_sub(1);
     let loop_latency_ms = lag.as_secs_f64() * 1_000.0;
     let mut warning_messages = Vec::new();
-    if lag >= config.critical_threshold {
+    let is_gone = readings.is_gone();
+    if is_gone {
+        warning_messages.push(GONE.to_owned());
+    } else if lag >= config.critical_threshold {
         warning_messages.push(format!(
             "CRITICAL: Event loop latency {loop_latency_ms:.3}ms exceeds critical threshold {}ms",
             config.critical_threshold.as_millis()
@@ -101,7 +107,7 @@ pub(super) fn take(
         backlog_size,
         loop_latency_ms,
         callback_queue_depth: metrics.global_queue_depth(),
-        is_healthy: lag < config.warning_threshold,
+        is_healthy: !is_gone && lag < config.warning_threshold,
         warning_messages,
         busy_ratio: if time > 0.0 { (busy.as_secs_f64() / time).min(1.0) } else { 0.0 },
         parks,
