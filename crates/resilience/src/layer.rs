@@ -4,6 +4,7 @@
 //! service is asked whether it is ready once its turn has come.
 
 use std::any::Any;
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,10 +12,11 @@ use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::sync::{Mutex, lock};
 use crate::{
-    AcquisitionTimeoutError, AdaptiveLimiter, AdaptivePermit, Admission, Advice, BoxError, Bulkhead,
-    BulkheadError, CircuitBreaker, CircuitBreakerError, Hedge, OwnedPermit, RateLimitedError, RateLimiter,
-    RetryPolicy, SemaphoreLimiter, Timeout, Verdict,
+    AcquisitionTimeoutError, AdaptiveLimiter, AdaptivePermit, Admission, Advice, AttemptError, BoxError,
+    Bulkhead, BulkheadError, CallError, CallPolicy, CircuitBreaker, CircuitBreakerError, Fault, Hedge,
+    OwnedPermit, RateLimitedError, RateLimiter, RetryPolicy, SemaphoreLimiter, Timeout, Verdict,
 };
 
 /// What a call has to pass before it is made, and what is told of its end.
@@ -254,3 +256,57 @@ layers!(
         hedge.run(copy).await
     }
 );
+layers!(
+    /// Makes calls by a whole [`CallPolicy`]. Its errors are those of its parts, or the last one of the service.
+    PolicyLayer, Governed, (CallPolicy, Arc<str>, fn(&BoxError) -> Advice), [Clone +], |part, inner, request| {
+        let (policy, key, advice) = part;
+        // A policy shares what it calls among copies; services are often for one thread at a time.
+        let made = Mutex::new((inner, request));
+        let again = move || {
+            let (mut inner, request) = lock(&made).clone();
+            async move { call(&mut inner, request).await.map_err(|error| Answered { error: error.into(), advice }) }
+        };
+        policy.call(&key, again).await.map_err(Into::into)
+    }
+);
+
+/// An error of a service, and who knows whether it is worth another try.
+struct Answered {
+    error: BoxError,
+    advice: fn(&BoxError) -> Advice,
+}
+
+impl fmt::Display for Answered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl Fault for Answered {
+    fn advice(&self) -> Advice {
+        (self.advice)(&self.error)
+    }
+
+    fn is_local(&self) -> bool {
+        is_refusal(&self.error)
+    }
+}
+
+impl From<CallError<Answered>> for BoxError {
+    fn from(error: CallError<Answered>) -> Self {
+        let last = match error {
+            CallError::Deadline(late) => return late.into(),
+            CallError::Attempt(last) => last,
+            CallError::Exhausted(error) => error.last,
+            CallError::Budget(error) => error.last,
+        };
+        match last {
+            AttemptError::Open(error) => error.into(),
+            AttemptError::Rate(error) => error.into(),
+            AttemptError::Bulkhead(error) => error.into(),
+            AttemptError::Permit(error) => error.into(),
+            AttemptError::Timeout(error) => error.into(),
+            AttemptError::Failed(answered) => answered.error,
+        }
+    }
+}

@@ -215,8 +215,7 @@ fn figures_come_from_the_runtime() {
     });
     let sample = monitor.get_snapshot().unwrap();
     assert!((0.0..=1.0).contains(&sample.busy_ratio) && sample.parks > 0, "{sample:?}");
-    // One more, if a sample fell on the end of a task of the watch itself.
-    assert!((9..=10).contains(&monitor.get_health().peak_backlog));
+    assert_eq!(monitor.get_health().peak_backlog, 9);
     assert!(monitor.get_lags().count() > 0);
     assert!(monitor.get_history(2).len() <= 2);
 }

@@ -73,6 +73,10 @@ impl<T, S> Drop for Run<T, S> {
         returned.extend(line.take_all());
         add(&line.meters.returned, returned.len());
         line.end();
+        if let Some(error) = &self.error {
+            // Whoever has dropped the pipeline hears it nowhere else.
+            tracing::warn!(error, returned = returned.len(), "a pipeline has stopped");
+        }
         line.meters.audience.tell(|| PipelineEvent::Stopped {
             returned: returned.len(),
             error: self.error.as_deref().map(Arc::from),

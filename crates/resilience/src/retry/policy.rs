@@ -325,13 +325,14 @@ impl RetryPolicy {
                 let mut state = lock(&state);
                 state.recent.add(self.0.budget.window, now);
                 state.metrics.retries += 1;
-                let (total, more) =
-                    (state.metrics.total_delay_ms, wait.as_millis().min(u64::MAX.into()) as u64);
-                state.metrics.total_delay_ms = total.saturating_add(more);
             }
             self.0.totals.retries.fetch_add(1, Ordering::Relaxed);
             self.0.audience.tell(|| RetryEvent::Retried { key: key.into(), attempt, wait });
             door.clock.sleep(wait).await;
+            {
+                let total = &mut lock(&state).metrics.total_delay_ms;
+                *total = total.saturating_add(wait.as_millis().min(u64::MAX.into()) as u64);
+            }
             (before, waited, attempt) = (Some(wait), waited.saturating_add(wait), attempt + 1);
         }
     }

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use longshore_clock::Door;
-use longshore_resilience::layer::{GuardLayer, HedgeLayer, RetryLayer, TimeoutLayer};
+use longshore_resilience::layer::{GuardLayer, HedgeLayer, PolicyLayer, RetryLayer, TimeoutLayer};
 use longshore_resilience::{
-    Advice, BoxError, Bulkhead, BulkheadConfig, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError,
-    Hedge, HedgeConfig, Jitter, RateLimiter, RateLimiterConfig, RetryConfig, RetryPolicy, Timeout,
-    TimeoutError, Verdict,
+    Advice, BoxError, Bulkhead, BulkheadConfig, CallPolicy, CircuitBreaker, CircuitBreakerConfig,
+    CircuitBreakerError, Hedge, HedgeConfig, Jitter, RateLimiter, RateLimiterConfig, RetryConfig,
+    RetryPolicy, Timeout, TimeoutError, Verdict,
 };
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
@@ -71,6 +71,40 @@ async fn they_compose_and_let_a_call_through() {
     let error = service.ready().await.unwrap().call(7).await.unwrap_err();
     assert!(error.is::<CircuitBreakerError>(), "{error}");
     assert_eq!(calls.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn a_whole_policy_is_a_layer() {
+    let door = Door::system();
+    let calls = Arc::new(AtomicU32::new(0));
+    let retry = RetryConfig { base_delay: Duration::ZERO, jitter: Jitter::None, ..RetryConfig::default() };
+    let policy = CallPolicy::builder(&door)
+        .retry(RetryConfig { max_attempts: 3, ..retry })
+        .breaker(CircuitBreakerConfig::simple("host", 4, secs(30)))
+        .timeout(secs(5))
+        .build()
+        .unwrap();
+    let layer = PolicyLayer::new((policy.clone(), "host".into(), advice));
+    let mut service = ServiceBuilder::new().layer(layer.clone()).service(flaky(2, calls.clone()));
+    assert_eq!(service.ready().await.unwrap().call(7).await.unwrap(), 3);
+    let breaker = policy.breaker().unwrap();
+    assert!(breaker.is_closed() && breaker.get_metrics().failure_count == 2);
+
+    // The last error comes as it was; then the breaker refuses with its own.
+    calls.store(0, Ordering::SeqCst);
+    let mut service = ServiceBuilder::new().layer(layer).service(flaky(100, calls.clone()));
+    let error = service.ready().await.unwrap().call(7).await.unwrap_err();
+    assert_eq!(error.to_string(), "no paper");
+    let error = service.ready().await.unwrap().call(7).await.unwrap_err();
+    assert!(error.is::<CircuitBreakerError>(), "{error}");
+    let made = calls.load(Ordering::SeqCst);
+    assert!(breaker.is_open() && (3..=4).contains(&made), "{made}");
+
+    let policy = CallPolicy::builder(&door).deadline(millis(20)).build().unwrap();
+    let mut service = ServiceBuilder::new()
+        .layer(PolicyLayer::new((policy, "host".into(), advice)))
+        .service(service_fn(|()| std::future::pending::<Result<(), BoxError>>()));
+    assert!(service.ready().await.unwrap().call(()).await.unwrap_err().is::<TimeoutError>());
 }
 
 #[tokio::test]

@@ -127,7 +127,8 @@ impl Readings {
             self.note_missed(self.stretch(&now, &self.last).min(step).min(self.missed_max));
         }
         if !self.probe.is_set() && is_asleep {
-            self.note(now.at.saturating_sub(due));
+            // The machine was late, not the runtime: to look more often would tell no more.
+            self.keep(now.at.saturating_sub(due));
         } else if !self.probe.is_set() {
             self.probe.set(due);
         }
@@ -161,9 +162,13 @@ impl Readings {
         (0..metrics.num_workers()).all(|worker| metrics.worker_park_unpark_count(worker) % 2 == 1)
     }
 
-    fn note(&mut self, lag: Duration) {
+    fn keep(&mut self, lag: Duration) {
         self.worst = self.worst.max(lag);
         self.lags.record(lag);
+    }
+
+    fn note(&mut self, lag: Duration) {
+        self.keep(lag);
         if lag >= STEP {
             self.stirred = self.started.elapsed();
         }
