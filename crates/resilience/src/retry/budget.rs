@@ -1,13 +1,14 @@
 //! How many retries a key has left: a bucket that fills with time, and a share of the calls that were made lately.
 
+use std::iter::Sum;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use longshore_clock::{Clock, Door};
 use longshore_core::Invalid;
 
-/// Parts into which the life of a call's share is cut.
-const SLOTS: usize = 10;
+/// Parts into which a window is cut.
+const TENTHS: usize = 10;
 
 /// One token, as far as sums of tenths are exact.
 const ALMOST: f64 = 1.0 - 1e-9;
@@ -99,38 +100,34 @@ impl RetryBudget {
     }
 }
 
-/// How many retries there were lately.
+/// What there was in a window that ends now, to a tenth of its length. Knows the time only as it is told.
 #[derive(Debug, Default)]
-pub(super) struct Recent {
-    slots: [u64; SLOTS],
+pub(super) struct Recent<N> {
+    tenths: [N; TENTHS],
     newest: u64,
 }
 
-impl Recent {
-    /// In a window that ends now, to a tenth of its length.
-    pub(super) fn count(&mut self, window: Duration, now: Duration) -> u64 {
-        self.pass(window, now);
-        self.slots.iter().sum()
-    }
-
-    pub(super) fn add(&mut self, window: Duration, now: Duration) {
-        self.pass(window, now);
-        self.slots[self.newest as usize % SLOTS] += 1;
-    }
-
-    fn pass(&mut self, window: Duration, now: Duration) {
-        let slot = slot(window, now);
-        for gone in 0..slot.saturating_sub(self.newest).min(SLOTS as u64) {
-            self.slots[(slot - gone) as usize % SLOTS] = 0;
+impl<N: Copy + Default + Sum> Recent<N> {
+    /// The tenth that it is now. What is older than the window is forgotten.
+    pub(super) fn tenth(&mut self, window: Duration, now: Duration) -> &mut N {
+        let length = (window / TENTHS as u32).as_nanos().max(1);
+        let tenth = (now.as_nanos() / length) as u64;
+        for gone in 0..tenth.saturating_sub(self.newest).min(TENTHS as u64) {
+            self.tenths[(tenth - gone) as usize % TENTHS] = N::default();
         }
-        self.newest = slot.max(self.newest);
+        self.newest = tenth.max(self.newest);
+        &mut self.tenths[self.newest as usize % TENTHS]
     }
-}
 
-/// Which tenth of such a window it is.
-fn slot(window: Duration, now: Duration) -> u64 {
-    let length = (window / SLOTS as u32).as_nanos().max(1);
-    (now.as_nanos() / length) as u64
+    pub(super) fn sum(&self) -> N {
+        self.tenths.iter().copied().sum()
+    }
+
+    /// All tenths.
+    fn oldest_first(&mut self) -> impl Iterator<Item = &mut N> {
+        let (later, sooner) = self.tenths.split_at_mut((self.newest as usize + 1) % TENTHS);
+        sooner.iter_mut().chain(later)
+    }
 }
 
 /// Tokens, one for each retry. Knows the time only as it is told.
@@ -141,38 +138,32 @@ pub(super) struct Budget {
     /// What time has brought, at most `tokens`.
     filled: f64,
     at: Duration,
-    /// What calls have brought, by when they did.
-    shares: [f64; SLOTS],
-    newest: u64,
+    /// What calls have brought.
+    shares: Recent<f64>,
 }
 
 impl Budget {
     /// A full one.
     pub(super) fn new(config: &RetryBudgetConfig, now: Duration) -> Self {
-        let slot = slot(config.ttl, now);
-        Self { filled: Self::most(config), at: now, shares: [0.0; SLOTS], newest: slot }
+        Self { filled: Self::most(config), at: now, shares: Recent::default() }
     }
 
     fn most(config: &RetryBudgetConfig) -> f64 {
         config.tokens.map_or(f64::INFINITY, f64::from)
     }
 
-    fn pass(&mut self, config: &RetryBudgetConfig, now: Duration) {
+    /// Time has passed. Returns what the calls of now have brought.
+    fn pass(&mut self, config: &RetryBudgetConfig, now: Duration) -> &mut f64 {
         let most = Self::most(config);
         let passed = now.saturating_sub(self.at).as_secs_f64() / config.window.as_secs_f64();
         self.filled = if most.is_finite() { (self.filled + most * passed).min(most) } else { most };
         self.at = now.max(self.at);
-        let slot = slot(config.ttl, now);
-        for gone in 0..slot.saturating_sub(self.newest).min(SLOTS as u64) {
-            self.shares[(slot - gone) as usize % SLOTS] = 0.0;
-        }
-        self.newest = slot.max(self.newest);
+        self.shares.tenth(config.ttl, now)
     }
 
     /// A call begins.
     pub(super) fn call(&mut self, config: &RetryBudgetConfig, now: Duration) {
-        self.pass(config, now);
-        self.shares[self.newest as usize % SLOTS] += config.ratio;
+        *self.pass(config, now) += config.ratio;
     }
 
     /// Takes a token, if there is one: first of what goes away soonest.
@@ -182,8 +173,7 @@ impl Budget {
             return false;
         }
         let mut owed = 1.0;
-        for age in (0..SLOTS as u64).rev() {
-            let share = &mut self.shares[(self.newest + SLOTS as u64 - age) as usize % SLOTS];
+        for share in self.shares.oldest_first() {
             let part = share.min(owed);
             *share -= part;
             owed -= part;
@@ -203,7 +193,7 @@ impl Budget {
     }
 
     fn left(&self) -> f64 {
-        self.filled + self.shares.iter().sum::<f64>()
+        self.filled + self.shares.sum()
     }
 
     /// How much of what time brings is used up, from 0 to 1.

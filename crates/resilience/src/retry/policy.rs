@@ -197,7 +197,7 @@ pub struct RetryExecution<T, E: fmt::Display> {
 #[derive(Default)]
 struct State {
     budget: Option<Budget>,
-    recent: Recent,
+    recent: Recent<u64>,
     metrics: RetryMetrics,
 }
 
@@ -323,7 +323,7 @@ impl RetryPolicy {
             };
             {
                 let mut state = lock(&state);
-                state.recent.add(self.0.budget.window, now);
+                *state.recent.tenth(self.0.budget.window, now) += 1;
                 state.metrics.retries += 1;
             }
             self.0.totals.retries.fetch_add(1, Ordering::Relaxed);
@@ -381,7 +381,8 @@ impl RetryPolicy {
         let mut state = lock(&state);
         let (config, now) = (&self.0.budget, self.0.door.clock.uptime());
         let used = state.budget.as_mut().map(|budget| budget.used(config, now));
-        let attempt_count = state.recent.count(config.window, now);
+        state.recent.tenth(config.window, now);
+        let attempt_count = state.recent.sum();
         RetryMetrics { attempt_count, budget_consumed: used.unwrap_or(0.0), ..state.metrics }
     }
 
