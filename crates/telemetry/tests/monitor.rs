@@ -115,28 +115,18 @@ fn error_of_a_block(runtime: &Runtime) -> f64 {
     })
 }
 
-/// How late the monitor says a runtime is in a burst of short work, and how late a task that sleeps there is: the most
+/// How late the monitor says a runtime is in a burst of short work, and how late tasks that sleep there are: the most
 /// of each, in milliseconds.
-fn burst(runtime: &Runtime) -> (f64, f64) {
+fn burst(runtime: &Runtime, tasks: u32, work: Duration, sleepers: usize) -> (f64, f64) {
     let monitor = EventLoopMonitor::new(quick(), runtime.handle().clone()).unwrap();
     let late = Arc::new(AtomicU64::new(0));
-    let own = late.clone();
-    let clock = Clock::system();
     runtime.block_on(async {
         monitor.start().unwrap();
         until(&monitor, |monitor| monitor.get_snapshot().is_some()).await;
-        let sleeper = runtime.spawn(async move {
-            loop {
-                let watch = Stopwatch::start();
-                clock.sleep(SLEEP).await;
-                let lag = watch.elapsed().saturating_sub(SLEEP).as_micros() as u64;
-                own.fetch_max(lag, Ordering::SeqCst);
-            }
-        });
+        let sleepers: Vec<_> = (0..sleepers).map(|_| runtime.spawn(sleep(late.clone()))).collect();
         // From a task, as bursts come.
         let burst = runtime.spawn(async move {
-            let work = || tokio::spawn(async { block(Duration::from_micros(100)) });
-            let burst: Vec<_> = (0..2_500).map(|_| work()).collect();
+            let burst: Vec<_> = (0..tasks).map(|_| tokio::spawn(async move { block(work) })).collect();
             for task in burst {
                 task.await.unwrap();
             }
@@ -144,22 +134,36 @@ fn burst(runtime: &Runtime) -> (f64, f64) {
         burst.await.unwrap();
         let seen = monitor.get_health().samples;
         until(&monitor, |monitor| monitor.get_health().samples >= seen + 2).await;
-        sleeper.abort();
+        for sleeper in sleepers {
+            sleeper.abort();
+        }
     });
     (monitor.get_health().max_lag_ms, late.load(Ordering::SeqCst) as f64 / 1e3)
 }
 
-const SLEEP: Duration = Duration::from_millis(10);
+/// Notes by how many microseconds it sleeps too long.
+async fn sleep(late: Arc<AtomicU64>) {
+    const TIME: Duration = Duration::from_millis(10);
+    let clock = Clock::system();
+    loop {
+        let watch = Stopwatch::start();
+        clock.sleep(TIME).await;
+        late.fetch_max(watch.elapsed().saturating_sub(TIME).as_micros() as u64, Ordering::SeqCst);
+    }
+}
 
 #[test]
 fn in_a_burst_it_is_as_late_as_tasks_that_sleep() {
-    for runtime in runtimes() {
-        let mut bursts: Vec<_> = (0..5).map(|_| burst(&runtime)).collect();
-        bursts.sort_by(|(told, late), (other_told, other_late)| {
-            (told - late).abs().total_cmp(&(other_told - other_late).abs())
-        });
-        let (told, late) = bursts[2];
-        assert!((told - late).abs() < 30.0, "{bursts:?}");
+    for (tasks, micros) in [(2_500, 100), (240, 1_500)] {
+        for runtime in runtimes() {
+            let burst = || burst(&runtime, tasks, Duration::from_micros(micros), 5);
+            let mut bursts: Vec<_> = (0..5).map(|_| burst()).collect();
+            bursts.sort_by(|(told, late), (other_told, other_late)| {
+                (told - late).abs().total_cmp(&(other_told - other_late).abs())
+            });
+            let (told, late) = bursts[2];
+            assert!((told - late).abs() < 80.0, "{bursts:?}");
+        }
     }
 }
 
@@ -237,13 +241,9 @@ fn thresholds_out_of_order_are_refused() {
 }
 
 #[test]
-fn a_runtime_without_timers_is_refused_and_one_that_went_is_told_of() {
-    let bare = Builder::new_current_thread().build().unwrap();
-    let error = EventLoopMonitor::new(quick(), bare.handle().clone()).err().unwrap();
-    assert_eq!(error.field, "runtime");
+fn a_runtime_that_went_is_told_of() {
     for runtime in runtimes() {
-        let handle = runtime.handle().clone();
-        let monitor = EventLoopMonitor::new(quick(), handle.clone()).unwrap();
+        let monitor = EventLoopMonitor::new(quick(), runtime.handle().clone()).unwrap();
         runtime.block_on(async {
             monitor.start().unwrap();
             until(&monitor, |monitor| monitor.get_snapshot().is_some()).await;
@@ -254,7 +254,6 @@ fn a_runtime_without_timers_is_refused_and_one_that_went_is_told_of() {
         }
         let last = monitor.get_snapshot().unwrap();
         assert_eq!(last.warning_messages, ["CRITICAL: the runtime is gone"], "{last:?}");
-        assert!(!last.is_healthy && monitor.get_health().warnings == last.warning_messages);
-        assert_eq!(EventLoopMonitor::new(quick(), handle).err().unwrap().field, "runtime");
+        assert!(!last.is_healthy && monitor.get_health().warnings.contains(&last.warning_messages[0]));
     }
 }

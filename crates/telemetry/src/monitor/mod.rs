@@ -23,17 +23,25 @@ use crate::{Histogram, Snapshot};
 /// Samples that are kept.
 const HISTORY: usize = 100;
 
-/// Watches a runtime from a thread of its own, so that it tells of a stall also while it lasts.
+/// Watches a runtime from a thread of its own, so that it tells of a stall also while it lasts. It needs nothing of the
+/// runtime but its figures, and leaves one asleep that sleeps.
 ///
-/// Every eight milliseconds a reading is due, and is as late as it is taken after that; the largest lag since the sample
-/// before is the sample. While every thread of the runtime sleeps, the watching thread takes the reading itself: they
-/// would wake as late as it did, and an idle runtime is left asleep. Else a timer of the runtime wakes a task there,
-/// and that is as late as every task that sleeps. While all threads are blocked the lag is how long it has lasted so far.
+/// Every eight milliseconds a reading is due. Its lag is the largest of three times; the largest lag since the sample
+/// before is the sample.
+/// - How late the reading is taken: as late as any thread was that should have woken up.
+/// - How long the runtime stood still: no thread slept, and none looked for timers and sockets, which each does before
+///   a sleep and after every 61 tasks. Afterwards the length comes from what the threads note of their work, as
+///   accurate as they are.
+/// - If no thread sleeps at all: how long a task waits that goes to the end of the line. A task that is woken alone
+///   may come sooner, because a thread of a multi-thread runtime takes it next.
 ///
-/// After ten seconds in which no thread worked for more than an eighth of the time, a reading is due every 120 ms only.
-/// What such a step held is told by what the threads report of their work: a block at its length, but the first work of
-/// all threads without a sleep between counts as one stretch. What was over when the step ended is told of as at most
-/// nine tenths of the warning threshold: a warning needs a reading that was late.
+/// After ten seconds in which no thread worked for more than an eighth of the time, a reading is due every 100 ms only
+/// (or as often as the warning threshold, if that is shorter). What began and ended in between is told of as at most
+/// nine tenths of the warning threshold, and work without a sleep in between counts as one stretch there; so a warning
+/// is always about something that was seen to last.
+///
+/// A runtime of one thread that nobody drives stands still. When a runtime is gone the last sample says so, and the
+/// watch ends.
 pub struct EventLoopMonitor {
     shared: Arc<Shared>,
     running: Mutex<Option<JoinHandle<()>>>,
@@ -55,12 +63,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl EventLoopMonitor {
-    /// For a runtime. Refuses thresholds out of order, and a runtime that is gone or keeps no timers.
+    /// For a runtime. Refuses thresholds out of order.
     pub fn new(config: EventLoopMonitorConfig, runtime: Handle) -> Result<Self, Invalid> {
         config.check()?;
-        if !probe::has_timers(&runtime) {
-            return Err(Invalid::new("runtime", "one that runs and keeps timers (enable_time)", "another"));
-        }
         let shared = Shared {
             config,
             runtime,

@@ -8,10 +8,10 @@ use super::EventLoopMonitorConfig;
 use super::probe::Probe;
 use crate::Histogram;
 
-/// From one reading to the next. What blocks the runtime is told of up to this much too short.
+/// From one reading to the next.
 const STEP: Duration = Duration::from_millis(8);
 /// The same while the runtime is calm, at most: to wake a thread costs more than anything it does then.
-const CALM_STEP: Duration = Duration::from_millis(120);
+const CALM_STEP: Duration = Duration::from_millis(100);
 /// Calm so long, and it is read less often.
 const CALM: Duration = Duration::from_secs(10);
 /// A runtime is calm while none of its threads works for more than this share of the time.
@@ -21,8 +21,9 @@ const USUAL_MAX: Duration = Duration::from_millis(1);
 
 /// How late a runtime is.
 ///
-/// In a long step nobody measures. What the threads report of their work afterwards bounds what was missed: together
-/// they cannot have been blocked for longer than the one that worked least was at work in one stretch.
+/// Its threads note how long they have worked whenever they look for timers and sockets: before each sleep, and after
+/// every 61 tasks. While no thread notes anything and none sleeps, the runtime stands still. How long it did is what
+/// the thread notes afterwards that noted least.
 pub(super) struct Readings {
     runtime: Handle,
     started: Stopwatch,
@@ -30,14 +31,17 @@ pub(super) struct Readings {
     /// Calm so long, and steps are so long.
     calm: Duration,
     calm_step: Duration,
-    /// What nobody has measured is told of as at most this.
-    missed_max: Duration,
+    /// What nobody has seen last is told of as at most this.
+    unseen_max: Duration,
     is_calm: bool,
     probe: Probe,
-    gap: Option<Gap>,
     /// The largest lag since it was last told.
     worst: Duration,
     last: Moment,
+    /// Since when it stands still.
+    still: Option<Duration>,
+    /// What is not told yet.
+    open: Open,
     /// Since when it is watched whether the runtime is calm, and when it last was not.
     watched: Moment,
     stirred: Duration,
@@ -45,12 +49,13 @@ pub(super) struct Readings {
     usual: Duration,
 }
 
-/// A long step at whose end the runtime was at work, so that its threads have not yet told of all of it.
-struct Gap {
-    before: Moment,
-    after: Moment,
-    /// How late the probe at its end was, once that is known.
-    lag: Option<Duration>,
+/// From a reading on, until every thread has noted its work.
+struct Open {
+    since: Moment,
+    /// When the first of them had.
+    noted: Option<Duration>,
+    /// Whether the runtime was seen to stand still.
+    stood: bool,
 }
 
 /// What each thread had done by a time since the start.
@@ -64,6 +69,22 @@ pub(super) struct Moment {
 pub(super) struct Work {
     pub(super) busy: Duration,
     pub(super) parks: u64,
+    is_asleep: bool,
+}
+
+impl Work {
+    /// Whether it has noted what it did since another moment.
+    fn has_noted(&self, before: &Self) -> bool {
+        self.is_asleep || self.busy != before.busy || self.parks != before.parks
+    }
+
+    fn since(&self, before: &Self) -> Self {
+        Self {
+            busy: self.busy.saturating_sub(before.busy),
+            parks: self.parks.saturating_sub(before.parks),
+            is_asleep: self.is_asleep,
+        }
+    }
 }
 
 impl Moment {
@@ -72,17 +93,22 @@ impl Moment {
         let work = |worker| Work {
             busy: metrics.worker_total_busy_duration(worker),
             parks: metrics.worker_park_count(worker),
+            // Odd from the beginning of a sleep to its end.
+            is_asleep: metrics.worker_park_unpark_count(worker) % 2 == 1,
         };
         Self { at: started.elapsed(), threads: (0..metrics.num_workers()).map(work).collect() }
     }
 
     /// The time since another moment, and what each thread has done in it.
-    pub(super) fn since(&self, before: &Self) -> (Duration, impl Iterator<Item = Work>) {
-        let threads = self.threads.iter().zip(&before.threads).map(|(now, before)| Work {
-            busy: now.busy.saturating_sub(before.busy),
-            parks: now.parks.saturating_sub(before.parks),
-        });
+    pub(super) fn since<'a>(&'a self, before: &'a Self) -> (Duration, impl Iterator<Item = Work> + 'a) {
+        let threads = self.threads.iter().zip(&before.threads).map(|(now, before)| now.since(before));
         (self.at.saturating_sub(before.at), threads)
+    }
+
+    /// What each thread has done since another moment that has noted it.
+    fn noted<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = Work> + 'a {
+        let threads = self.threads.iter().zip(&before.threads);
+        threads.filter(|(now, before)| now.has_noted(before)).map(|(now, before)| now.since(before))
     }
 }
 
@@ -94,47 +120,44 @@ impl Readings {
         config: &EventLoopMonitorConfig,
     ) -> Self {
         let now = Moment::now(&runtime, started);
-        let probe = Probe::new(runtime.clone(), started);
+        let probe = Probe::new(&runtime, started);
+        let calm_step = CALM_STEP.min(config.sample_interval).min(config.warning_threshold).max(STEP);
         Self {
             runtime,
             started,
             lags,
             calm: CALM,
-            calm_step: config.sample_interval.clamp(STEP, CALM_STEP),
-            missed_max: config.warning_threshold.mul_f64(0.9),
+            calm_step,
+            unseen_max: config.warning_threshold.mul_f64(0.9),
             is_calm: false,
             probe,
-            gap: None,
             worst: Duration::ZERO,
             stirred: now.at,
+            still: None,
+            open: Open::new(now.clone()),
             watched: now.clone(),
             last: now,
             usual: Duration::ZERO,
         }
     }
 
-    /// Takes the reading that was due at a time since the start, or has the runtime take it. Returns how long it is to
-    /// the next one.
+    /// Takes the reading that was due at a time since the start. Returns how long it is to the next one.
     pub(super) fn take(&mut self, due: Duration) -> Duration {
-        self.collect();
         let now = self.moment();
-        let is_asleep = self.is_asleep();
-        self.close_gap(&now, is_asleep);
-        if self.is_calm && !is_asleep {
-            self.gap = Some(Gap { before: self.last.clone(), after: now.clone(), lag: None });
-        } else if self.is_calm {
-            let (step, _) = now.since(&self.last);
-            self.note_missed(self.stretch(&now, &self.last).min(step).min(self.missed_max));
+        // As late as any thread would have been.
+        self.keep(now.at.saturating_sub(due));
+        if let Some(wait) = self.probe.take() {
+            self.note(wait);
         }
-        if !self.probe.is_set() && is_asleep {
-            // The machine was late, not the runtime: to look more often would tell no more.
-            self.keep(now.at.saturating_sub(due));
-        } else if !self.probe.is_set() {
-            self.probe.set(due);
+        self.look(&now);
+        self.tell(&now);
+        // A thread that goes to sleep has found nothing to do.
+        if now.since(&self.last).1.all(|work| !work.is_asleep && work.parks == 0) {
+            self.probe.call();
         }
         self.learn(&now);
-        let is_still = !self.probe.is_set() && self.gap.is_none();
-        self.is_calm = is_still && now.at.saturating_sub(self.stirred) > self.calm;
+        let is_told = self.still.is_none() && self.open.noted.is_none() && self.probe.is_idle();
+        self.is_calm = is_told && now.at.saturating_sub(self.stirred) > self.calm;
         self.last = now;
         if self.is_calm { self.calm_step } else { STEP }
     }
@@ -145,21 +168,14 @@ impl Readings {
 
     /// The largest lag since this was last asked for, what lasts with it.
     pub(super) fn lag(&mut self) -> Duration {
-        self.collect();
-        let lasting = self.probe.lasting(STEP).unwrap_or_default();
-        std::mem::take(&mut self.worst).max(lasting)
+        let still = self.still.filter(|_| !self.is_gone());
+        let still = still.map(|since| self.started.elapsed().saturating_sub(since));
+        std::mem::take(&mut self.worst).max(still.unwrap_or_default()).max(self.probe.lasting())
     }
 
     /// Whether the runtime is gone.
     pub(super) fn is_gone(&self) -> bool {
         self.probe.is_gone()
-    }
-
-    /// Whether all threads of the runtime wait for something to do.
-    fn is_asleep(&self) -> bool {
-        let metrics = self.runtime.metrics();
-        // Odd from the beginning of a sleep to its end.
-        (0..metrics.num_workers()).all(|worker| metrics.worker_park_unpark_count(worker) % 2 == 1)
     }
 
     fn keep(&mut self, lag: Duration) {
@@ -174,51 +190,48 @@ impl Readings {
         }
     }
 
-    /// Less than a step is less than what is known.
-    fn note_missed(&mut self, lag: Duration) {
-        if lag >= STEP {
-            self.note(lag);
+    /// Whether the runtime stands still.
+    fn look(&mut self, now: &Moment) {
+        if now.noted(&self.last).next().is_some() {
+            self.still = None;
+        } else if self.still.is_none() {
+            // Who slept has been woken by something since.
+            let was_awake = self.last.threads.iter().all(|work| !work.is_asleep);
+            self.still = Some(if was_awake { self.last.at } else { now.at });
+            self.open.stood = true;
         }
     }
 
-    /// Looks whether the probe has run.
-    fn collect(&mut self) {
-        let Some(lag) = self.probe.take(STEP) else { return };
-        self.note(lag);
-        if let Some(gap) = &mut self.gap {
-            gap.lag = gap.lag.or(Some(lag));
+    /// Tells how long it stood still, once its threads have noted that.
+    fn tell(&mut self, now: &Moment) {
+        let open = &mut self.open;
+        let mut noted = now.noted(&open.since).peekable();
+        if noted.peek().is_none() {
+            return;
         }
-    }
-
-    /// Tells what a long step has held, once all threads have told.
-    fn close_gap(&mut self, now: &Moment, is_asleep: bool) {
-        let Some(Gap { before, after, lag: Some(lag) }) = &self.gap else { return };
-        let (step, since) = (after.at.saturating_sub(before.at), now.at.saturating_sub(after.at));
-        let most = if *lag < STEP {
-            // What was before was over by then.
-            let has_told = || now.since(after).1.all(|work| !work.busy.is_zero());
-            (is_asleep || since > CALM_STEP || has_told()).then(|| step.min(self.missed_max))
-        } else if since.saturating_sub(*lag) < STEP * 2 {
-            // What the probe had to wait for was all there was, and began in the step.
-            is_asleep.then(|| step + *lag)
-        } else {
-            // It was one of much short work.
-            Some(step.min(self.missed_max))
-        };
-        let Some(most) = most else { return };
-        let missed = self.stretch(now, before).min(most);
-        self.gap = None;
-        self.note_missed(missed);
-    }
-
-    /// The longest stretch of work that all threads may have had at the same time, beside what they usually do.
-    fn stretch(&self, now: &Moment, before: &Moment) -> Duration {
-        let (_, threads) = now.since(before);
-        let longest = threads.map(|work| {
+        let first = *open.noted.get_or_insert(now.at);
+        let have_all = now.noted(&open.since).count() == now.threads.len();
+        // Who has not by then is held up by something else.
+        if !have_all && now.at.saturating_sub(first) < STEP * 2 {
+            return;
+        }
+        let longest = noted.map(|work| {
             let others = work.parks.saturating_sub(1).min(u32::MAX.into()) as u32;
             work.busy.saturating_sub(self.usual.saturating_mul(others))
         });
-        longest.min().unwrap_or_default()
+        let lag = longest.min().unwrap_or_default();
+        let most = first.saturating_sub(open.since.at) + STEP;
+        let lag = match open.stood {
+            true => lag.min(most),
+            // All of it was between two readings.
+            false if now.threads.iter().all(|work| work.is_asleep) => lag.min(most).min(self.unseen_max),
+            // It is at work, and its threads look for timers meanwhile.
+            false => Duration::ZERO,
+        };
+        self.open = Open::new(now.clone());
+        if lag >= STEP {
+            self.note(lag);
+        }
     }
 
     /// Whether it is calm, and what is usual.
@@ -241,6 +254,12 @@ impl Readings {
             self.usual = (self.usual * 7 + mean) / 8;
         }
         self.watched = now.clone();
+    }
+}
+
+impl Open {
+    fn new(since: Moment) -> Self {
+        Self { since, noted: None, stood: false }
     }
 }
 
@@ -287,7 +306,7 @@ mod tests {
         }
 
         fn until(&self, is_asleep: bool) {
-            while self.readings.is_asleep() != is_asleep {
+            while self.readings.moment().threads[0].is_asleep != is_asleep {
                 std::thread::yield_now();
             }
         }
@@ -295,7 +314,7 @@ mod tests {
         /// Readings as they are taken, until everything is told: the largest lag.
         fn told(&mut self) -> Duration {
             self.take();
-            while self.readings.probe.is_set() || self.readings.gap.is_some() {
+            while !(self.readings.is_calm && self.readings.last.threads[0].is_asleep) {
                 block(STEP / 8);
                 self.take();
             }
