@@ -1,6 +1,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use longshore_clock::{Clock, Deadline, Door};
@@ -8,11 +8,10 @@ use longshore_core::Invalid;
 use longshore_resilience::panic_text;
 use longshore_telemetry::{Histogram, Metered, Samples, Snapshot};
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
+use crate::line::{Line, Place, Work};
 use crate::{CpuToken, cores};
-
-type Work = Box<dyn FnOnce() + Send>;
 
 /// Why a piece of work gave no value.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -169,8 +168,32 @@ pub struct CpuPoolMetrics {
 /// A fixed number of threads for CPU-bound work. Cheap to clone; the threads end when the last clone goes.
 #[derive(Clone)]
 pub struct CpuPool {
-    work: mpsc::Sender<Work>,
     shared: Arc<Shared>,
+    /// With the last clone the threads end.
+    line: Arc<Open>,
+}
+
+/// The line, until it is dropped.
+struct Open(Arc<Line>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// What a caller waits for. Dropped before its turn, it leaves the line.
+struct Caller<'a> {
+    place: Place<'a>,
+    meters: &'a Meters,
+}
+
+impl Drop for Caller<'_> {
+    fn drop(&mut self) {
+        if self.place.leave() {
+            self.meters.skipped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 struct Shared {
@@ -209,19 +232,15 @@ impl CpuPool {
     pub fn start(config: &CpuPoolConfig, door: &Door) -> Result<Self, PoolError> {
         config.check()?;
         let CpuPoolConfig { threads, waiting_max, nice, .. } = *config;
-        let (work, line) = mpsc::channel::<Work>(waiting_max);
-        let line = Arc::new(Mutex::new(line));
+        let line = Arc::new(Line::new(waiting_max));
+        let open = Arc::new(Open(line.clone()));
         for index in 0..threads {
             let line = line.clone();
             let serve = move || {
                 give_way(nice);
-                loop {
-                    let next = line.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
-                    match next {
-                        // What it leaves behind may panic as it is dropped; the thread goes on.
-                        Some(work) => drop(catch_unwind(AssertUnwindSafe(work)).map_err(panic_text)),
-                        None => return,
-                    }
+                while let Some(work) = line.pop() {
+                    // What it leaves behind may panic as it is dropped; the thread goes on.
+                    drop(catch_unwind(AssertUnwindSafe(work)).map_err(panic_text));
                 }
             };
             let thread = std::thread::Builder::new()
@@ -237,7 +256,7 @@ impl CpuPool {
             clock: door.clock.clone(),
             meters: Meters::default(),
         };
-        Ok(Self { work, shared: Arc::new(shared) })
+        Ok(Self { shared: Arc::new(shared), line: open })
     }
 
     /// Runs `work` on a thread of the pool. Dropping the future does not stop work that has begun.
@@ -278,7 +297,7 @@ impl CpuPool {
         let (reply, answer) = oneshot::channel();
         let work = self.wrap(work, token, reply);
         let done = async {
-            self.send(work).await?;
+            let _caller = self.send(work).await?;
             answer.await.map_err(|_| PoolError::Closed)?
         };
         tokio::select! {
@@ -317,18 +336,18 @@ impl CpuPool {
         })
     }
 
-    async fn send(&self, work: Work) -> Result<(), PoolError> {
-        match self.work.try_send(work) {
-            Ok(()) => Ok(()),
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(PoolError::Closed),
-            Err(mpsc::error::TrySendError::Full(work)) if self.shared.when_full == WhenFull::Wait => {
-                self.work.send(work).await.map_err(|_| PoolError::Closed)
+    async fn send(&self, work: Work) -> Result<Caller<'_>, PoolError> {
+        let (line, shared) = (&self.line.0, &self.shared);
+        let room = match line.try_room() {
+            Some(room) => room,
+            None if shared.when_full == WhenFull::Wait => line.room().await.ok_or(PoolError::Closed)?,
+            None => {
+                shared.meters.refused.fetch_add(1, Ordering::Relaxed);
+                return Err(PoolError::Full { waiting: self.waiting(), limit: shared.waiting_max });
             }
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                self.shared.meters.refused.fetch_add(1, Ordering::Relaxed);
-                Err(PoolError::Full { waiting: self.waiting(), limit: self.shared.waiting_max })
-            }
-        }
+        };
+        let place = line.push(work, room).ok_or(PoolError::Closed)?;
+        Ok(Caller { place, meters: &shared.meters })
     }
 
     /// Threads at work now.
@@ -343,7 +362,7 @@ impl CpuPool {
 
     /// Pieces of work that wait for a thread.
     pub fn waiting(&self) -> usize {
-        self.shared.waiting_max - self.work.capacity()
+        self.line.0.len()
     }
 
     /// What it has seen so far.

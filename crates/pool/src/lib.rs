@@ -4,6 +4,7 @@
 //! [`run_cpu_bound`] uses one that the whole process shares.
 
 mod cpu;
+mod line;
 mod shared;
 mod token;
 

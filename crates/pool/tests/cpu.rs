@@ -56,6 +56,30 @@ async fn a_panic_is_an_error_and_the_pool_goes_on() {
 }
 
 #[tokio::test]
+async fn work_that_nobody_waits_for_leaves_the_line() {
+    let (pool, manual) = pool(&one(2));
+    let gate = hold(&pool).await;
+    let late = [1, 2].map(|n| {
+        let pool = pool.clone();
+        tokio::spawn(async move { pool.run_within(Duration::from_secs(1), move |_| n).await })
+    });
+    until(|| pool.waiting() == 2).await;
+    assert_eq!(pool.run(|| 3).await, Err(PoolError::Full { waiting: 2, limit: 2 }));
+    manual.advance(Duration::from_secs(1));
+    for call in late {
+        assert!(matches!(call.await.unwrap(), Err(PoolError::DeadlineExceeded(_))));
+    }
+    assert_eq!((pool.waiting(), pool.get_metrics().skipped), (0, 2));
+    let next = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.run(|| 4).await }
+    });
+    until(|| pool.waiting() == 1).await;
+    drop(gate);
+    assert_eq!(next.await.unwrap(), Ok(4));
+}
+
+#[tokio::test]
 async fn work_beyond_the_line_is_refused_or_waits() {
     for when_full in [WhenFull::Refuse, WhenFull::Wait] {
         let (pool, _) = pool(&CpuPoolConfig { when_full, ..one(1) });

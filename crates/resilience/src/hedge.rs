@@ -133,6 +133,15 @@ impl Hedge {
     /// The first success of the copies, or the last failure. `call` is given the number of the copy, from 0 on.
     pub async fn run<T, E, F: Future<Output = Result<T, E>>>(
         &self,
+        call: impl FnMut(usize) -> F,
+    ) -> Result<T, E> {
+        self.run_with(|_| false, call).await
+    }
+
+    /// The same where some failures are refusals of our own: the last of the others is told, if there is one.
+    pub async fn run_with<T, E, F: Future<Output = Result<T, E>>>(
+        &self,
+        is_local: impl Fn(&E) -> bool,
         mut call: impl FnMut(usize) -> F,
     ) -> Result<T, E> {
         let shared = &*self.0;
@@ -147,6 +156,7 @@ impl Hedge {
         out.push(copy(0));
         let mut sent = 1;
         let mut next = after.map(|after| shared.clock.after(after));
+        let mut failed = None;
         loop {
             let late = async {
                 match &next {
@@ -157,11 +167,20 @@ impl Hedge {
             tokio::select! {
                 biased;
                 Some((number, ended)) = out.next() => {
-                    if ended.is_ok() {
-                        shared.ended(began, number, out.len());
+                    match ended {
+                        Ok(value) => {
+                            shared.ended(began, number, out.len());
+                            return Ok(value);
+                        }
+                        Err(error) => {
+                            failed = Some(match failed.take() {
+                                Some(other) if is_local(&error) => other,
+                                _ => error,
+                            });
+                        }
                     }
-                    if ended.is_ok() || out.is_empty() {
-                        return ended;
+                    if out.is_empty() && let Some(error) = failed.take() {
+                        return Err(error);
                     }
                 }
                 () = late => {

@@ -14,9 +14,9 @@ use tower_service::Service;
 
 use crate::sync::{Mutex, lock};
 use crate::{
-    AcquisitionTimeoutError, AdaptiveLimiter, AdaptivePermit, Admission, Advice, AttemptError, BoxError,
-    Bulkhead, BulkheadError, CallError, CallPolicy, CircuitBreaker, CircuitBreakerError, Fault, Hedge,
-    OwnedPermit, RateLimitedError, RateLimiter, RetryPolicy, SemaphoreLimiter, Timeout, Verdict,
+    AdaptiveLimiter, AdaptivePermit, Admission, Advice, AttemptError, BoxError, Bulkhead, CallError,
+    CallPolicy, CircuitBreaker, Fault, Hedge, OwnedPermit, RateLimiter, RetryPolicy, SemaphoreLimiter,
+    Timeout, Verdict,
 };
 
 /// What a call has to pass before it is made, and what is told of its end.
@@ -72,8 +72,9 @@ impl Guard for Arc<RateLimiter> {
     }
 }
 
-/// Puts a [`Guard`] around a service. An error of the service is a failure, unless it is a refusal of
-/// a part further inside, or [`Self::judged_by`] says otherwise.
+/// Puts a [`Guard`] around a service. An error of the service is a failure, unless it is a refusal or a deadline of
+/// a part further inside, or [`Self::judged_by`] says otherwise. A breaker outside of limiters counts the wait for them as
+/// slowness; in a [`PolicyLayer`] it does not.
 #[derive(Clone, Debug)]
 pub struct GuardLayer<G, V = ()> {
     guard: G,
@@ -102,20 +103,14 @@ impl<T, E: 'static> Judge<T, E> for () {
     fn judge(&self, ended: &Result<T, E>) -> Verdict {
         match ended {
             Ok(_) => Verdict::Success,
-            // A refusal of a part further inside says nothing about the other side.
-            Err(error) if is_refusal(error) => Verdict::Ignored,
-            Err(_) => Verdict::Failure,
+            Err(error) => boxed(error).map_or(Verdict::Failure, Fault::verdict),
         }
     }
 }
 
-fn is_refusal(error: &dyn Any) -> bool {
-    error.downcast_ref::<BoxError>().is_some_and(|error| {
-        error.is::<AcquisitionTimeoutError>()
-            || error.is::<BulkheadError>()
-            || error.is::<CircuitBreakerError>()
-            || error.is::<RateLimitedError>()
-    })
+/// The errors of the parts come in boxes.
+fn boxed(error: &dyn Any) -> Option<&BoxError> {
+    error.downcast_ref()
 }
 
 impl<T, E, F: Fn(&Result<T, E>) -> Verdict + Clone + Send + Sync + 'static> Judge<T, E> for F {
@@ -253,7 +248,7 @@ layers!(
             let (mut inner, request) = (inner.clone(), request.clone());
             async move { call(&mut inner, request).await.map_err(Into::into) }
         };
-        hedge.run(copy).await
+        hedge.run_with(BoxError::is_local, copy).await
     }
 );
 layers!(
@@ -288,7 +283,11 @@ impl Fault for Answered {
     }
 
     fn is_local(&self) -> bool {
-        is_refusal(&self.error)
+        self.error.is_local()
+    }
+
+    fn verdict(&self) -> Verdict {
+        self.error.verdict()
     }
 }
 

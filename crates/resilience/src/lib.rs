@@ -43,7 +43,7 @@ pub use pipeline::{
 };
 #[cfg(feature = "sqlite")]
 pub use pipeline::{SqliteSink, SqliteWriter, SqliteWriterConfig};
-pub use policy::{AttemptError, CallError, CallPolicy, CallPolicyBuilder};
+pub use policy::{AttemptError, CallError, CallPolicy, CallPolicyBuilder, DeadlineError};
 pub use priority::{
     EnqueueError, PriorityMetrics, PriorityTaskQueue, PriorityTaskQueueConfig, StopMode, TaskError,
     TaskHandle,

@@ -6,7 +6,7 @@ use longshore_clock::Door;
 use longshore_core::Invalid;
 
 use crate::{
-    AcquisitionTimeoutError, AdaptiveLimiter, Advice, Bulkhead, BulkheadConfig, BulkheadError,
+    AcquisitionTimeoutError, AdaptiveLimiter, Admission, Advice, Bulkhead, BulkheadConfig, BulkheadError,
     CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError, Fault, Hedge, HedgeConfig, Limit,
     RateLimitedError, RateLimiter, RateLimiterConfig, RetryBudgetExceededError, RetryConfig, RetryError,
     RetryExhaustedError, RetryPolicy, Timeout, TimeoutError, Verdict,
@@ -56,6 +56,14 @@ pub enum AttemptError<E: Display> {
     Failed(E),
 }
 
+/// All of a call took too long. That says nothing about the other side: it is our patience that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the whole call {0}")]
+pub struct DeadlineError(
+    /// How long it was waited for.
+    pub TimeoutError,
+);
+
 /// Why a call gave no value.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -70,8 +78,8 @@ pub enum CallError<E: Display> {
     #[error(transparent)]
     Budget(RetryBudgetExceededError<AttemptError<E>>),
     /// All of it took too long.
-    #[error("the whole call {0}")]
-    Deadline(TimeoutError),
+    #[error(transparent)]
+    Deadline(DeadlineError),
 }
 
 impl<E: Fault> Fault for AttemptError<E> {
@@ -135,7 +143,9 @@ impl CallPolicy {
             })
         };
         match &self.deadline {
-            Some(deadline) => deadline.run(whole).await.map_err(CallError::Deadline)?,
+            Some(deadline) => {
+                deadline.run(whole).await.map_err(|late| CallError::Deadline(DeadlineError(late)))?
+            }
             None => whole.await,
         }
     }
@@ -145,7 +155,7 @@ impl CallPolicy {
         call: &impl Fn() -> F,
     ) -> Result<T, AttemptError<E>> {
         match &self.hedge {
-            Some(hedge) => hedge.run(|_| self.attempt(call)).await,
+            Some(hedge) => hedge.run_with(Fault::is_local, |_| self.attempt(call)).await,
             None => self.attempt(call).await,
         }
     }
@@ -154,8 +164,8 @@ impl CallPolicy {
         &self,
         call: &impl Fn() -> F,
     ) -> Result<T, AttemptError<E>> {
-        let admission = self.breaker.as_ref().map(CircuitBreaker::admit).transpose()?;
-        let ended = self.limited(call).await;
+        let mut admission = self.breaker.as_ref().map(CircuitBreaker::admit).transpose()?;
+        let ended = self.limited(call, admission.as_mut()).await;
         if let Some(admission) = admission {
             admission.end(verdict(&ended));
         }
@@ -165,6 +175,7 @@ impl CallPolicy {
     async fn limited<T, E: Fault, F: Future<Output = Result<T, E>>>(
         &self,
         call: &impl Fn() -> F,
+        admission: Option<&mut Admission>,
     ) -> Result<T, AttemptError<E>> {
         if let Some(rate) = &self.rate {
             rate.acquire().await?;
@@ -177,6 +188,9 @@ impl CallPolicy {
             Some(adaptive) => Some(adaptive.acquire().await?),
             None => None,
         };
+        if let Some(admission) = admission {
+            admission.begin();
+        }
         let call = async { call().await.map_err(AttemptError::Failed) };
         let ended = match &self.timeout {
             Some(timeout) => timeout.run(call).await.unwrap_or_else(|late| Err(late.into())),

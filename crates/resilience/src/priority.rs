@@ -20,7 +20,7 @@ use crate::panics::{drop_each, drop_quietly, panic_text};
 /// How many at once, and how many may wait.
 #[derive(Clone, Debug)]
 pub struct PriorityTaskQueueConfig {
-    /// Tasks that run at once, at least 1.
+    /// Tasks that run at once, at least 1 and at most 10 000.
     pub workers: usize,
     /// Tasks that may wait; further ones are given back.
     pub max_queue_size: usize,
@@ -145,7 +145,6 @@ struct Shared {
     news: Notify,
     /// Something has ended, or the line is empty.
     rest: Notify,
-    closing: AtomicBool,
 }
 
 #[derive(Default)]
@@ -153,22 +152,25 @@ struct Line {
     waiting: BTreeMap<(i64, u64), Task>,
     next: u64,
     workers: Vec<JoinHandle<()>>,
-    /// How often it was started.
-    starts: u64,
+    /// Changes with every start and every stop that has happened.
+    turn: u64,
+    /// Stops under way in this turn, and whether one has happened and no start since.
+    stops: usize,
+    is_stopped: bool,
     metrics: PriorityMetrics,
 }
 
 /// A stop that is under way. Dropped before its end, it has not happened.
 struct Closing<'a> {
     shared: &'a Shared,
-    starts: u64,
+    turn: u64,
 }
 
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
-        let line = self.shared.line();
-        if line.starts == self.starts && !line.workers.is_empty() {
-            self.shared.closing.store(false, Ordering::Release);
+        let mut line = self.shared.line();
+        if line.turn == self.turn {
+            line.stops -= 1;
         }
     }
 }
@@ -210,6 +212,8 @@ impl<T> TaskHandle<T> {
     }
 }
 
+/// Tasks that may run at once.
+const WORKERS_MAX: usize = 10_000;
 /// How long an aborted task has to end.
 const LET_GO: Duration = Duration::from_secs(1);
 
@@ -221,13 +225,16 @@ impl PriorityTaskQueue {
                 return Err(Invalid::new(field, "a whole number above 0", 0));
             }
         }
+        if config.workers > WORKERS_MAX {
+            let most = format!("at most {WORKERS_MAX}");
+            return Err(Invalid::new("workers", most, config.workers));
+        }
         let shared = Shared {
             config,
             clock: door.clock.clone(),
             line: Mutex::default(),
             news: Notify::new(),
             rest: Notify::new(),
-            closing: AtomicBool::new(false),
         };
         Ok(Self(Arc::new(Owner(Arc::new(shared)))))
     }
@@ -240,10 +247,10 @@ impl PriorityTaskQueue {
             // What they ran ended with them.
             let lost = std::mem::take(&mut line.metrics.running) as u64;
             line.metrics.cancelled += lost;
-            self.0.closing.store(false, Ordering::Release);
-            line.starts += 1;
-            let workers = 0..self.0.config.workers;
-            line.workers = workers.map(|_| tokio::spawn(work(self.0.0.clone()))).collect();
+            line.turn += 1;
+            (line.stops, line.is_stopped) = (0, false);
+            let (workers, turn) = (0..self.0.config.workers, line.turn);
+            line.workers = workers.map(|_| tokio::spawn(work(self.0.0.clone(), turn))).collect();
         }
     }
 
@@ -255,7 +262,7 @@ impl PriorityTaskQueue {
         J: FnOnce() -> F + Send + 'static,
     {
         let (shared, mut line) = (&self.0.0, self.0.line());
-        if shared.closing.load(Ordering::Acquire) {
+        if line.stops > 0 || line.is_stopped {
             return Err(EnqueueError::Stopped { item: job });
         }
         let limit = shared.config.max_queue_size;
@@ -298,32 +305,33 @@ impl PriorityTaskQueue {
     /// before its end, it has not happened.
     pub async fn stop(&self, mode: StopMode, deadline: Duration) -> usize {
         let shared = &**self.0;
-        let starts = {
-            let line = shared.line();
-            shared.closing.store(true, Ordering::Release);
-            line.starts
+        let turn = {
+            let mut line = shared.line();
+            line.stops += 1;
+            line.turn
         };
-        let closing = Closing { shared, starts };
+        let _closing = Closing { shared, turn };
         let over = shared.clock.after(deadline);
         if mode == StopMode::Drain {
             tokio::select! {
                 biased;
-                () = shared.drained(starts) => {}
+                () = shared.drained(turn) => {}
                 () = over.wait() => {}
             }
         }
         let (waiting, workers, running) = {
             let mut line = shared.line();
-            if line.starts != starts {
-                // Somebody else has stopped it, and it was started anew.
+            if line.turn != turn {
+                // Somebody else has stopped it.
                 return 0;
             }
+            line.turn += 1;
+            (line.stops, line.is_stopped) = (0, true);
             let running = std::mem::take(&mut line.metrics.running);
             let waiting = std::mem::take(&mut line.waiting);
             line.metrics.cancelled += (waiting.len() + running) as u64;
             (waiting, std::mem::take(&mut line.workers), running)
         };
-        drop(closing);
         for worker in &workers {
             worker.abort();
         }
@@ -359,13 +367,13 @@ impl Shared {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn drained(&self, starts: u64) {
+    async fn drained(&self, turn: u64) {
         loop {
             let rest = self.rest.notified();
             {
                 let line = self.line();
                 // Without workers nothing will ever run.
-                if line.starts != starts
+                if line.turn != turn
                     || line.workers.is_empty()
                     || (line.waiting.is_empty() && line.metrics.running == 0)
                 {
@@ -377,10 +385,14 @@ impl Shared {
     }
 }
 
-async fn work(shared: Arc<Shared>) {
+/// A worker of one turn. One that was left behind in a task takes no other, and counts nothing: its stop has.
+async fn work(shared: Arc<Shared>, turn: u64) {
     loop {
         let next = {
             let mut line = shared.line();
+            if line.turn != turn {
+                return;
+            }
             let next = line.waiting.pop_first();
             line.metrics.running += usize::from(next.is_some());
             if !line.waiting.is_empty() {
@@ -401,8 +413,10 @@ async fn work(shared: Arc<Shared>) {
         });
         {
             let mut line = shared.line();
-            // A stop has counted it already if it has taken the worker away.
-            line.metrics.running = line.metrics.running.saturating_sub(1);
+            if line.turn != turn {
+                return;
+            }
+            line.metrics.running -= 1;
             match done {
                 Done::Completed => line.metrics.completed += 1,
                 Done::Panicked => line.metrics.panicked += 1,

@@ -151,6 +151,11 @@ impl CircuitBreakerConfig {
         if let Some((field, _)) = counts.iter().find(|(_, count)| *count == Some(0)) {
             return Err(Invalid::new(*field, above_zero, 0));
         }
+        if self.failure_threshold.or(self.consecutive_failures).is_none()
+            && self.error_rate_threshold.or(self.slow_call_rate_threshold).is_none()
+        {
+            return Err(Invalid::new("failure_threshold", "one rule at least by which it opens", "none"));
+        }
         let shares = [
             ("error_rate_threshold", self.error_rate_threshold),
             ("slow_call_rate_threshold", self.slow_call_rate_threshold),
@@ -193,11 +198,17 @@ impl CircuitBreakerConfig {
             CircuitWindow::Count(count) if !(1..=COUNT_MAX).contains(&count) => {
                 Err(Invalid::new("window", format!("1 to {COUNT_MAX} calls"), count))
             }
-            CircuitWindow::Count(count) if (count as u64) < self.minimum_calls => {
+            CircuitWindow::Count(count) => {
+                let counts = [
+                    ("minimum_calls", self.minimum_calls),
+                    ("failure_threshold", self.failure_threshold.unwrap_or_default()),
+                ];
                 let expected = format!("at most as many as the window of {count} calls holds");
-                Err(Invalid::new("minimum_calls", expected, self.minimum_calls))
+                match counts.into_iter().find(|(_, wanted)| *wanted > count as u64) {
+                    Some((field, wanted)) => Err(Invalid::new(field, expected, wanted)),
+                    None => Ok(()),
+                }
             }
-            CircuitWindow::Count(_) => Ok(()),
         }
     }
 }

@@ -355,6 +355,11 @@ impl CircuitBreaker {
 pub struct Admission(Inside<CircuitBreaker>);
 
 impl Admission {
+    /// The call is made only now: what went before was a wait of our own, and does not make it slow.
+    pub fn begin(&mut self) {
+        self.0.since = self.0.breaker.0.clock.uptime();
+    }
+
     /// It succeeded.
     pub fn success(self) {
         self.end(Verdict::Success);

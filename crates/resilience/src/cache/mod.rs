@@ -188,12 +188,14 @@ impl Inner {
             Ttl::For(ttl) => Some(ttl),
             Ttl::Never => None,
         };
-        let ttl = [ttl, at_most].into_iter().flatten().min();
         let jitter = self.config.ttl_jitter;
         let ttl = ttl.map(|ttl| match jitter {
             0.0 => ttl,
             jitter => ttl.mul_f64(1.0 + jitter * (2.0 * self.door.chance.unit() - 1.0)),
         });
-        Life { ttl, stale: policy.stale_while_revalidate.max(policy.stale_if_error) }
+        match at_most {
+            None => Life { ttl, stale: policy.stale_while_revalidate.max(policy.stale_if_error) },
+            Some(_) => Life { ttl: ttl.into_iter().chain(at_most).min(), stale: Duration::ZERO },
+        }
     }
 }

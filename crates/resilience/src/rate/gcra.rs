@@ -71,6 +71,9 @@ pub struct RateMetrics {
     pub keys: usize,
 }
 
+/// As late as this a runtime may well be.
+const LATE: Duration = Duration::from_millis(10);
+
 /// One word: the theoretical arrival time of the next cell, in nanoseconds of [`Clock::uptime`].
 pub(crate) struct Cell(AtomicU64);
 
@@ -117,8 +120,9 @@ impl Cell {
 /// So often per key: the generic cell rate algorithm, one atomic word for each key. In any span of time `t` it lets
 /// through at most `burst` + `t` · `rate` / `per`.
 ///
-/// Whoever waits has taken a place; a caller that stops waiting leaves it unused. Once `max_keys` keys are busy, further
-/// keys share one state.
+/// Whoever waits has taken a turn; a caller that stops waiting leaves it unused. One that is woken up to 10 ms (or one
+/// turn, if that is longer) late goes late, and so closer to the next; one that is woken later takes another turn, which
+/// may be past `max_wait`. Once `max_keys` keys are busy, further keys share one state.
 pub struct RateLimiter<K = ()> {
     cells: Keyed<K, Cell>,
     only: Cell,
@@ -161,7 +165,7 @@ impl<K: Hash + Eq + Clone> RateLimiter<K> {
 
     /// Takes one for a key, waiting for it if it may wait.
     pub async fn acquire_for(&self, key: &K) -> Result<(), RateLimitedError> {
-        self.wait_out(self.take(&self.cell(key), 1, self.pace)).await
+        self.wait(&self.cell(key), 1).await
     }
 
     /// Takes one for a key at once.
@@ -195,10 +199,21 @@ impl<K: Hash + Eq + Clone> RateLimiter<K> {
         }
     }
 
-    async fn wait_out(&self, taken: Result<Duration, RateLimitedError>) -> Result<(), RateLimitedError> {
-        let wait = taken?;
-        if !wait.is_zero() {
-            self.clock.sleep(wait).await;
+    /// Takes so many, and waits for their turn.
+    async fn wait(&self, cell: &Cell, count: u32) -> Result<(), RateLimitedError> {
+        let wait = self.take(cell, count, self.pace)?;
+        if wait.is_zero() {
+            return Ok(());
+        }
+        let turn = self.clock.uptime() + wait;
+        self.clock.sleep(wait).await;
+        let late = self.clock.uptime().saturating_sub(turn);
+        // All who slept through a stall would go at once.
+        if late > LATE.max(Duration::from_nanos(self.pace.step))
+            && let Ok(wait) = cell.take(Pace { wait: u64::MAX, ..self.pace }, self.now(), count)
+            && wait > 0
+        {
+            self.clock.sleep(Duration::from_nanos(wait)).await;
         }
         Ok(())
     }
@@ -223,7 +238,7 @@ impl RateLimiter {
 
     /// Takes one, waiting for it if it may wait.
     pub async fn acquire(&self) -> Result<(), RateLimitedError> {
-        self.wait_out(self.take(&self.only, 1, self.pace)).await
+        self.wait(&self.only, 1).await
     }
 
     /// Takes one at once.
@@ -237,6 +252,6 @@ impl RateLimiter {
             let expected = format!("a whole number from 1 to {} (burst)", self.burst);
             return Err(Invalid::new("count", expected, count));
         }
-        Ok(self.wait_out(self.take(&self.only, count, self.pace)).await)
+        Ok(self.wait(&self.only, count).await)
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use longshore_clock::Timestamp;
 
 use crate::{
-    AcquisitionTimeoutError, BulkheadError, CircuitBreakerError, CircuitCallError, RateLimitedError,
-    RetryError, Verdict,
+    AcquisitionTimeoutError, BoxError, BulkheadError, CircuitBreakerError, CircuitCallError, DeadlineError,
+    RateLimitedError, RetryError, Verdict,
 };
 
 /// Whether an error is worth another try.
@@ -40,15 +40,22 @@ pub trait Fault: Display {
 }
 
 /// What opaque errors say when it is worth another try, in lower case.
-const TRANSIENT: [&str; 9] = [
+const TRANSIENT: [&str; 16] = [
     "connection refused",
     "connection reset",
+    "connection abort",
+    "connection closed",
+    "broken pipe",
     "network unreachable",
+    "network is unreachable",
+    "network is down",
     "host unreachable",
     "temporary failure",
     "no route to host",
     "econnreset",
     "etimedout",
+    "timed out",
+    "time-out",
     "socket closed",
 ];
 
@@ -59,7 +66,33 @@ fn is_transient(text: &str) -> bool {
 
 impl Fault for String {}
 impl Fault for &str {}
-impl Fault for Box<dyn std::error::Error + Send + Sync> {}
+
+/// As the error inside says, if it is one that is known here; by its text otherwise.
+impl Fault for BoxError {
+    fn advice(&self) -> Advice {
+        if self.is_local() {
+            return Advice::Pass;
+        }
+        match self.downcast_ref::<io::Error>() {
+            Some(error) => error.advice(),
+            None if is_transient(&self.to_string()) => Advice::Retry,
+            None => Advice::Pass,
+        }
+    }
+
+    fn is_local(&self) -> bool {
+        self.is::<AcquisitionTimeoutError>()
+            || self.is::<BulkheadError>()
+            || self.is::<CircuitBreakerError>()
+            || self.is::<RateLimitedError>()
+    }
+
+    fn verdict(&self) -> Verdict {
+        // A deadline is our patience that has ended.
+        let says_nothing = self.is_local() || self.is::<DeadlineError>();
+        if says_nothing { Verdict::Ignored } else { Verdict::Failure }
+    }
+}
 
 impl Fault for io::Error {
     fn advice(&self) -> Advice {
@@ -174,6 +207,17 @@ mod tests {
         assert_eq!(all, [Advice::Retry, Advice::Pass, Advice::Retry]);
         assert_eq!("Connection RESET by peer".advice(), Advice::Retry);
         assert_eq!("out of paper".advice(), Advice::Pass);
+        // The same in a box, and as mere text.
+        for code in [32, 100, 101, 103, 104, 110, 111, 113] {
+            let error = io::Error::from_raw_os_error(code);
+            let text = error.to_string();
+            let boxed: BoxError = error.into();
+            assert_eq!([text.advice(), boxed.advice()], [Advice::Retry; 2], "{text}");
+        }
+        let late: BoxError = crate::TimeoutError(Duration::from_secs(1)).into();
+        assert_eq!((late.advice(), late.verdict()), (Advice::Retry, Verdict::Failure));
+        let full: BoxError = AcquisitionTimeoutError(Duration::ZERO).into();
+        assert_eq!((full.advice(), full.verdict()), (Advice::Pass, Verdict::Ignored));
         assert_eq!(io::Error::from(io::ErrorKind::TimedOut).advice(), Advice::Retry);
         assert_eq!(io::Error::from(io::ErrorKind::PermissionDenied).advice(), Advice::Pass);
         assert_eq!(AcquisitionTimeoutError(Duration::ZERO).advice(), Advice::Pass);

@@ -242,7 +242,7 @@ fn breakers_by_name_are_bounded() {
 #[test]
 fn thresholds_out_of_range_are_refused() {
     type Change = fn(&mut CircuitBreakerConfig);
-    let wrong: [(&str, Change); 11] = [
+    let wrong: [(&str, Change); 13] = [
         ("failure_threshold", |config| config.failure_threshold = Some(0)),
         ("error_rate_threshold", |config| config.error_rate_threshold = Some(1.5)),
         ("error_rate_threshold", |config| config.error_rate_threshold = Some(f64::NAN)),
@@ -254,6 +254,14 @@ fn thresholds_out_of_range_are_refused() {
         ("probe_count", |config| config.probe_count = 0),
         ("window", |config| config.window = CircuitWindow::Count(0)),
         ("minimum_calls", |config| config.window = CircuitWindow::Count(5)),
+        ("failure_threshold", |config| {
+            (config.window, config.minimum_calls) = (CircuitWindow::Count(5), 5);
+            config.failure_threshold = Some(6);
+        }),
+        ("failure_threshold", |config| {
+            (config.failure_threshold, config.consecutive_failures) = (None, None);
+            (config.error_rate_threshold, config.slow_call_rate_threshold) = (None, None);
+        }),
     ];
     for (field, change) in wrong {
         let mut config = CircuitBreakerConfig::default();

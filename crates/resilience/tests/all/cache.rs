@@ -355,6 +355,24 @@ async fn that_there_is_nothing_is_remembered_for_a_while() {
 }
 
 #[tokio::test]
+async fn nothing_stretches_how_long_an_absence_is_remembered() {
+    let (door, manual) = door();
+    let config = CacheConfig { ttl_jitter: 0.5, ..CacheConfig::default() };
+    let (cache, source) = (Cache::in_memory(config, &door).unwrap(), Source::default());
+    let policy = CachePolicy::ttl(secs(600)).negative_ttl(secs(10));
+    let policy = policy.stale_while_revalidate(secs(500)).stale_if_error(secs(500));
+    for key in 0..50 {
+        let absent = source.give(None::<u32>);
+        assert_eq!(cache.get_or_set(&key.to_string(), policy.clone(), absent).await.unwrap(), None);
+    }
+    manual.advance(secs(10));
+    for key in 0..50 {
+        let there = source.give(Some(5));
+        assert_eq!(cache.get_or_set(&key.to_string(), policy.clone(), there).await.unwrap(), Some(5));
+    }
+}
+
+#[tokio::test]
 async fn long_values_are_compressed_and_longer_ones_not_kept() {
     let (door, _) = door();
     let config = CacheConfig { compress_above: Some(100), max_entry_bytes: 10_000, ..CacheConfig::default() };

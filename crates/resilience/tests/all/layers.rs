@@ -8,8 +8,8 @@ use longshore_clock::Door;
 use longshore_resilience::layer::{GuardLayer, HedgeLayer, PolicyLayer, RetryLayer, TimeoutLayer};
 use longshore_resilience::{
     Advice, BoxError, Bulkhead, BulkheadConfig, CallPolicy, CircuitBreaker, CircuitBreakerConfig,
-    CircuitBreakerError, Hedge, HedgeConfig, Jitter, RateLimiter, RateLimiterConfig, RetryConfig,
-    RetryPolicy, Timeout, TimeoutError, Verdict,
+    CircuitBreakerError, DeadlineError, Hedge, HedgeConfig, Jitter, RateLimiter, RateLimiterConfig,
+    RetryConfig, RetryPolicy, Timeout, TimeoutError, Verdict,
 };
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
@@ -104,7 +104,17 @@ async fn a_whole_policy_is_a_layer() {
     let mut service = ServiceBuilder::new()
         .layer(PolicyLayer::new((policy, "host".into(), advice)))
         .service(service_fn(|()| std::future::pending::<Result<(), BoxError>>()));
-    assert!(service.ready().await.unwrap().call(()).await.unwrap_err().is::<TimeoutError>());
+    assert!(service.ready().await.unwrap().call(()).await.unwrap_err().is::<DeadlineError>());
+
+    // Somebody's patience that ended further inside is no failure of the other side.
+    let breaker = CircuitBreaker::new(CircuitBreakerConfig::simple("host", 1, secs(30)), &door).unwrap();
+    let inner = CallPolicy::builder(&door).deadline(millis(20)).build().unwrap();
+    let mut service = ServiceBuilder::new()
+        .layer(GuardLayer::new(breaker.clone()))
+        .layer(PolicyLayer::new((inner, "host".into(), advice)))
+        .service(service_fn(|()| std::future::pending::<Result<(), BoxError>>()));
+    service.ready().await.unwrap().call(()).await.unwrap_err();
+    assert!(breaker.is_closed());
 }
 
 #[tokio::test]

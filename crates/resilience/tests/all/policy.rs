@@ -192,3 +192,76 @@ fn the_first_part_that_cannot_be_is_named() {
     );
     assert_eq!(field(CallPolicy::builder(&door).retry(retry(0))).as_deref(), Some("max_attempts"));
 }
+
+#[test]
+fn a_wait_for_a_place_is_no_slowness_of_the_other_side() {
+    let (door, manual) = door();
+    let one = BulkheadConfig { max_concurrent: 1, acquire_timeout: secs(60), ..BulkheadConfig::default() };
+    let slow = CircuitBreakerConfig {
+        slow_call_rate_threshold: Some(0.1),
+        minimum_calls: 2,
+        ..CircuitBreakerConfig::default()
+    };
+    let rate = RateLimiterConfig { max_wait: secs(60), ..RateLimiterConfig::per_second(1) };
+    let policies = [
+        CallPolicy::builder(&door).breaker(slow.clone()).bulkhead(&one),
+        CallPolicy::builder(&door).breaker(slow.clone()).rate(&rate),
+        CallPolicy::builder(&door).breaker(slow).adaptive(FixedLimit(1), secs(60)),
+    ];
+    for policy in policies {
+        let policy = policy.build().unwrap();
+        let mut calls: Vec<_> = (0..5)
+            .map(|_| {
+                let (policy, clock) = (policy.clone(), door.clock.clone());
+                let call = move || {
+                    let clock = clock.clone();
+                    async move {
+                        clock.sleep(millis(300)).await;
+                        Ok::<_, String>(())
+                    }
+                };
+                Slow::new(async move { policy.call("host", call).await.unwrap() })
+            })
+            .collect();
+        for _ in 0..1_000 {
+            calls.retain_mut(|call| call.poll().is_none());
+            manual.advance(millis(10));
+        }
+        assert!(calls.is_empty());
+        let metrics = policy.breaker().unwrap().get_metrics();
+        assert_eq!((metrics.success_count, metrics.slow_count), (5, 0));
+    }
+}
+
+#[test]
+fn a_refused_copy_does_not_hide_why_the_other_one_failed() {
+    let (door, manual) = door();
+    let hedge = HedgeConfig { after: HedgeAfter::Fixed(millis(10)), budget: 1.0, ..HedgeConfig::default() };
+    let one = BulkheadConfig { max_concurrent: 1, acquire_timeout: millis(100), ..BulkheadConfig::default() };
+    let policy = CallPolicy::builder(&door).hedge(hedge).bulkhead(&one).build().unwrap();
+    let bulkhead = policy.bulkhead().unwrap().clone();
+    let clock = door.clock.clone();
+    let call = move || {
+        let clock = clock.clone();
+        async move {
+            clock.sleep(millis(50)).await;
+            Err::<(), _>("connection reset".to_owned())
+        }
+    };
+    let mut call = Slow::new(async move { policy.call("host", call).await });
+    let mut other = Slow::new(async move { bulkhead.acquire_owned().await.unwrap() });
+    assert!(call.poll().is_none());
+    assert!(other.poll().is_none(), "it stands in line before the copy");
+    let mut held = None;
+    for _ in 0..30 {
+        manual.advance(millis(10));
+        held = held.or_else(|| other.poll());
+        if let Some(ended) = call.poll() {
+            let error = ended.unwrap_err();
+            assert!(held.is_some() && !error.is_local(), "{error}");
+            assert_eq!(error.to_string(), "connection reset");
+            return;
+        }
+    }
+    panic!("it never ended");
+}

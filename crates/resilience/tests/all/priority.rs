@@ -1,11 +1,14 @@
+use std::sync::mpsc as blocking;
 use std::sync::{Arc, Mutex};
 
 use longshore_clock::Door;
-use longshore_resilience::{EnqueueError, PriorityTaskQueue, PriorityTaskQueueConfig, StopMode, TaskError};
+use longshore_resilience::{
+    EnqueueError, PriorityTaskQueue, PriorityTaskQueueConfig, StopMode, TaskError, TaskHandle,
+};
 use proptest::prelude::*;
 use tokio::sync::oneshot;
 
-use crate::support::{Bomb, door, runtime, secs};
+use crate::support::{Bomb, door, millis, runtime, secs, waits};
 
 fn queue(max_queue_size: usize) -> PriorityTaskQueue {
     let config = PriorityTaskQueueConfig { max_queue_size, ..PriorityTaskQueueConfig::default() };
@@ -195,6 +198,67 @@ async fn a_stop_that_is_given_up_has_not_happened() {
     let after = queue.enqueue(async || 7, 0).unwrap();
     drop(go);
     assert_eq!(after.result().await, Ok(7));
+}
+
+#[tokio::test]
+async fn a_queue_takes_nothing_while_any_stop_is_under_way() {
+    let queue = queue(10);
+    queue.start();
+    let go = hold(&queue).await;
+    let mut first = std::pin::pin!(queue.stop(StopMode::Drain, secs(3600)));
+    assert!(waits(first.as_mut()).await);
+    {
+        let second = std::pin::pin!(queue.stop(StopMode::Drain, secs(3600)));
+        assert!(waits(second).await);
+    }
+    assert!(queue.enqueue(async || (), 0).is_err());
+    drop(go);
+    assert_eq!(first.await, 0);
+    assert!(queue.enqueue(async || (), 0).is_err());
+    queue.start();
+    assert_eq!(queue.enqueue(async || 7, 0).unwrap().result().await, Ok(7));
+}
+
+/// A task that no stop can end, because it never awaits: what lets it go, and its handle.
+async fn stuck(queue: &PriorityTaskQueue) -> (blocking::Sender<()>, TaskHandle<()>) {
+    let (begun, begins) = oneshot::channel();
+    let (go, wait) = blocking::channel();
+    let stuck = async move || {
+        begun.send(()).unwrap();
+        let _ = wait.recv();
+    };
+    let stuck = queue.enqueue(stuck, 0).unwrap();
+    begins.await.unwrap();
+    (go, stuck)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_worker_that_was_left_behind_touches_nothing_of_the_next_start() {
+    let queue = queue(100);
+    queue.start();
+    let (go, left) = stuck(&queue).await;
+    assert_eq!(queue.stop(StopMode::Abort, millis(1)).await, 1);
+    queue.start();
+    // The only worker has a task, and others wait, as the one from before returns.
+    let (next, running) = stuck(&queue).await;
+    let waiting: Vec<_> = (0..30).map(|n| queue.enqueue(async move || n, 0).unwrap()).collect();
+    drop(go);
+    left.result().await.unwrap();
+    let drained = tokio::spawn({
+        let queue = queue.clone();
+        async move { queue.stop(StopMode::Drain, secs(60)).await }
+    });
+    while queue.enqueue(async || (), 0).is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(queue.get_metrics().running, 1);
+    drop(next);
+    running.result().await.unwrap();
+    for (n, task) in waiting.into_iter().enumerate() {
+        assert_eq!(task.result().await, Ok(n));
+    }
+    assert_eq!(drained.await.unwrap(), 0);
+    assert_eq!(queue.get_metrics().cancelled, 1);
 }
 
 #[tokio::test]

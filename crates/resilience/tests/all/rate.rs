@@ -49,6 +49,31 @@ fn those_who_may_wait_come_in_their_order() {
 }
 
 #[test]
+fn those_who_slept_through_a_stall_do_not_come_all_at_once() {
+    let (door, manual) = door();
+    let limiter = std::rc::Rc::new(RateLimiter::new(&config(50, secs(1), 1, secs(10)), &door).unwrap());
+    let mut waiting: Vec<_> = (0..60)
+        .map(|_| {
+            let limiter = limiter.clone();
+            Slow::new(async move { limiter.acquire().await.unwrap() })
+        })
+        .collect();
+    let mut passed = Vec::new();
+    let mut look = |waiting: &mut Vec<Slow<()>>| {
+        let before = waiting.len();
+        waiting.retain_mut(|caller| caller.poll().is_none());
+        passed.push(before - waiting.len());
+    };
+    look(&mut waiting);
+    manual.advance(millis(500));
+    while !waiting.is_empty() {
+        look(&mut waiting);
+        manual.advance(millis(20));
+    }
+    assert!(passed.iter().all(|passed| *passed <= 2), "{passed:?}");
+}
+
+#[test]
 fn keys_do_not_disturb_one_another_and_are_forgotten() {
     let (door, manual) = door();
     let few = RateLimiterConfig { max_keys: 5, ..config(1, secs(1), 1, Duration::ZERO) };

@@ -32,6 +32,12 @@ impl<T> Slow<T> {
     }
 }
 
+/// Looks at a future once: whether it has not ended.
+pub(crate) async fn waits(future: Pin<&mut impl Future>) -> bool {
+    let mut future = future;
+    std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await
+}
+
 /// What a future gives at once.
 pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
     let mut future = std::pin::pin!(future);
