@@ -10,7 +10,7 @@ use longshore_telemetry::{Histogram, Metered, Samples, Snapshot};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::line::{Line, Place, Work};
+use crate::line::{Line, Place, Unsent, Work};
 use crate::{CpuToken, cores};
 
 /// Why a piece of work gave no value.
@@ -297,7 +297,7 @@ impl CpuPool {
         let (reply, answer) = oneshot::channel();
         let work = self.wrap(work, token, reply);
         let done = async {
-            let _caller = self.send(work).await?;
+            let _caller = self.send(Unsent::new(work)).await?;
             answer.await.map_err(|_| PoolError::Closed)?
         };
         tokio::select! {
@@ -336,7 +336,7 @@ impl CpuPool {
         })
     }
 
-    async fn send(&self, work: Work) -> Result<Caller<'_>, PoolError> {
+    async fn send(&self, work: Unsent) -> Result<Caller<'_>, PoolError> {
         let (line, shared) = (&self.line.0, &self.shared);
         let room = match line.try_room() {
             Some(room) => room,

@@ -7,6 +7,25 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(crate) type Work = Box<dyn FnOnce() + Send>;
 
+/// Work that is not in the line yet. What it holds may panic if it never gets there.
+pub(crate) struct Unsent(Option<Work>);
+
+impl Unsent {
+    pub(crate) fn new(work: Work) -> Self {
+        Self(Some(work))
+    }
+}
+
+impl Drop for Unsent {
+    fn drop(&mut self) {
+        drop_quietly(self.0.take());
+    }
+}
+
+fn drop_quietly(work: Option<Work>) {
+    drop(catch_unwind(AssertUnwindSafe(|| drop(work))).map_err(panic_text));
+}
+
 /// The work that waits for a thread, first come, first served. Work that nobody waits for any more leaves it at once.
 pub(crate) struct Line {
     waiting: Mutex<Waiting>,
@@ -48,12 +67,13 @@ impl Line {
     }
 
     /// Puts work at the end. None if the line is closed.
-    pub(crate) fn push(&self, work: Work, room: OwnedSemaphorePermit) -> Option<Place<'_>> {
+    pub(crate) fn push(&self, mut unsent: Unsent, room: OwnedSemaphorePermit) -> Option<Place<'_>> {
         let number = {
             let mut waiting = self.waiting();
             if waiting.is_closed {
                 return None;
             }
+            let work = unsent.0.take()?;
             let number = waiting.next;
             waiting.next += 1;
             waiting.work.insert(number, (work, room));
@@ -94,9 +114,9 @@ impl Place<'_> {
     /// Takes the work out. Whether it still waited.
     pub(crate) fn leave(&self) -> bool {
         let work = self.line.waiting().work.remove(&self.number);
-        // What it holds may panic as it is dropped, or call the pool: not under the lock.
+        // What it holds may call the pool as it is dropped: not under the lock.
         let is_out = work.is_some();
-        drop(catch_unwind(AssertUnwindSafe(|| drop(work))).map_err(panic_text));
+        drop_quietly(work.map(|(work, _)| work));
         is_out
     }
 }

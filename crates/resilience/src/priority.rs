@@ -160,7 +160,7 @@ struct Line {
     metrics: PriorityMetrics,
 }
 
-/// A stop that is under way. Dropped before its end, it has not happened.
+/// A stop that is under way. Dropped while it drains, it has not happened.
 struct Closing<'a> {
     shared: &'a Shared,
     turn: u64,
@@ -302,7 +302,7 @@ impl PriorityTaskQueue {
 
     /// Stops: takes nothing more, and lets those that wait run first or not. After `deadline` it ends what is left in
     /// any case. Returns how many were ended without a value. Of two stops at once the one that ends first counts them. Dropped
-    /// before its end, it has not happened.
+    /// while it drains, it has not happened.
     pub async fn stop(&self, mode: StopMode, deadline: Duration) -> usize {
         let shared = &**self.0;
         let turn = {
@@ -335,6 +335,8 @@ impl PriorityTaskQueue {
         for worker in &workers {
             worker.abort();
         }
+        let ended = waiting.len() + running;
+        drop_each(waiting.into_values());
         // Others that stop it as well have nothing to wait for any more.
         shared.rest.notify_waiters();
         let gone = async {
@@ -350,8 +352,6 @@ impl PriorityTaskQueue {
             () = gone => {}
             () = patience.wait() => {}
         }
-        let ended = waiting.len() + running;
-        drop_each(waiting.into_values());
         ended
     }
 

@@ -167,6 +167,79 @@ fn in_a_burst_it_is_as_late_as_tasks_that_sleep() {
     }
 }
 
+/// The most that is told while something happens on a runtime, in milliseconds.
+fn told<F: Future>(runtime: &Runtime, what: impl FnOnce() -> F) -> f64 {
+    let config = EventLoopMonitorConfig { sample_interval: Duration::from_millis(100), ..quick() };
+    let monitor = EventLoopMonitor::new(config, runtime.handle().clone()).unwrap();
+    monitor.start().unwrap();
+    let driver = Builder::new_current_thread().build().unwrap();
+    driver.block_on(async {
+        until(&monitor, |monitor| monitor.get_snapshot().is_some()).await;
+        what().await;
+        let seen = monitor.get_health().samples;
+        until(&monitor, |monitor| monitor.get_health().samples >= seen + 2).await;
+    });
+    monitor.get_health().max_lag_ms
+}
+
+#[test]
+fn timers_that_nobody_looks_for_are_seen_though_threads_sleep() {
+    let runtime = Builder::new_multi_thread().worker_threads(4).enable_time().build().unwrap();
+    let late = Arc::new(AtomicU64::new(0));
+    let sleeper = runtime.spawn(sleep(late.clone()));
+    // The thread that looked for timers was woken by one, and the others sleep without looking.
+    let told = told(&runtime, || {
+        runtime.spawn(async {
+            Clock::system().sleep(Duration::from_millis(33)).await;
+            block(Duration::from_millis(300));
+        })
+    });
+    sleeper.abort();
+    let late = late.load(Ordering::SeqCst) as f64 / 1e3;
+    assert!((told - late).abs() < 80.0, "{told} told, {late} late");
+}
+
+#[test]
+fn threads_that_block_one_after_another_stand_still_together() {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
+    for apart in [2, 5, 9] {
+        let mut told: Vec<_> = (0..5)
+            .map(|_| {
+                told(&runtime, || async {
+                    let watch = Stopwatch::start();
+                    let end = Duration::from_millis(300 + apart);
+                    let held = [0, apart].map(|from| {
+                        block(Duration::from_millis(from).saturating_sub(watch.elapsed()));
+                        runtime.spawn(async move { block(end.saturating_sub(watch.elapsed())) })
+                    });
+                    for held in held {
+                        held.await.unwrap();
+                    }
+                })
+            })
+            .collect();
+        told.sort_by(f64::total_cmp);
+        assert!((told[2] - 300.0).abs() < 25.0, "{apart} ms apart: {told:?}");
+    }
+}
+
+#[test]
+fn one_thread_that_blocks_beside_another_that_does_not_is_no_lag() {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
+    let late = Arc::new(AtomicU64::new(0));
+    let mut told: Vec<_> = (0..5)
+        .map(|_| {
+            let sleeper = runtime.spawn(sleep(late.clone()));
+            let told = told(&runtime, || runtime.spawn(async { block(Duration::from_millis(300)) }));
+            sleeper.abort();
+            let late = late.swap(0, Ordering::SeqCst) as f64 / 1e3;
+            (told - late).abs()
+        })
+        .collect();
+    told.sort_by(f64::total_cmp);
+    assert!(told[2] < 40.0, "told otherwise than it was, by milliseconds: {told:?}");
+}
+
 #[test]
 fn a_runtime_that_sleeps_is_left_asleep() {
     for runtime in runtimes() {

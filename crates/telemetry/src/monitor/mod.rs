@@ -4,6 +4,7 @@ mod config;
 mod probe;
 mod readings;
 mod sample;
+mod timer;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,15 +24,16 @@ use crate::{Histogram, Snapshot};
 /// Samples that are kept.
 const HISTORY: usize = 100;
 
-/// Watches a runtime from a thread of its own, so that it tells of a stall also while it lasts. It needs nothing of the
-/// runtime but its figures, and leaves one asleep that sleeps.
+/// Watches a runtime from a thread of its own, so that it tells of a stall also while it lasts. It reads the figures of
+/// the runtime, takes nobody's turn, and leaves one asleep that sleeps.
 ///
 /// Every eight milliseconds a reading is due. Its lag is the largest of three times; the largest lag since the sample
 /// before is the sample.
 /// - How late the reading is taken: as late as any thread was that should have woken up.
-/// - How long the runtime stood still: no thread slept, and none looked for timers and sockets, which each does before
-///   a sleep and after every 61 tasks. Afterwards the length comes from what the threads note of their work, as
-///   accurate as they are.
+/// - How long the runtime stood still: no thread looked for timers and sockets, which each does before a sleep and
+///   after every 61 tasks, and one at most in its sleep. If some work and some sleep, a timer that wakes nobody tells
+///   whether one looks; without timers that counts as yes, and tokio says once that there are none. Afterwards the
+///   length comes from what the threads note of their work, within the readings before and after.
 /// - If no thread sleeps at all: how long a task waits that goes to the end of the line. A task that is woken alone
 ///   may come sooner, because a thread of a multi-thread runtime takes it next.
 ///

@@ -6,6 +6,7 @@ use tokio::runtime::Handle;
 
 use super::EventLoopMonitorConfig;
 use super::probe::Probe;
+use super::timer::Timer;
 use crate::Histogram;
 
 /// From one reading to the next.
@@ -21,9 +22,9 @@ const USUAL_MAX: Duration = Duration::from_millis(1);
 
 /// How late a runtime is.
 ///
-/// Its threads note how long they have worked whenever they look for timers and sockets: before each sleep, and after
-/// every 61 tasks. While no thread notes anything and none sleeps, the runtime stands still. How long it did is what
-/// the thread notes afterwards that noted least.
+/// A thread notes how long it has worked whenever it has looked for timers and sockets: before each sleep, and after every
+/// 61 tasks. While no thread notes anything the runtime stands still, unless one looks in its sleep; whether one does, a
+/// timer tells. How long it stood still is what the threads note afterwards, within the readings before and after.
 pub(super) struct Readings {
     runtime: Handle,
     started: Stopwatch,
@@ -35,13 +36,13 @@ pub(super) struct Readings {
     unseen_max: Duration,
     is_calm: bool,
     probe: Probe,
+    timer: Timer,
     /// The largest lag since it was last told.
     worst: Duration,
     last: Moment,
-    /// Since when it stands still.
-    still: Option<Duration>,
-    /// What is not told yet.
-    open: Open,
+    before_last: Duration,
+    quiet: Option<Quiet>,
+    ended: Option<Ended>,
     /// Since when it is watched whether the runtime is calm, and when it last was not.
     watched: Moment,
     stirred: Duration,
@@ -49,13 +50,31 @@ pub(super) struct Readings {
     usual: Duration,
 }
 
-/// From a reading on, until every thread has noted its work.
-struct Open {
-    since: Moment,
-    /// When the first of them had.
-    noted: Option<Duration>,
-    /// Whether the runtime was seen to stand still.
-    stood: bool,
+/// Readings in a row at which no thread had noted anything and some were awake.
+struct Quiet {
+    /// It began after the one and before the other.
+    after: Duration,
+    from: Duration,
+    /// What had been noted by then, by threads that were awake at the first of the readings.
+    base: Moment,
+    stands: Stands,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    /// A thread that sleeps may look for timers; one was set to find out.
+    Perhaps,
+    Yes,
+    /// One does.
+    No,
+}
+
+/// The runtime stood still.
+struct Ended {
+    quiet: Quiet,
+    /// It ended after the one and before the other.
+    after: Duration,
+    until: Duration,
 }
 
 /// What each thread had done by a time since the start.
@@ -75,7 +94,7 @@ pub(super) struct Work {
 impl Work {
     /// Whether it has noted what it did since another moment.
     fn has_noted(&self, before: &Self) -> bool {
-        self.is_asleep || self.busy != before.busy || self.parks != before.parks
+        self.busy != before.busy || self.parks != before.parks
     }
 
     fn since(&self, before: &Self) -> Self {
@@ -105,10 +124,13 @@ impl Moment {
         (self.at.saturating_sub(before.at), threads)
     }
 
-    /// What each thread has done since another moment that has noted it.
-    fn noted<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = Work> + 'a {
-        let threads = self.threads.iter().zip(&before.threads);
-        threads.filter(|(now, before)| now.has_noted(before)).map(|(now, before)| now.since(before))
+    fn is_asleep(&self) -> bool {
+        self.threads.iter().all(|work| work.is_asleep)
+    }
+
+    /// Each thread with what it was at another moment.
+    fn beside<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = (&'a Work, &'a Work)> {
+        self.threads.iter().zip(&before.threads)
     }
 }
 
@@ -133,8 +155,10 @@ impl Readings {
             probe,
             worst: Duration::ZERO,
             stirred: now.at,
-            still: None,
-            open: Open::new(now.clone()),
+            timer: Timer::default(),
+            before_last: now.at,
+            quiet: None,
+            ended: None,
             watched: now.clone(),
             last: now,
             usual: Duration::ZERO,
@@ -151,13 +175,20 @@ impl Readings {
         }
         self.look(&now);
         self.tell(&now);
+        if now.is_asleep() && self.last.is_asleep() {
+            // All of it was between two readings.
+            let (step, _) = now.since(&self.last);
+            let lag = now.beside(&self.last).map(|(now, before)| self.stretch(now.since(before))).min();
+            self.note_long(lag.unwrap_or_default().min(step).min(self.unseen_max));
+        }
         // A thread that goes to sleep has found nothing to do.
         if now.since(&self.last).1.all(|work| !work.is_asleep && work.parks == 0) {
             self.probe.call();
         }
         self.learn(&now);
-        let is_told = self.still.is_none() && self.open.noted.is_none() && self.probe.is_idle();
+        let is_told = now.is_asleep() && self.ended.is_none() && self.probe.is_idle();
         self.is_calm = is_told && now.at.saturating_sub(self.stirred) > self.calm;
+        self.before_last = self.last.at;
         self.last = now;
         if self.is_calm { self.calm_step } else { STEP }
     }
@@ -168,8 +199,8 @@ impl Readings {
 
     /// The largest lag since this was last asked for, what lasts with it.
     pub(super) fn lag(&mut self) -> Duration {
-        let still = self.still.filter(|_| !self.is_gone());
-        let still = still.map(|since| self.started.elapsed().saturating_sub(since));
+        let stands = self.quiet.as_ref().filter(|quiet| quiet.stands == Stands::Yes && !self.is_gone());
+        let still = stands.map(|quiet| self.started.elapsed().saturating_sub(quiet.from));
         std::mem::take(&mut self.worst).max(still.unwrap_or_default()).max(self.probe.lasting())
     }
 
@@ -190,48 +221,65 @@ impl Readings {
         }
     }
 
-    /// Whether the runtime stands still.
-    fn look(&mut self, now: &Moment) {
-        if now.noted(&self.last).next().is_some() {
-            self.still = None;
-        } else if self.still.is_none() {
-            // Who slept has been woken by something since.
-            let was_awake = self.last.threads.iter().all(|work| !work.is_asleep);
-            self.still = Some(if was_awake { self.last.at } else { now.at });
-            self.open.stood = true;
-        }
-    }
-
-    /// Tells how long it stood still, once its threads have noted that.
-    fn tell(&mut self, now: &Moment) {
-        let open = &mut self.open;
-        let mut noted = now.noted(&open.since).peekable();
-        if noted.peek().is_none() {
-            return;
-        }
-        let first = *open.noted.get_or_insert(now.at);
-        let have_all = now.noted(&open.since).count() == now.threads.len();
-        // Who has not by then is held up by something else.
-        if !have_all && now.at.saturating_sub(first) < STEP * 2 {
-            return;
-        }
-        let longest = noted.map(|work| {
-            let others = work.parks.saturating_sub(1).min(u32::MAX.into()) as u32;
-            work.busy.saturating_sub(self.usual.saturating_mul(others))
-        });
-        let lag = longest.min().unwrap_or_default();
-        let most = first.saturating_sub(open.since.at) + STEP;
-        let lag = match open.stood {
-            true => lag.min(most),
-            // All of it was between two readings.
-            false if now.threads.iter().all(|work| work.is_asleep) => lag.min(most).min(self.unseen_max),
-            // It is at work, and its threads look for timers meanwhile.
-            false => Duration::ZERO,
-        };
-        self.open = Open::new(now.clone());
+    /// Less than a step is less than what is known.
+    fn note_long(&mut self, lag: Duration) {
         if lag >= STEP {
             self.note(lag);
         }
+    }
+
+    /// Whether the runtime stands still.
+    fn look(&mut self, now: &Moment) {
+        if now.is_asleep() || now.beside(&self.last).any(|(now, before)| now.has_noted(before)) {
+            if let Some(quiet) = self.quiet.take_if(|quiet| quiet.stands == Stands::Yes) {
+                self.ended = Some(Ended { quiet, after: self.last.at, until: now.at });
+            }
+            self.quiet = None;
+            return;
+        }
+        let has_woken = now.beside(&self.last).any(|(now, before)| before.is_asleep && !now.is_asleep);
+        // Whoever looked in its sleep may be the one that has woken.
+        let quiet = self.quiet.take_if(|quiet| quiet.stands != Stands::No || !has_woken);
+        let mut quiet = quiet.unwrap_or_else(|| {
+            let (after, from) =
+                if has_woken { (self.last.at, now.at) } else { (self.before_last, self.last.at) };
+            self.timer.set(&self.runtime);
+            Quiet { after, from, base: now.clone(), stands: Stands::Perhaps }
+        });
+        if quiet.stands == Stands::Perhaps {
+            let is_alone = now.threads.iter().all(|work| !work.is_asleep);
+            let is_first = quiet.base.at == now.at;
+            quiet.stands = match () {
+                () if is_alone => Stands::Yes,
+                () if is_first => Stands::Perhaps,
+                () if self.timer.has_come() => Stands::No,
+                () => Stands::Yes,
+            };
+        }
+        self.quiet = Some(quiet);
+    }
+
+    /// Tells how long it stood still, once those who were awake have noted that.
+    fn tell(&mut self, now: &Moment) {
+        let Some(Ended { quiet, after, until }) = &self.ended else { return };
+        let awake = || now.beside(&quiet.base).filter(|(_, before)| !before.is_asleep);
+        let have_all = awake().all(|(now, before)| now.has_noted(before));
+        // Who has not by then is held up by something else.
+        if !have_all && now.at.saturating_sub(*until) < STEP * 2 {
+            return;
+        }
+        let noted = awake().filter(|(now, before)| now.has_noted(before));
+        let lag = noted.map(|(now, before)| self.stretch(now.since(before))).min().unwrap_or_default();
+        let (least, most) = (after.saturating_sub(quiet.from), until.saturating_sub(quiet.after));
+        let lag = lag.clamp(least, most.max(least));
+        self.ended = None;
+        self.note_long(lag);
+    }
+
+    /// The longest stretch of work in what a thread did, beside what it usually does.
+    fn stretch(&self, work: Work) -> Duration {
+        let others = work.parks.saturating_sub(1).min(u32::MAX.into()) as u32;
+        work.busy.saturating_sub(self.usual.saturating_mul(others))
     }
 
     /// Whether it is calm, and what is usual.
@@ -254,12 +302,6 @@ impl Readings {
             self.usual = (self.usual * 7 + mean) / 8;
         }
         self.watched = now.clone();
-    }
-}
-
-impl Open {
-    fn new(since: Moment) -> Self {
-        Self { since, noted: None, stood: false }
     }
 }
 
