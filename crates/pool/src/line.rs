@@ -87,7 +87,10 @@ impl Line {
     pub(crate) fn pop(&self) -> Option<Work> {
         let mut waiting = self.waiting();
         loop {
-            if let Some((_, (work, _))) = waiting.work.pop_first() {
+            if let Some((_, (work, room))) = waiting.work.pop_first() {
+                // Whoever waits for it is not woken under the lock.
+                drop(waiting);
+                drop(room);
                 return Some(work);
             }
             if waiting.is_closed {

@@ -374,7 +374,7 @@ impl Shared {
                 let line = self.line();
                 // Without workers nothing will ever run.
                 if line.turn != turn
-                    || line.workers.is_empty()
+                    || line.workers.iter().all(JoinHandle::is_finished)
                     || (line.waiting.is_empty() && line.metrics.running == 0)
                 {
                     return;
@@ -391,6 +391,8 @@ async fn work(shared: Arc<Shared>, turn: u64) {
         let next = {
             let mut line = shared.line();
             if line.turn != turn {
+                // What it was woken for is for another.
+                shared.news.notify_one();
                 return;
             }
             let next = line.waiting.pop_first();

@@ -28,7 +28,7 @@ impl Watched {
             0 => Builder::new_current_thread(),
             _ => Builder::new_multi_thread(),
         };
-        let runtime = Arc::new(builder.worker_threads(threads.max(1)).build().unwrap());
+        let runtime = Arc::new(builder.worker_threads(threads.max(1)).enable_time().build().unwrap());
         if threads == 0 {
             let driven = runtime.clone();
             std::thread::spawn(move || driven.block_on(std::future::pending::<()>()));

@@ -169,7 +169,7 @@ impl Shared {
         let mut readings = Readings::new(self.runtime.clone(), self.started, self.lags.clone(), &self.config);
         let mut before = readings.moment();
         let mut due = self.started.elapsed();
-        let mut sample = due + self.config.sample_interval;
+        let mut sample = due.saturating_add(self.config.sample_interval);
         while !self.stopping.load(Ordering::SeqCst) {
             let left = due.saturating_sub(self.started.elapsed());
             if !left.is_zero() {
@@ -181,7 +181,7 @@ impl Shared {
             due = now + step;
             let is_gone = readings.is_gone();
             if now >= sample || is_gone {
-                sample = now + self.config.sample_interval;
+                sample = now.saturating_add(self.config.sample_interval);
                 let taken =
                     sample::take(&self.config, &self.runtime, &mut before, self.clock.now(), &mut readings);
                 if !is_gone {

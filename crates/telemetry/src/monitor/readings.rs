@@ -109,11 +109,12 @@ impl Work {
 impl Moment {
     fn now(runtime: &Handle, started: Stopwatch) -> Self {
         let metrics = runtime.metrics();
-        let work = |worker| Work {
-            busy: metrics.worker_total_busy_duration(worker),
-            parks: metrics.worker_park_count(worker),
+        // In the opposite order to that in which they are noted: who sleeps has noted its work.
+        let work = |worker| {
             // Odd from the beginning of a sleep to its end.
-            is_asleep: metrics.worker_park_unpark_count(worker) % 2 == 1,
+            let is_asleep = metrics.worker_park_unpark_count(worker) % 2 == 1;
+            let parks = metrics.worker_park_count(worker);
+            Work { busy: metrics.worker_total_busy_duration(worker), parks, is_asleep }
         };
         Self { at: started.elapsed(), threads: (0..metrics.num_workers()).map(work).collect() }
     }
@@ -173,6 +174,8 @@ impl Readings {
         if let Some(wait) = self.probe.take() {
             self.note(wait);
         }
+        // What is due goes before what may come now.
+        self.tell(&now);
         self.look(&now);
         self.tell(&now);
         if now.is_asleep() && self.last.is_asleep() {
