@@ -41,7 +41,7 @@ struct Waiting {
     is_closed: bool,
 }
 
-/// A place in the line. Dropped while the work still waits, it takes that out.
+/// Where work stands in the line, or stood.
 pub(crate) struct Place<'a> {
     line: &'a Line,
     number: u64,
