@@ -81,22 +81,6 @@ async fn a_watcher_that_is_slow_gets_a_gap() {
 }
 
 #[tokio::test]
-async fn a_flood_ends_in_a_gap_and_not_in_memory() {
-    let room = Room::new();
-    let mut events = room.engine.hub().subscribe();
-    let mut watcher = room.engine.hub().watch(&room.client.new_id());
-    room.client.insert((0..10_000).map(|_| Arc::new(room.spec("calm"))).collect()).await.unwrap();
-    let mut heard = 0;
-    while soon(events.next()).await.unwrap().event.event != EventName::Gap {
-        heard += 1;
-    }
-    assert!((1_000..10_000).contains(&heard), "{heard} were kept");
-    assert_eq!(soon(watcher.next()).await.unwrap().event.event, EventName::Gap, "its job may be among them");
-    room.add("calm").await;
-    assert_eq!(soon(events.next()).await.unwrap().event.event, EventName::Added);
-}
-
-#[tokio::test]
 async fn a_listener_that_comes_back_gets_what_it_missed() {
     let room = Room::new();
     let mut other = room.engine.hub().subscribe();
