@@ -182,20 +182,6 @@ impl Drop for Open {
     }
 }
 
-/// What a caller waits for. Dropped before its turn, it leaves the line.
-struct Caller<'a> {
-    place: Place<'a>,
-    meters: &'a Meters,
-}
-
-impl Drop for Caller<'_> {
-    fn drop(&mut self) {
-        if self.place.leave() {
-            self.meters.skipped.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
 struct Shared {
     threads: usize,
     waiting_max: usize,
@@ -297,7 +283,7 @@ impl CpuPool {
         let (reply, answer) = oneshot::channel();
         let work = self.wrap(work, token, reply);
         let done = async {
-            let _caller = self.send(Unsent::new(work)).await?;
+            let _place = self.send(Unsent::new(work)).await?;
             answer.await.map_err(|_| PoolError::Closed)?
         };
         tokio::select! {
@@ -336,7 +322,7 @@ impl CpuPool {
         })
     }
 
-    async fn send(&self, work: Unsent) -> Result<Caller<'_>, PoolError> {
+    async fn send(&self, work: Unsent) -> Result<Place<'_>, PoolError> {
         let (line, shared) = (&self.line.0, &self.shared);
         let room = match line.try_room() {
             Some(room) => room,
@@ -346,8 +332,7 @@ impl CpuPool {
                 return Err(PoolError::Full { waiting: self.waiting(), limit: shared.waiting_max });
             }
         };
-        let place = line.push(work, room).ok_or(PoolError::Closed)?;
-        Ok(Caller { place, meters: &shared.meters })
+        line.push(work, room).ok_or(PoolError::Closed)
     }
 
     /// Threads at work now.
@@ -377,7 +362,7 @@ impl CpuPool {
             completed: read(&meters.completed),
             panicked: read(&meters.panicked),
             refused: read(&meters.refused),
-            skipped: read(&meters.skipped),
+            skipped: read(&meters.skipped) + self.line.0.left(),
             wait: meters.wait.snapshot(),
             run: meters.run.snapshot(),
         }

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use longshore_resilience::panic_text;
+use longshore_resilience::drop_quietly;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(crate) type Work = Box<dyn FnOnce() + Send>;
@@ -22,16 +22,13 @@ impl Drop for Unsent {
     }
 }
 
-fn drop_quietly(work: Option<Work>) {
-    drop(catch_unwind(AssertUnwindSafe(|| drop(work))).map_err(panic_text));
-}
-
 /// The work that waits for a thread, first come, first served. Work that nobody waits for any more leaves it at once.
 pub(crate) struct Line {
     waiting: Mutex<Waiting>,
     news: Condvar,
     /// One for each place.
     places: Arc<Semaphore>,
+    left: AtomicU64,
 }
 
 #[derive(Default)]
@@ -41,7 +38,7 @@ struct Waiting {
     is_closed: bool,
 }
 
-/// Where work stands in the line, or stood.
+/// Where work stands in the line, or stood. Dropped, it takes the work out.
 pub(crate) struct Place<'a> {
     line: &'a Line,
     number: u64,
@@ -49,7 +46,8 @@ pub(crate) struct Place<'a> {
 
 impl Line {
     pub(crate) fn new(places: usize) -> Self {
-        Self { waiting: Mutex::default(), news: Condvar::new(), places: Arc::new(Semaphore::new(places)) }
+        let places = Arc::new(Semaphore::new(places));
+        Self { waiting: Mutex::default(), news: Condvar::new(), places, left: AtomicU64::new(0) }
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -111,15 +109,20 @@ impl Line {
     pub(crate) fn len(&self) -> usize {
         self.waiting().work.len()
     }
+
+    /// How many left before their turn.
+    pub(crate) fn left(&self) -> u64 {
+        self.left.load(Ordering::Relaxed)
+    }
 }
 
-impl Place<'_> {
-    /// Takes the work out. Whether it still waited.
-    pub(crate) fn leave(&self) -> bool {
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
         let work = self.line.waiting().work.remove(&self.number);
         // What it holds may call the pool as it is dropped: not under the lock.
-        let is_out = work.is_some();
-        drop_quietly(work.map(|(work, _)| work));
-        is_out
+        if let Some((work, _room)) = work {
+            self.line.left.fetch_add(1, Ordering::Relaxed);
+            drop_quietly(work);
+        }
     }
 }

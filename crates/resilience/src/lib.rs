@@ -35,7 +35,7 @@ pub use limiter::{
     AcquisitionTimeoutError, Bulkhead, BulkheadConfig, BulkheadError, BulkheadMetrics, LimiterEvent,
     OwnedPermit, Permit, SemaphoreLimiter, SemaphoreLimiterConfig, SemaphoreMetrics,
 };
-pub use panics::panic_text;
+pub use panics::{drop_quietly, panic_text};
 pub use pipeline::{
     BatchSink, BatchedWriter, BatchedWriterConfig, BoxError, DeadBatch, FlushReport, JsonlSink, JsonlWriter,
     JsonlWriterConfig, OnBatchFailure, PipelineBuilder, PipelineConfig, PipelineEvent, PipelineMetrics,

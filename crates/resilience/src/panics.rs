@@ -18,7 +18,7 @@ pub(crate) fn drop_each<T>(values: impl IntoIterator<Item = T>) {
 }
 
 /// Drops what belongs to somebody else: if that panics, it is theirs alone.
-pub(crate) fn drop_quietly<T>(value: T) {
+pub fn drop_quietly<T>(value: T) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
         // It may panic as well.
         std::mem::forget(panic);

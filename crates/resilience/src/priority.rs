@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use futures_util::FutureExt;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use longshore_clock::{Clock, Door};
 use longshore_core::Invalid;
 use serde::Serialize;
@@ -143,7 +144,7 @@ struct Shared {
     clock: Clock,
     line: Mutex<Line>,
     news: Notify,
-    /// Something has ended, or the line is empty.
+    /// A task or a worker has ended, or the line is empty.
     rest: Notify,
 }
 
@@ -151,7 +152,10 @@ struct Shared {
 struct Line {
     waiting: BTreeMap<(i64, u64), Task>,
     next: u64,
-    workers: Vec<JoinHandle<()>>,
+    /// Each tells whether a task in which it was left behind gave a value.
+    workers: Vec<JoinHandle<bool>>,
+    /// How many of them have not gone.
+    present: usize,
     /// Changes with every start and every stop that has happened.
     turn: u64,
     /// Stops under way in this turn, and whether one has happened and no start since.
@@ -242,15 +246,28 @@ impl PriorityTaskQueue {
     /// Starts the workers on the tokio runtime of the caller; nothing if they run. If their runtime is gone, what waits is run
     /// here.
     pub fn start(&self) {
-        let mut line = self.0.line();
-        if line.workers.iter().all(JoinHandle::is_finished) {
+        let (shared, count) = (&self.0.0, self.0.config.workers);
+        let (workers, turn) = {
+            let mut line = shared.line();
+            if line.present > 0 {
+                return;
+            }
             // What they ran ended with them.
             let lost = std::mem::take(&mut line.metrics.running) as u64;
             line.metrics.cancelled += lost;
             line.turn += 1;
+            line.present = count;
             (line.stops, line.is_stopped) = (0, false);
-            let (workers, turn) = (0..self.0.config.workers, line.turn);
-            line.workers = workers.map(|_| tokio::spawn(work(self.0.0.clone(), turn))).collect();
+            let turn = line.turn;
+            let workers: Vec<_> = (0..count).map(|_| Worker { shared: shared.clone(), turn }).collect();
+            (workers, turn)
+        };
+        // A runtime that shuts down drops them at once, so not under the lock.
+        let workers = workers.into_iter().map(|worker| tokio::spawn(worker.work())).collect();
+        let mut line = shared.line();
+        // If somebody has stopped it meanwhile they go by themselves.
+        if line.turn == turn {
+            line.workers = workers;
         }
     }
 
@@ -301,8 +318,8 @@ impl PriorityTaskQueue {
     }
 
     /// Stops: takes nothing more, and lets those that wait run first or not. After `deadline` it ends what is left in
-    /// any case. Returns how many were ended without a value. Of two stops at once the one that ends first counts them. Dropped
-    /// while it drains, it has not happened.
+    /// any case. Returns how many had given no value by then. Of two stops at once the one that ends first counts them.
+    /// Dropped while it drains, it has not happened.
     pub async fn stop(&self, mode: StopMode, deadline: Duration) -> usize {
         let shared = &**self.0;
         let turn = {
@@ -326,7 +343,7 @@ impl PriorityTaskQueue {
                 return 0;
             }
             line.turn += 1;
-            (line.stops, line.is_stopped) = (0, true);
+            (line.stops, line.is_stopped, line.present) = (0, true, 0);
             let running = std::mem::take(&mut line.metrics.running);
             let waiting = std::mem::take(&mut line.waiting);
             line.metrics.cancelled += (waiting.len() + running) as u64;
@@ -335,14 +352,14 @@ impl PriorityTaskQueue {
         for worker in &workers {
             worker.abort();
         }
-        let ended = waiting.len() + running;
+        let mut ended = waiting.len() + running;
         drop_each(waiting.into_values());
         // Others that stop it as well have nothing to wait for any more.
         shared.rest.notify_waiters();
+        let mut workers: FuturesUnordered<_> = workers.into_iter().collect();
         let gone = async {
-            for worker in workers {
-                // Aborted or ended: either way it is gone.
-                let _ = worker.await;
+            while let Some(worker) = workers.next().await {
+                ended -= usize::from(worker.unwrap_or_default());
             }
         };
         // A task that never awaits hears nothing; it is left behind.
@@ -374,7 +391,7 @@ impl Shared {
                 let line = self.line();
                 // Without workers nothing will ever run.
                 if line.turn != turn
-                    || line.workers.iter().all(JoinHandle::is_finished)
+                    || line.present == 0
                     || (line.waiting.is_empty() && line.metrics.running == 0)
                 {
                     return;
@@ -385,46 +402,73 @@ impl Shared {
     }
 }
 
-/// A worker of one turn. One that was left behind in a task takes no other, and counts nothing: its stop has.
-async fn work(shared: Arc<Shared>, turn: u64) {
-    loop {
-        let next = {
-            let mut line = shared.line();
-            if line.turn != turn {
-                // What it was woken for is for another.
-                shared.news.notify_one();
-                return;
-            }
-            let next = line.waiting.pop_first();
-            line.metrics.running += usize::from(next.is_some());
-            if !line.waiting.is_empty() {
-                // There is more for another worker.
-                shared.news.notify_one();
-            }
-            next
-        };
-        let Some((_, task)) = next else {
-            shared.news.notified().await;
-            continue;
-        };
-        // What a task holds may panic as it is dropped.
-        let done = AssertUnwindSafe(async { task().await }).catch_unwind().await;
-        let done = done.unwrap_or_else(|panic| {
-            drop_quietly(panic);
-            Done::Panicked
-        });
-        {
-            let mut line = shared.line();
-            if line.turn != turn {
-                return;
-            }
-            line.metrics.running -= 1;
-            match done {
-                Done::Completed => line.metrics.completed += 1,
-                Done::Panicked => line.metrics.panicked += 1,
-                Done::Cancelled => line.metrics.cancelled += 1,
-            }
+/// A worker of one turn. One that was left behind in a task takes no other.
+struct Worker {
+    shared: Arc<Shared>,
+    turn: u64,
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let mut line = self.shared.line();
+        if line.turn == self.turn {
+            line.present -= 1;
         }
-        shared.rest.notify_waiters();
+        drop(line);
+        self.shared.rest.notify_waiters();
+    }
+}
+
+impl Worker {
+    /// Whether it was left behind in a task that gave a value.
+    async fn work(self) -> bool {
+        let shared = &self.shared;
+        loop {
+            let next = {
+                let mut line = shared.line();
+                if line.turn != self.turn {
+                    // What it was woken for is for another.
+                    shared.news.notify_one();
+                    return false;
+                }
+                let next = line.waiting.pop_first();
+                line.metrics.running += usize::from(next.is_some());
+                if !line.waiting.is_empty() {
+                    // There is more for another worker.
+                    shared.news.notify_one();
+                }
+                next
+            };
+            let Some((_, task)) = next else {
+                shared.news.notified().await;
+                continue;
+            };
+            // What a task holds may panic as it is dropped.
+            let done = AssertUnwindSafe(async { task().await }).catch_unwind().await;
+            let done = done.unwrap_or_else(|panic| {
+                drop_quietly(panic);
+                Done::Panicked
+            });
+            {
+                let mut line = shared.line();
+                let is_left_behind = line.turn != self.turn;
+                let metrics = &mut line.metrics;
+                if is_left_behind {
+                    // Its stop took it for one that ends without a value.
+                    metrics.cancelled -= 1;
+                } else {
+                    metrics.running -= 1;
+                }
+                match done {
+                    Done::Completed => metrics.completed += 1,
+                    Done::Panicked => metrics.panicked += 1,
+                    Done::Cancelled => metrics.cancelled += 1,
+                }
+                if is_left_behind {
+                    return matches!(done, Done::Completed);
+                }
+            }
+            shared.rest.notify_waiters();
+        }
     }
 }

@@ -258,7 +258,29 @@ async fn a_worker_that_was_left_behind_touches_nothing_of_the_next_start() {
         assert_eq!(task.result().await, Ok(n));
     }
     assert_eq!(drained.await.unwrap(), 0);
-    assert_eq!(queue.get_metrics().cancelled, 1);
+    // It gave its value after all.
+    while queue.get_metrics().completed < 32 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(queue.get_metrics().cancelled, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_task_that_gives_its_value_while_it_is_aborted_was_not_cancelled() {
+    let queue = queue(100);
+    queue.start();
+    let (go, stuck) = stuck(&queue).await;
+    let waits = queue.enqueue(async || 7, 0).unwrap();
+    let stopped = tokio::spawn({
+        let queue = queue.clone();
+        async move { queue.stop(StopMode::Abort, secs(60)).await }
+    });
+    assert_eq!(waits.result().await, Err(TaskError::Stopped));
+    drop(go);
+    assert_eq!(stuck.result().await, Ok(()));
+    assert_eq!(stopped.await.unwrap(), 1);
+    let metrics = queue.get_metrics();
+    assert_eq!((metrics.running, metrics.completed, metrics.cancelled), (0, 1, 1));
 }
 
 #[tokio::test]
@@ -323,4 +345,34 @@ fn a_queue_whose_runtime_is_gone_is_started_on_another() {
     });
     let metrics = queue.get_metrics();
     assert_eq!((metrics.running, metrics.completed, metrics.cancelled), (0, 1, 1));
+}
+
+#[test]
+fn a_stop_does_not_wait_for_workers_whose_runtime_is_gone() {
+    let queue = queue(10);
+    let (first, second) = (runtime(), runtime());
+    let _go = first.block_on(async {
+        queue.start();
+        hold(&queue).await
+    });
+    second.block_on(async {
+        let waiting = queue.enqueue(async || 7, 0).unwrap();
+        let mut stop = std::pin::pin!(queue.stop(StopMode::Drain, secs(3600)));
+        assert!(waits(stop.as_mut()).await);
+        first.shutdown_background();
+        assert_eq!(stop.await, 2);
+        assert_eq!(waiting.result().await, Err(TaskError::Stopped));
+    });
+    // Nothing is left on a runtime that takes no more.
+    let gone = runtime();
+    let handle = gone.handle().clone();
+    drop(gone);
+    {
+        let _entered = handle.enter();
+        queue.start();
+    }
+    second.block_on(async {
+        queue.start();
+        assert_eq!(queue.enqueue(async || 7, 0).unwrap().result().await, Ok(7));
+    });
 }
