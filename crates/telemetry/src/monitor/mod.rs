@@ -1,9 +1,11 @@
 //! Watches a tokio runtime: how late it takes up what is due, and how much waits.
 
 mod config;
+mod moment;
 mod probe;
 mod readings;
 mod sample;
+mod standstill;
 mod timer;
 
 use std::collections::VecDeque;

@@ -5,12 +5,13 @@ use longshore_clock::Stopwatch;
 use tokio::runtime::Handle;
 
 use super::EventLoopMonitorConfig;
+use super::moment::Moment;
 use super::probe::Probe;
-use super::timer::Timer;
+use super::standstill::Standstill;
 use crate::Histogram;
 
 /// From one reading to the next.
-const STEP: Duration = Duration::from_millis(8);
+pub(super) const STEP: Duration = Duration::from_millis(8);
 /// The same while the runtime is calm, at most: to wake a thread costs more than anything it does then.
 const CALM_STEP: Duration = Duration::from_millis(100);
 /// Calm so long, and it is read less often.
@@ -36,103 +37,16 @@ pub(super) struct Readings {
     unseen_max: Duration,
     is_calm: bool,
     probe: Probe,
-    timer: Timer,
+    standstill: Standstill,
     /// The largest lag since it was last told.
     worst: Duration,
     last: Moment,
     before_last: Duration,
-    quiet: Option<Quiet>,
-    ended: Option<Ended>,
     /// Since when it is watched whether the runtime is calm, and when it last was not.
     watched: Moment,
     stirred: Duration,
     /// What a thread usually works between two sleeps.
     usual: Duration,
-}
-
-/// Readings in a row at which no thread had noted anything and some were awake.
-struct Quiet {
-    /// It began after the one and before the other.
-    after: Duration,
-    from: Duration,
-    /// What had been noted by then, by threads that were awake at the first of the readings.
-    base: Moment,
-    stands: Stands,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stands {
-    /// A thread that sleeps may look for timers; one was set to find out.
-    Perhaps,
-    Yes,
-    /// One does.
-    No,
-}
-
-/// The runtime stood still.
-struct Ended {
-    quiet: Quiet,
-    /// It ended after the one and before the other.
-    after: Duration,
-    until: Duration,
-}
-
-/// What each thread had done by a time since the start.
-#[derive(Clone)]
-pub(super) struct Moment {
-    at: Duration,
-    threads: Vec<Work>,
-}
-
-#[derive(Clone, Copy)]
-pub(super) struct Work {
-    pub(super) busy: Duration,
-    pub(super) parks: u64,
-    is_asleep: bool,
-}
-
-impl Work {
-    /// Whether it has noted what it did since another moment.
-    fn has_noted(&self, before: &Self) -> bool {
-        self.busy != before.busy || self.parks != before.parks
-    }
-
-    fn since(&self, before: &Self) -> Self {
-        Self {
-            busy: self.busy.saturating_sub(before.busy),
-            parks: self.parks.saturating_sub(before.parks),
-            is_asleep: self.is_asleep,
-        }
-    }
-}
-
-impl Moment {
-    fn now(runtime: &Handle, started: Stopwatch) -> Self {
-        let metrics = runtime.metrics();
-        // In the opposite order to that in which they are noted: who sleeps has noted its work.
-        let work = |worker| {
-            // Odd from the beginning of a sleep to its end.
-            let is_asleep = metrics.worker_park_unpark_count(worker) % 2 == 1;
-            let parks = metrics.worker_park_count(worker);
-            Work { busy: metrics.worker_total_busy_duration(worker), parks, is_asleep }
-        };
-        Self { at: started.elapsed(), threads: (0..metrics.num_workers()).map(work).collect() }
-    }
-
-    /// The time since another moment, and what each thread has done in it.
-    pub(super) fn since<'a>(&'a self, before: &'a Self) -> (Duration, impl Iterator<Item = Work> + 'a) {
-        let threads = self.threads.iter().zip(&before.threads).map(|(now, before)| now.since(before));
-        (self.at.saturating_sub(before.at), threads)
-    }
-
-    fn is_asleep(&self) -> bool {
-        self.threads.iter().all(|work| work.is_asleep)
-    }
-
-    /// Each thread with what it was at another moment.
-    fn beside<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = (&'a Work, &'a Work)> {
-        self.threads.iter().zip(&before.threads)
-    }
 }
 
 impl Readings {
@@ -146,6 +60,7 @@ impl Readings {
         let probe = Probe::new(&runtime, started);
         let calm_step = CALM_STEP.min(config.sample_interval).min(config.warning_threshold).max(STEP);
         Self {
+            standstill: Standstill::new(runtime.clone()),
             runtime,
             started,
             lags,
@@ -156,10 +71,7 @@ impl Readings {
             probe,
             worst: Duration::ZERO,
             stirred: now.at,
-            timer: Timer::default(),
             before_last: now.at,
-            quiet: None,
-            ended: None,
             watched: now.clone(),
             last: now,
             usual: Duration::ZERO,
@@ -176,12 +88,12 @@ impl Readings {
         }
         // What is due goes before what may come now.
         self.tell(&now);
-        self.look(&now);
+        self.standstill.look(&now, &self.last, self.before_last);
         self.tell(&now);
         if now.is_asleep() && self.last.is_asleep() {
             // All of it was between two readings.
             let (step, _) = now.since(&self.last);
-            let lag = now.beside(&self.last).map(|(now, before)| self.stretch(now.since(before))).min();
+            let lag = now.beside(&self.last).map(|(now, before)| now.since(before).stretch(self.usual)).min();
             self.note_long(lag.unwrap_or_default().min(step).min(self.unseen_max));
         }
         // A thread that goes to sleep has found nothing to do.
@@ -189,7 +101,7 @@ impl Readings {
             self.probe.call();
         }
         self.learn(&now);
-        let is_told = now.is_asleep() && self.ended.is_none() && self.probe.is_idle();
+        let is_told = now.is_asleep() && !self.standstill.is_due() && self.probe.is_idle();
         self.is_calm = is_told && now.at.saturating_sub(self.stirred) > self.calm;
         self.before_last = self.last.at;
         self.last = now;
@@ -202,8 +114,8 @@ impl Readings {
 
     /// The largest lag since this was last asked for, what lasts with it.
     pub(super) fn lag(&mut self) -> Duration {
-        let stands = self.quiet.as_ref().filter(|quiet| quiet.stands == Stands::Yes && !self.is_gone());
-        let still = stands.map(|quiet| self.started.elapsed().saturating_sub(quiet.from));
+        let since = self.standstill.since().filter(|_| !self.is_gone());
+        let still = since.map(|since| self.started.elapsed().saturating_sub(since));
         std::mem::take(&mut self.worst).max(still.unwrap_or_default()).max(self.probe.lasting())
     }
 
@@ -231,58 +143,10 @@ impl Readings {
         }
     }
 
-    /// Whether the runtime stands still.
-    fn look(&mut self, now: &Moment) {
-        if now.is_asleep() || now.beside(&self.last).any(|(now, before)| now.has_noted(before)) {
-            if let Some(quiet) = self.quiet.take_if(|quiet| quiet.stands == Stands::Yes) {
-                self.ended = Some(Ended { quiet, after: self.last.at, until: now.at });
-            }
-            self.quiet = None;
-            return;
-        }
-        let has_woken = now.beside(&self.last).any(|(now, before)| before.is_asleep && !now.is_asleep);
-        // Whoever looked in its sleep may be the one that has woken.
-        let quiet = self.quiet.take_if(|quiet| quiet.stands != Stands::No || !has_woken);
-        let mut quiet = quiet.unwrap_or_else(|| {
-            let (after, from) =
-                if has_woken { (self.last.at, now.at) } else { (self.before_last, self.last.at) };
-            self.timer.set(&self.runtime);
-            Quiet { after, from, base: now.clone(), stands: Stands::Perhaps }
-        });
-        if quiet.stands == Stands::Perhaps {
-            let is_alone = now.threads.iter().all(|work| !work.is_asleep);
-            let is_first = quiet.base.at == now.at;
-            quiet.stands = match () {
-                () if is_alone => Stands::Yes,
-                () if is_first => Stands::Perhaps,
-                () if self.timer.has_come() => Stands::No,
-                () => Stands::Yes,
-            };
-        }
-        self.quiet = Some(quiet);
-    }
-
-    /// Tells how long it stood still, once those who were awake have noted that.
     fn tell(&mut self, now: &Moment) {
-        let Some(Ended { quiet, after, until }) = &self.ended else { return };
-        let awake = || now.beside(&quiet.base).filter(|(_, before)| !before.is_asleep);
-        let have_all = awake().all(|(now, before)| now.has_noted(before));
-        // Who has not by then is held up by something else.
-        if !have_all && now.at.saturating_sub(*until) < STEP * 2 {
-            return;
+        if let Some(lag) = self.standstill.take(now, self.usual) {
+            self.note_long(lag);
         }
-        let noted = awake().filter(|(now, before)| now.has_noted(before));
-        let lag = noted.map(|(now, before)| self.stretch(now.since(before))).min().unwrap_or_default();
-        let (least, most) = (after.saturating_sub(quiet.from), until.saturating_sub(quiet.after));
-        let lag = lag.clamp(least, most.max(least));
-        self.ended = None;
-        self.note_long(lag);
-    }
-
-    /// The longest stretch of work in what a thread did, beside what it usually does.
-    fn stretch(&self, work: Work) -> Duration {
-        let others = work.parks.saturating_sub(1).min(u32::MAX.into()) as u32;
-        work.busy.saturating_sub(self.usual.saturating_mul(others))
     }
 
     /// Whether it is calm, and what is usual.

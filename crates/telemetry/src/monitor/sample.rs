@@ -5,7 +5,8 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 
 use super::EventLoopMonitorConfig;
-use super::readings::{Moment, Readings};
+use super::moment::Moment;
+use super::readings::Readings;
 
 /// Of a runtime that was shut down.
 const GONE: &str = "CRITICAL: the runtime is gone";
