@@ -31,6 +31,36 @@ async fn what_was_read_once_is_read_from_memory() {
 }
 
 #[tokio::test]
+async fn nothing_stretches_how_long_an_absence_is_remembered() {
+    let redis = Redis::start();
+    let mut wire = redis.wire().await;
+    let config = CacheConfig { ttl_jitter: 0.5, ..CacheConfig::default() };
+    let policy = CachePolicy::ttl(MINUTE * 10).stale_while_revalidate(MINUTE).stale_if_error(MINUTE);
+    for cache in [
+        Cache::in_redis(config.clone(), &redis.patient().await).unwrap(),
+        Cache::tiered(config, &redis.patient().await).unwrap(),
+    ] {
+        let ask = async |key: &str, time: Duration, value: Option<u32>| {
+            let policy = policy.clone().negative_ttl(time);
+            let loaded: Result<_, LoadError<String>> =
+                cache.get_or_set(key, policy, async move || Ok(value)).await;
+            loaded.unwrap()
+        };
+        for key in 0..20 {
+            assert_eq!(ask(&key.to_string(), MINUTE, None).await, None);
+            let left: i64 = wire.pttl(format!("cache:{key}")).await.unwrap();
+            assert!((1..=60_000).contains(&left), "{left}");
+        }
+        let short = Duration::from_millis(50);
+        ask("short", short, None).await;
+        // Also where it is kept in memory.
+        until(Some(5), async || ask("short", short, Some(5)).await).await;
+        assert_eq!(cache.stats().stale_hits, 0);
+        cache.clear().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn what_one_invalidates_is_gone_for_all() {
     let redis = Redis::start();
     let (one, two, three) = (tiered(&redis).await, tiered(&redis).await, redis.cache().await);
