@@ -4,10 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use crate::panics::drop_quietly;
 use longshore_core::Invalid;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, broadcast};
+
+use crate::panics::drop_quietly;
 
 /// Listeners of one part.
 const LISTENERS_MAX: usize = 16;

@@ -142,11 +142,14 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> ProducerConsumerPipeline<T, S> {
                     Arc::new(Line::new(&shared.config, shared.door.clock.clone(), shared.meters.clone()));
                 let (left, task) = (Left::default(), Task::default());
                 let run = Run::new(consumer, line.clone(), left.clone());
-                // First of all, because without a runtime it goes no further, and whatever becomes of the run, it leaves
-                // what it has.
-                *seat = Seat::Running { line, left, task: task.clone() };
+                // A stop waits for the rest of the start.
+                let starting = task.clone().try_lock_owned();
+                *seat = Seat::Running { line, left, task };
+                // Without a runtime it goes no further, and one that shuts down drops the run at once; it leaves what it
+                // has, and tells of its end those who may look at the pipeline.
+                drop(seat);
                 let work = tokio::spawn(run.work(shared.config.clone(), shared.door.clone()));
-                if let Ok(mut task) = task.try_lock() {
+                if let Ok(mut task) = starting {
                     *task = Some(work);
                 }
             }

@@ -456,6 +456,8 @@ fn a_pipeline_that_never_ran_hands_everything_back() {
     let (door, _) = door();
     let (sink, batches) = notes();
     let pipeline = ProducerConsumerPipeline::new(config(2), sink, &door).unwrap();
+    let own = pipeline.clone();
+    pipeline.listen(move |_| assert!(!own.is_running())).unwrap();
     // Not polled once before its runtime goes.
     let first = tokio::runtime::Builder::new_current_thread().build().unwrap();
     first.block_on(async {
@@ -479,6 +481,7 @@ fn a_pipeline_that_never_ran_hands_everything_back() {
         assert!(pipeline.stop(true).await.returned.is_empty());
     });
     assert_eq!(seen(&batches), [[4]]);
+    assert_eq!(pipeline.callback_panics(), 0);
     let metrics = pipeline.get_metrics();
     assert_eq!((metrics.items_accepted, metrics.items_processed, metrics.returned_items), (4, 1, 3));
 }
