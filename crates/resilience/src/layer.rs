@@ -3,7 +3,6 @@
 //! Each waits inside the call, not in `poll_ready`: a service that is ready and never called holds nothing. The inner
 //! service is asked whether it is ready once its turn has come.
 
-use std::any::Any;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::retry::usual_verdict;
 use crate::sync::{Mutex, lock};
 use crate::{
     AdaptiveLimiter, AdaptivePermit, Admission, Advice, AttemptError, BoxError, Bulkhead, CallError,
@@ -103,14 +103,9 @@ impl<T, E: 'static> Judge<T, E> for () {
     fn judge(&self, ended: &Result<T, E>) -> Verdict {
         match ended {
             Ok(_) => Verdict::Success,
-            Err(error) => boxed(error).map_or(Verdict::Failure, Fault::verdict),
+            Err(error) => usual_verdict(error),
         }
     }
-}
-
-/// The errors of the parts come in boxes.
-fn boxed(error: &dyn Any) -> Option<&BoxError> {
-    error.downcast_ref()
 }
 
 impl<T, E, F: Fn(&Result<T, E>) -> Verdict + Clone + Send + Sync + 'static> Judge<T, E> for F {
@@ -284,6 +279,10 @@ impl Fault for Answered {
 
     fn is_local(&self) -> bool {
         self.error.is_local()
+    }
+
+    fn is_unsent(&self) -> bool {
+        self.error.is_unsent()
     }
 
     fn verdict(&self) -> Verdict {

@@ -100,6 +100,7 @@ impl Metered for RetryPolicy {
             ("deadline", totals.deadline),
             ("budget", totals.budget),
             ("not_transient", totals.not_transient),
+            ("rejected", totals.rejected),
         ];
         samples.counters("longshore_retry_calls_total", help, "outcome", values);
         let help = "Attempts after the first of their call.";

@@ -5,6 +5,7 @@ use std::time::Duration;
 use longshore_clock::Door;
 use longshore_core::Invalid;
 
+use crate::retry::Judged;
 use crate::{
     AcquisitionTimeoutError, AdaptiveLimiter, Admission, Advice, Bulkhead, BulkheadConfig, BulkheadError,
     CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError, Fault, Hedge, HedgeConfig, Limit,
@@ -52,7 +53,7 @@ pub enum AttemptError<E: Display> {
     #[error(transparent)]
     Timeout(#[from] TimeoutError),
     /// The call failed.
-    #[error("{0}")]
+    #[error(transparent)]
     Failed(E),
 }
 
@@ -99,6 +100,14 @@ impl<E: Fault> Fault for AttemptError<E> {
         }
     }
 
+    fn is_unsent(&self) -> bool {
+        match self {
+            Self::Failed(error) => error.is_unsent(),
+            Self::Timeout(_) => false,
+            _ => true,
+        }
+    }
+
     fn verdict(&self) -> Verdict {
         match self {
             Self::Failed(error) => error.verdict(),
@@ -108,14 +117,37 @@ impl<E: Fault> Fault for AttemptError<E> {
     }
 }
 
-impl<E: Fault> CallError<E> {
-    /// Whether we refused, rather than the other side failed.
-    pub fn is_local(&self) -> bool {
+impl Fault for DeadlineError {
+    fn advice(&self) -> Advice {
+        Advice::Pass
+    }
+
+    fn verdict(&self) -> Verdict {
+        Verdict::Ignored
+    }
+}
+
+/// Nobody may try again what has been tried often enough.
+impl<E: Fault> Fault for CallError<E> {
+    fn advice(&self) -> Advice {
+        Advice::Pass
+    }
+
+    fn is_local(&self) -> bool {
         match self {
             Self::Attempt(error) => error.is_local(),
-            Self::Exhausted(error) => error.last.is_local(),
-            Self::Budget(_) => true,
-            Self::Deadline(_) => false,
+            Self::Exhausted(error) => error.is_local(),
+            Self::Budget(error) => error.is_local(),
+            Self::Deadline(error) => error.is_local(),
+        }
+    }
+
+    fn verdict(&self) -> Verdict {
+        match self {
+            Self::Attempt(error) => error.verdict(),
+            Self::Exhausted(error) => error.verdict(),
+            Self::Budget(error) => error.verdict(),
+            Self::Deadline(error) => error.verdict(),
         }
     }
 }
@@ -132,11 +164,36 @@ impl CallPolicy {
         key: &str,
         call: impl Fn() -> F,
     ) -> Result<T, CallError<E>> {
+        self.make(key, self.hedge.as_ref(), Judged::usual, call).await
+    }
+
+    /// The same for a call that must not be made twice: it has no copies, and is tried again only if the other side has
+    /// certainly heard nothing of it.
+    pub async fn call_unrepeatable<T, E: Fault, F: Future<Output = Result<T, E>>>(
+        &self,
+        key: &str,
+        call: impl Fn() -> F,
+    ) -> Result<T, CallError<E>> {
+        self.make(key, None, Judged::unless_sent, call).await
+    }
+
+    async fn make<T, E: Fault, F: Future<Output = Result<T, E>>>(
+        &self,
+        key: &str,
+        hedge: Option<&Hedge>,
+        judge: impl Fn(&AttemptError<E>) -> Judged,
+        call: impl Fn() -> F,
+    ) -> Result<T, CallError<E>> {
+        let copies = async || match hedge {
+            Some(hedge) => hedge.run_with(Fault::is_local, |_| self.attempt(&call)).await,
+            None => self.attempt(&call).await,
+        };
         let whole = async {
             let Some(retry) = &self.retry else {
-                return self.copies(&call).await.map_err(CallError::Attempt);
+                return copies().await.map_err(CallError::Attempt);
             };
-            retry.execute(key, |_| self.copies(&call)).await.map_err(|error| match error {
+            let tried = retry.run(key, judge, |_| copies(), |_, _, _| {}).await.0;
+            tried.map_err(|error| match error {
                 RetryError::Passed(error) => CallError::Attempt(error),
                 RetryError::Exhausted(error) => CallError::Exhausted(error),
                 RetryError::Budget(error) => CallError::Budget(error),
@@ -147,16 +204,6 @@ impl CallPolicy {
                 deadline.run(whole).await.map_err(|late| CallError::Deadline(DeadlineError(late)))?
             }
             None => whole.await,
-        }
-    }
-
-    async fn copies<T, E: Fault, F: Future<Output = Result<T, E>>>(
-        &self,
-        call: &impl Fn() -> F,
-    ) -> Result<T, AttemptError<E>> {
-        match &self.hedge {
-            Some(hedge) => hedge.run_with(Fault::is_local, |_| self.attempt(call)).await,
-            None => self.attempt(call).await,
         }
     }
 

@@ -10,7 +10,7 @@ use crate::variables::Variables;
 pub enum HalfOpenRule {
     /// So many successes in a row close it; one failure opens it.
     Consecutive,
-    /// After so many calls the rates decide.
+    /// After so many calls the rates decide; there must be one.
     Rate,
 }
 
@@ -155,6 +155,12 @@ impl CircuitBreakerConfig {
             && self.error_rate_threshold.or(self.slow_call_rate_threshold).is_none()
         {
             return Err(Invalid::new("failure_threshold", "one rule at least by which it opens", "none"));
+        }
+        if self.half_open_rule == HalfOpenRule::Rate
+            && self.error_rate_threshold.or(self.slow_call_rate_threshold).is_none()
+        {
+            let expected = "consecutive, or an error_rate_threshold or slow_call_rate_threshold beside it";
+            return Err(Invalid::new("half_open_rule", expected, "rate"));
         }
         let shares = [
             ("error_rate_threshold", self.error_rate_threshold),

@@ -24,6 +24,7 @@ pub use self::window::{CircuitCounts, CircuitWindow};
 use self::state::{Change, Machine};
 use self::stripes::Stripes;
 use crate::events::{Audience, heard};
+use crate::retry::usual_verdict;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
 
 /// What the end of a call says about what was called.
@@ -108,6 +109,7 @@ pub struct CircuitBreakerMetrics {
 pub struct CircuitBreaker(Arc<Shared>);
 
 struct Shared {
+    config: CircuitBreakerConfig,
     name: Arc<str>,
     clock: Clock,
     slow_after: Duration,
@@ -136,10 +138,16 @@ impl CircuitBreaker {
             clean: AtomicU64::new(NOT_CLOSED),
             stripes: Stripes::new(),
             slice: config.window.slice(),
-            machine: Mutex::new(Machine::new(config, door.clock.uptime())),
+            machine: Mutex::new(Machine::new(config.clone(), door.clock.uptime())),
             rejected: AtomicU64::new(0),
             audience: Audience::default(),
+            config,
         })))
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &CircuitBreakerConfig {
+        &self.0.config
     }
 
     /// What it is called.
@@ -176,12 +184,13 @@ impl CircuitBreaker {
         }
     }
 
-    /// Makes a call if it is let through. An error is a failure; see [`Self::call_with`] for calls where it is not.
-    pub async fn call<T, E, F: Future<Output = Result<T, E>>>(
+    /// Makes a call if it is let through. An error is a failure, unless it is a refusal or a deadline of another part;
+    /// [`Self::call_with`] is for calls that are judged by something else, such as [`Verdict::of_status`].
+    pub async fn call<T, E: 'static, F: Future<Output = Result<T, E>>>(
         &self,
         call: impl FnOnce() -> F,
     ) -> Result<T, CircuitCallError<E>> {
-        let verdict = |ended: &Result<T, E>| if ended.is_ok() { Verdict::Success } else { Verdict::Failure };
+        let verdict = |ended: &Result<T, E>| ended.as_ref().err().map_or(Verdict::Success, usual_verdict);
         self.call_with(verdict, call).await
     }
 

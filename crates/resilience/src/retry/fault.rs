@@ -1,3 +1,5 @@
+use std::any::Any;
+use std::error::Error;
 use std::fmt::Display;
 use std::io;
 use std::time::Duration;
@@ -6,7 +8,8 @@ use longshore_clock::Timestamp;
 
 use crate::{
     AcquisitionTimeoutError, BoxError, BulkheadError, CircuitBreakerError, CircuitCallError, DeadlineError,
-    RateLimitedError, RetryError, Verdict,
+    EnqueueError, PutError, RateLimitedError, RetryBudgetExceededError, RetryError, RetryExhaustedError,
+    Verdict,
 };
 
 /// Whether an error is worth another try.
@@ -20,6 +23,19 @@ pub enum Advice {
     RetryAfter(Duration),
 }
 
+impl Advice {
+    /// By an HTTP status: 408, 425, 429 and all of 500 and above are worth another try. With 429 and 503 the header
+    /// `Retry-After` has a say, if it can be read.
+    pub fn of_status(status: u16, retry_after: Option<&str>, now: Timestamp) -> Self {
+        let wish = || retry_after.and_then(|text| parse_retry_after(text, now)).map(Self::RetryAfter);
+        match status {
+            429 | 503 => wish().unwrap_or(Self::Retry),
+            _ if Verdict::of_status(status) == Verdict::Failure => Self::Retry,
+            _ => Self::Pass,
+        }
+    }
+}
+
 /// An error that knows whether it is worth another try. By default its text is searched for what passes by itself: a
 /// connection that was refused or reset, a network or a host that cannot be reached, a time-out.
 pub trait Fault: Display {
@@ -30,6 +46,12 @@ pub trait Fault: Display {
 
     /// Whether we refused, rather than the other side failed.
     fn is_local(&self) -> bool {
+        false
+    }
+
+    /// Whether it is certain that the other side has heard nothing of the call, so that one that must not be made twice may be
+    /// made again. By default it is not.
+    fn is_unsent(&self) -> bool {
         false
     }
 
@@ -81,17 +103,27 @@ impl Fault for BoxError {
     }
 
     fn is_local(&self) -> bool {
-        self.is::<AcquisitionTimeoutError>()
-            || self.is::<BulkheadError>()
-            || self.is::<CircuitBreakerError>()
-            || self.is::<RateLimitedError>()
+        is_boxed_refusal(&**self)
+    }
+
+    fn is_unsent(&self) -> bool {
+        self.is_local() || self.downcast_ref::<io::Error>().is_some_and(Fault::is_unsent)
     }
 
     fn verdict(&self) -> Verdict {
-        // A deadline is our patience that has ended.
         let says_nothing = self.is_local() || self.is::<DeadlineError>();
         if says_nothing { Verdict::Ignored } else { Verdict::Failure }
     }
+}
+
+/// What an error says about the other side, as far as it is known here.
+pub(crate) fn usual_verdict<E: 'static>(error: &E) -> Verdict {
+    let error: &dyn Any = error;
+    if let Some(boxed) = error.downcast_ref::<BoxError>() {
+        return boxed.verdict();
+    }
+    let says_nothing = is_refusal(error) || error.is::<DeadlineError>();
+    if says_nothing { Verdict::Ignored } else { Verdict::Failure }
 }
 
 impl Fault for io::Error {
@@ -119,6 +151,14 @@ impl Fault for io::Error {
             _ => Advice::Pass,
         }
     }
+
+    /// There was no connection to send anything over.
+    fn is_unsent(&self) -> bool {
+        use io::ErrorKind as Kind;
+        let none =
+            [Kind::ConnectionRefused, Kind::HostUnreachable, Kind::NetworkUnreachable, Kind::NetworkDown];
+        none.contains(&self.kind())
+    }
 }
 
 /// Refusals of ours: what was not called has not failed.
@@ -132,11 +172,44 @@ macro_rules! refusals {
             fn is_local(&self) -> bool {
                 true
             }
+
+            fn is_unsent(&self) -> bool {
+                true
+            }
         })*
+
+        fn is_refusal(error: &dyn Any) -> bool {
+            $(error.is::<$error>())||*
+        }
+
+        fn is_boxed_refusal(error: &(dyn Error + 'static)) -> bool {
+            $(error.is::<$error>())||*
+        }
     };
 }
 
 refusals!(AcquisitionTimeoutError, BulkheadError, CircuitBreakerError, RateLimitedError);
+
+/// A pipeline or a queue of ours that takes nothing.
+macro_rules! given_back {
+    ($($error:ident),*) => {
+        $(impl<T> Fault for $error<T> {
+            fn advice(&self) -> Advice {
+                Advice::Pass
+            }
+
+            fn is_local(&self) -> bool {
+                true
+            }
+
+            fn is_unsent(&self) -> bool {
+                true
+            }
+        })*
+    };
+}
+
+given_back!(PutError, EnqueueError);
 
 impl<E: Fault> Fault for CircuitCallError<E> {
     fn advice(&self) -> Advice {
@@ -152,15 +225,66 @@ impl<E: Fault> Fault for CircuitCallError<E> {
             Self::Failed(error) => error.is_local(),
         }
     }
+
+    fn is_unsent(&self) -> bool {
+        match self {
+            Self::Refused(_) => true,
+            Self::Failed(error) => error.is_unsent(),
+        }
+    }
+
+    fn verdict(&self) -> Verdict {
+        match self {
+            Self::Refused(refused) => refused.verdict(),
+            Self::Failed(error) => error.verdict(),
+        }
+    }
 }
 
-impl<E: Fault> RetryError<E> {
-    /// Whether we refused, rather than the other side failed.
-    pub fn is_local(&self) -> bool {
+/// Nobody may try again what has been tried often enough.
+impl<E: Fault> Fault for RetryExhaustedError<E> {
+    fn advice(&self) -> Advice {
+        Advice::Pass
+    }
+
+    fn is_local(&self) -> bool {
+        self.last.is_local()
+    }
+
+    fn verdict(&self) -> Verdict {
+        self.last.verdict()
+    }
+}
+
+/// The budget is ours.
+impl<E: Display> Fault for RetryBudgetExceededError<E> {
+    fn advice(&self) -> Advice {
+        Advice::Pass
+    }
+
+    fn is_local(&self) -> bool {
+        true
+    }
+}
+
+impl<E: Fault> Fault for RetryError<E> {
+    fn advice(&self) -> Advice {
+        Advice::Pass
+    }
+
+    fn is_local(&self) -> bool {
         match self {
             Self::Passed(error) => error.is_local(),
-            Self::Exhausted(error) => error.last.is_local(),
-            Self::Budget(_) => true,
+            Self::Exhausted(error) => error.is_local(),
+            Self::Budget(error) => error.is_local(),
+        }
+    }
+
+    fn verdict(&self) -> Verdict {
+        match self {
+            Self::Passed(error) => error.verdict(),
+            Self::Exhausted(error) => error.verdict(),
+            Self::Budget(error) => error.verdict(),
         }
     }
 }

@@ -8,7 +8,9 @@ mod reconnect;
 
 pub use budget::{RetryBudget, RetryBudgetConfig};
 pub use config::{Jitter, RetryConfig};
+pub(crate) use fault::usual_verdict;
 pub use fault::{Advice, Fault, parse_retry_after};
+pub(crate) use policy::Judged;
 pub use policy::{
     RetryAttempt, RetryBudgetExceededError, RetryEnd, RetryError, RetryEvent, RetryExecution,
     RetryExhaustedError, RetryLimit, RetryMetrics, RetryPolicy, RetryTotals,

@@ -36,6 +36,7 @@ pub struct RetryExhaustedError<E: fmt::Display> {
     /// Why there was no further one.
     pub reason: RetryLimit,
     /// What went wrong last.
+    #[source]
     pub last: E,
 }
 
@@ -48,6 +49,7 @@ pub struct RetryBudgetExceededError<E: fmt::Display> {
     /// Whose budget is used up.
     pub key: String,
     /// What went wrong last.
+    #[source]
     pub last: E,
 }
 
@@ -110,6 +112,8 @@ pub enum RetryEnd {
     Budget,
     /// With an error that is not worth one.
     NotTransient,
+    /// With a refusal of ours, such as that of a breaker.
+    Rejected,
 }
 
 /// What became of the calls with one key.
@@ -142,6 +146,8 @@ pub struct RetryTotals {
     pub budget: u64,
     /// Calls that ended with an error that is not worth one.
     pub not_transient: u64,
+    /// Calls that ended with a refusal of ours.
+    pub rejected: u64,
     /// Retries: attempts after the first of their call.
     pub retries: u64,
 }
@@ -194,6 +200,25 @@ pub struct RetryExecution<T, E: fmt::Display> {
     pub attempts: Vec<RetryAttempt>,
 }
 
+/// What an error is to those who may try again.
+pub(crate) struct Judged {
+    advice: Advice,
+    is_local: bool,
+}
+
+impl Judged {
+    pub(crate) fn usual<E: Fault>(error: &E) -> Self {
+        Self { advice: error.advice(), is_local: error.is_local() }
+    }
+
+    /// The same for a call that must not be made twice.
+    pub(crate) fn unless_sent<E: Fault>(error: &E) -> Self {
+        let usual = Self::usual(error);
+        let advice = if error.is_unsent() { usual.advice } else { Advice::Pass };
+        Self { advice, ..usual }
+    }
+}
+
 #[derive(Default)]
 struct State {
     budget: Option<Budget>,
@@ -208,6 +233,7 @@ struct Totals {
     deadline: AtomicU64,
     budget: AtomicU64,
     not_transient: AtomicU64,
+    rejected: AtomicU64,
     retries: AtomicU64,
 }
 
@@ -251,7 +277,17 @@ impl RetryPolicy {
         key: &str,
         call: impl FnMut(u32) -> F,
     ) -> Result<T, RetryError<E>> {
-        self.run(key, E::advice, call, |_, _, _| {}).await.0
+        self.run(key, Judged::usual, call, |_, _, _| {}).await.0
+    }
+
+    /// The same for a call that must not be made twice: it is tried again only if the other side has certainly heard nothing
+    /// of it.
+    pub async fn execute_unrepeatable<T, E: Fault, F: Future<Output = Result<T, E>>>(
+        &self,
+        key: &str,
+        call: impl FnMut(u32) -> F,
+    ) -> Result<T, RetryError<E>> {
+        self.run(key, Judged::unless_sent, call, |_, _, _| {}).await.0
     }
 
     /// The same for errors that somebody else judges.
@@ -261,7 +297,8 @@ impl RetryPolicy {
         advice: impl Fn(&E) -> Advice,
         call: impl FnMut(u32) -> F,
     ) -> Result<T, RetryError<E>> {
-        self.run(key, advice, call, |_, _, _| {}).await.0
+        let judge = |error: &E| Judged { advice: advice(error), is_local: false };
+        self.run(key, judge, call, |_, _, _| {}).await.0
     }
 
     /// The same, with everything that happened.
@@ -274,14 +311,14 @@ impl RetryPolicy {
         let note = |attempt, error: &E, delay| {
             attempts.push(RetryAttempt { attempt, error: error.to_string(), delay });
         };
-        let (value, attempt_count, total_delay) = self.run(key, E::advice, call, note).await;
+        let (value, attempt_count, total_delay) = self.run(key, Judged::usual, call, note).await;
         RetryExecution { value, attempt_count, total_delay, attempts }
     }
 
-    async fn run<T, E: fmt::Display, F: Future<Output = Result<T, E>>>(
+    pub(crate) async fn run<T, E: fmt::Display, F: Future<Output = Result<T, E>>>(
         &self,
         key: &str,
-        advice: impl Fn(&E) -> Advice,
+        judge: impl Fn(&E) -> Judged,
         mut call: impl FnMut(u32) -> F,
         mut note: impl FnMut(u32, &E, Option<Duration>),
     ) -> (Result<T, RetryError<E>>, u32, Duration) {
@@ -298,7 +335,8 @@ impl RetryPolicy {
                 Err(error) => error,
             };
             let now = door.clock.uptime();
-            let wanted = match advice(&error) {
+            let judged = judge(&error);
+            let wanted = match judged.advice {
                 Advice::Pass => None,
                 Advice::RetryAfter(wish) if config.honour_retry_after => Some(wish),
                 Advice::Retry | Advice::RetryAfter(_) => Some(Duration::ZERO),
@@ -308,6 +346,7 @@ impl RetryPolicy {
                 config.deadline.is_some_and(|most| now.saturating_sub(began).saturating_add(wait) > most)
             };
             let end = match wait {
+                None if judged.is_local => Err(RetryEnd::Rejected),
                 None => Err(RetryEnd::NotTransient),
                 Some(_) if attempt >= config.max_attempts => Err(RetryEnd::Exhausted),
                 Some(wait) if is_late(wait) => Err(RetryEnd::Deadline),
@@ -346,6 +385,7 @@ impl RetryPolicy {
             RetryEnd::Deadline => Some(&totals.deadline),
             RetryEnd::Budget => Some(&totals.budget),
             RetryEnd::NotTransient => Some(&totals.not_transient),
+            RetryEnd::Rejected => Some(&totals.rejected),
         };
         match count {
             Some(count) => drop(count.fetch_add(1, Ordering::Relaxed)),
@@ -396,6 +436,7 @@ impl RetryPolicy {
             deadline: read(&totals.deadline),
             budget: read(&totals.budget),
             not_transient: read(&totals.not_transient),
+            rejected: read(&totals.rejected),
             retries: read(&totals.retries),
         }
     }
@@ -420,6 +461,8 @@ fn failed<E: fmt::Display>(end: RetryEnd, attempt_count: u32, key: &str, last: E
         RetryEnd::Budget => {
             RetryError::Budget(RetryBudgetExceededError { attempt_count, key: key.to_owned(), last })
         }
-        RetryEnd::None | RetryEnd::Success | RetryEnd::NotTransient => RetryError::Passed(last),
+        RetryEnd::None | RetryEnd::Success | RetryEnd::NotTransient | RetryEnd::Rejected => {
+            RetryError::Passed(last)
+        }
     }
 }

@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use longshore_clock::ManualClock;
 use longshore_resilience::{
-    Admission, CircuitBreaker, CircuitBreakerConfig, CircuitBreakers, CircuitEvent, CircuitState,
-    CircuitWindow, HalfOpenRule, Trigger, Verdict,
+    AcquisitionTimeoutError, Admission, BoxError, CircuitBreaker, CircuitBreakerConfig, CircuitBreakers,
+    CircuitEvent, CircuitState, CircuitWindow, DeadlineError, HalfOpenRule, TimeoutError, Trigger, Verdict,
 };
 use proptest::prelude::*;
 
@@ -165,6 +165,120 @@ fn probes_decide_however_rare_they_are_and_nothing_else_does() {
 }
 
 #[test]
+fn the_rates_of_the_probes_decide() {
+    const SLOW: u64 = 301;
+    for (failures, slow, closes) in
+        [(4, 0, false), (2, 0, false), (1, 0, true), (0, 2, false), (0, 1, true), (1, 1, true), (0, 0, true)]
+    {
+        let (breaker, manual) = breaker(CircuitBreakerConfig {
+            half_open_rule: HalfOpenRule::Rate,
+            half_open_max_calls: 4,
+            error_rate_threshold: Some(0.5),
+            ..CircuitBreakerConfig::default()
+        });
+        times(&breaker, Verdict::Failure, 10);
+        manual.advance(secs(60));
+        for probe in 0..4 {
+            assert!(breaker.is_half_open(), "it is decided after four");
+            let admission = breaker.admit().unwrap();
+            manual.advance(millis(if probe < slow { SLOW } else { 1 }));
+            let is_failure = (0..failures).contains(&probe);
+            admission.end(if is_failure { Verdict::Failure } else { Verdict::Success });
+        }
+        assert_eq!((breaker.is_closed(), breaker.is_open()), (closes, !closes), "{failures} {slow}");
+    }
+}
+
+#[test]
+fn every_figure_and_every_reason_is_its_own() {
+    let triggers = |breaker: &CircuitBreaker| {
+        let told: Arc<Mutex<Vec<Trigger>>> = Arc::default();
+        let note = told.clone();
+        let listener = move |event: &CircuitEvent| {
+            if let CircuitEvent::Changed { trigger, .. } = event {
+                note.lock().unwrap().push(*trigger);
+            }
+        };
+        breaker.listen(listener).unwrap();
+        told
+    };
+    // Each rule by itself, on the same calls: ten, of which half fail and half are slow.
+    let none = CircuitBreakerConfig {
+        failure_threshold: None,
+        error_rate_threshold: None,
+        slow_call_rate_threshold: None,
+        ..CircuitBreakerConfig::default()
+    };
+    for (config, trigger) in [
+        (
+            CircuitBreakerConfig { failure_threshold: Some(5), ..none.clone() },
+            Trigger::FailureThresholdExceeded,
+        ),
+        (
+            CircuitBreakerConfig { error_rate_threshold: Some(0.5), ..none.clone() },
+            Trigger::ErrorRateExceeded,
+        ),
+        (CircuitBreakerConfig { slow_call_rate_threshold: Some(0.5), ..none }, Trigger::SlowCallRateExceeded),
+    ] {
+        let (breaker, manual) = breaker(config);
+        let told = triggers(&breaker);
+        manual.advance(secs(7));
+        for call in 0..10 {
+            let admission = breaker.admit().unwrap();
+            manual.advance(millis(if call < 5 { 400 } else { 100 }));
+            admission.end(if call < 5 { Verdict::Success } else { Verdict::Failure });
+        }
+        let opened = secs(7) + millis(5 * 400 + 5 * 100);
+        let before = breaker.get_metrics();
+        assert_eq!((before.failure_count, before.success_count, before.request_count), (5, 5, 10));
+        assert_eq!((before.slow_count, before.ignored_count, before.total_rejected), (5, 0, 0));
+        assert_eq!(before.last_failure_timestamp.unwrap().as_millis(), opened.as_millis() as i64);
+        assert!((before.last_state_change - opened.as_secs_f64()).abs() < 1e-9);
+        assert_eq!(before.next_probe_in, Some(60.0));
+        assert!(breaker.admit().is_err());
+        manual.advance(secs(60));
+        breaker.admit().unwrap().ignored();
+        breaker.admit().unwrap().failure();
+        let after = breaker.get_metrics();
+        assert_eq!((after.failure_count, after.ignored_count, after.total_rejected), (6, 1, 1));
+        manual.advance(secs(60));
+        times(&breaker, Verdict::Success, 3);
+        times(&breaker, Verdict::Failure, 4);
+        breaker.reset();
+        let half_open = [Trigger::TimeoutElapsed, Trigger::HalfOpenFailure, Trigger::TimeoutElapsed];
+        let all = [[trigger].as_slice(), &half_open, &[Trigger::HalfOpenSuccess]].concat();
+        assert_eq!(*told.lock().unwrap(), all, "a reset of a closed one is no change");
+    }
+}
+
+#[test]
+fn refusals_and_deadlines_of_other_parts_are_no_failures() {
+    let (breaker, _) = breaker(CircuitBreakerConfig::simple("host", 1, secs(30)));
+    let full = AcquisitionTimeoutError(secs(1));
+    let late = TimeoutError(secs(1));
+    drop(now(breaker.call(|| async { Err::<(), _>(full) })));
+    drop(now(breaker.call(|| async { Err::<(), BoxError>(full.into()) })));
+    drop(now(breaker.call(|| async { Err::<(), _>(DeadlineError(late)) })));
+    assert_eq!((breaker.is_closed(), breaker.get_metrics().ignored_count), (true, 3));
+    drop(now(breaker.call(|| async { Err::<(), _>(late) })));
+    assert!(breaker.is_open());
+    breaker.reset();
+    // Judged by something else: what the client did wrong says nothing.
+    let status = |ended: &Result<u16, String>| {
+        ended.as_ref().map_or(Verdict::Failure, |code| Verdict::of_status(*code))
+    };
+    for code in [200, 301, 400, 404, 499] {
+        assert_eq!(now(breaker.call_with(status, || async { Ok(code) })), Ok(code));
+    }
+    assert!(breaker.is_closed());
+    for code in [408, 425, 429, 500, 503, 599] {
+        assert_eq!(now(breaker.call_with(status, || async { Ok(code) })), Ok(code));
+        assert!(breaker.is_open(), "{code}");
+        breaker.reset();
+    }
+}
+
+#[test]
 fn everything_is_told_outside_of_the_lock() {
     let (breaker, manual) = breaker(CircuitBreakerConfig::simple("host", 1, secs(1)));
     let told: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -242,7 +356,7 @@ fn breakers_by_name_are_bounded() {
 #[test]
 fn thresholds_out_of_range_are_refused() {
     type Change = fn(&mut CircuitBreakerConfig);
-    let wrong: [(&str, Change); 13] = [
+    let wrong: [(&str, Change); 14] = [
         ("failure_threshold", |config| config.failure_threshold = Some(0)),
         ("error_rate_threshold", |config| config.error_rate_threshold = Some(1.5)),
         ("error_rate_threshold", |config| config.error_rate_threshold = Some(f64::NAN)),
@@ -260,6 +374,10 @@ fn thresholds_out_of_range_are_refused() {
         }),
         ("failure_threshold", |config| {
             (config.failure_threshold, config.consecutive_failures) = (None, None);
+            (config.error_rate_threshold, config.slow_call_rate_threshold) = (None, None);
+        }),
+        ("half_open_rule", |config| {
+            config.half_open_rule = HalfOpenRule::Rate;
             (config.error_rate_threshold, config.slow_call_rate_threshold) = (None, None);
         }),
     ];

@@ -3,8 +3,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use longshore_resilience::{
-    AttemptError, BulkheadConfig, CallError, CallPolicy, CircuitBreaker, CircuitBreakerConfig, FixedLimit,
-    HedgeAfter, HedgeConfig, Jitter, RateLimiterConfig, RetryConfig,
+    AttemptError, BulkheadConfig, CallError, CallPolicy, CircuitBreaker, CircuitBreakerConfig, Fault,
+    FixedLimit, HedgeAfter, HedgeConfig, Jitter, RateLimiterConfig, RetryConfig,
 };
 
 use longshore_telemetry::{Exposition, Registry};

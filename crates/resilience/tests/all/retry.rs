@@ -1,8 +1,14 @@
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::error::Error;
+use std::io::ErrorKind as Kind;
 use std::rc::Rc;
 use std::time::Duration;
 
-use longshore_resilience::{Advice, Jitter, RetryConfig, RetryEnd, RetryError, RetryLimit, RetryPolicy};
+use longshore_clock::Timestamp;
+use longshore_resilience::{
+    AcquisitionTimeoutError, Advice, AttemptError, BoxError, CallPolicy, HedgeAfter, HedgeConfig, Jitter,
+    RetryConfig, RetryEnd, RetryError, RetryLimit, RetryPolicy,
+};
 use proptest::prelude::*;
 
 use crate::support::{Slow, door, millis, now, secs};
@@ -121,6 +127,151 @@ fn a_budget_that_is_used_up_refuses_before_it_waits() {
     assert!(matches!(fail("a"), RetryError::Budget(_)));
     policy.reset_budget("a");
     assert!(matches!(fail("a"), RetryError::Exhausted(_)));
+}
+
+#[test]
+fn a_status_says_whether_it_is_worth_another_try() {
+    let now = Timestamp::from_millis(784_111_777_000);
+    let of = |status, header| Advice::of_status(status, header, now);
+    for status in [408, 425, 429, 500, 502, 503, 504, 599] {
+        assert_eq!(of(status, None), Advice::Retry, "{status}");
+    }
+    for status in [200, 304, 400, 401, 404, 409, 422, 499] {
+        assert_eq!(of(status, Some("5")), Advice::Pass, "{status}");
+    }
+    for status in [429, 503] {
+        assert_eq!(of(status, Some("5")), Advice::RetryAfter(secs(5)));
+        assert_eq!(of(status, Some("Sun, 06 Nov 1994 08:49:47 GMT")), Advice::RetryAfter(secs(10)));
+        assert_eq!(of(status, Some("soon")), Advice::Retry);
+    }
+    assert_eq!(of(500, Some("5")), Advice::Retry, "only those two may ask");
+}
+
+#[test]
+fn what_must_not_happen_twice_is_tried_again_only_if_nothing_was_sent() {
+    let (door, manual) = door();
+    let retry = RetryPolicy::new(plain(2), &door).unwrap();
+    let policy = CallPolicy::builder(&door)
+        .retry(plain(2))
+        .hedge(HedgeConfig { after: HedgeAfter::Fixed(millis(1)), ..HedgeConfig::default() })
+        .build()
+        .unwrap();
+    for (kind, calls) in [
+        (Kind::ConnectionRefused, 2),
+        (Kind::HostUnreachable, 2),
+        (Kind::NetworkUnreachable, 2),
+        (Kind::ConnectionReset, 1),
+        (Kind::TimedOut, 1),
+        (Kind::BrokenPipe, 1),
+    ] {
+        let count = Rc::new(Cell::new(0));
+        for by_policy in [false, true] {
+            count.set(0);
+            let (own, whole, made) = (retry.clone(), policy.clone(), count.clone());
+            let mut run = Slow::new(async move {
+                let call = || {
+                    made.set(made.get() + 1);
+                    async move { Err::<(), _>(std::io::Error::from(kind)) }
+                };
+                if by_policy {
+                    drop(whole.call_unrepeatable("k", call).await);
+                } else {
+                    drop(own.execute_unrepeatable("k", |_| call()).await);
+                }
+            });
+            while run.poll().is_none() {
+                manual.advance(secs(1));
+            }
+            assert_eq!(count.get(), calls, "{kind:?}");
+        }
+    }
+    // Nor is a copy sent while it lasts.
+    let made = Rc::new(Cell::new(0));
+    let (whole, count) = (policy.clone(), made.clone());
+    let mut run = Slow::new(async move {
+        whole
+            .call_unrepeatable("k", || {
+                count.set(count.get() + 1);
+                std::future::pending::<Result<(), std::io::Error>>()
+            })
+            .await
+    });
+    for _ in 0..10 {
+        assert!(run.poll().is_none());
+        manual.advance(secs(1));
+    }
+    assert_eq!(made.get(), 1);
+}
+
+#[test]
+fn the_last_error_is_the_source() {
+    let (door, _) = door();
+    let gone = || std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+    let retry = RetryPolicy::new(plain(1), &door).unwrap();
+    let error = now(retry.execute("k", |_| async { Err::<(), _>(gone()) })).unwrap_err();
+    let is_io = |error: &dyn Error| error.source().is_some_and(<dyn Error>::is::<std::io::Error>);
+    assert!(is_io(&error));
+    let RetryError::Exhausted(error) = error else { panic!("{error}") };
+    assert!(is_io(&error));
+    let policy = CallPolicy::builder(&door).retry(plain(1)).build().unwrap();
+    let error = now(policy.call("k", || async { Err::<(), _>(gone()) })).unwrap_err();
+    let last = error.source().and_then(<dyn Error>::downcast_ref::<AttemptError<std::io::Error>>);
+    assert!(matches!(last, Some(AttemptError::Failed(error)) if error.kind() == gone().kind()));
+}
+
+#[test]
+fn each_end_is_told_by_its_name() {
+    let (door, _) = door();
+    let ends = |config: RetryConfig, call: fn() -> Result<(), BoxError>| {
+        let policy = RetryPolicy::new(config, &door).unwrap();
+        assert_eq!(policy.get_metrics("k").final_result, RetryEnd::None);
+        drop(now(policy.execute("k", |_| async move { call() })));
+        let totals = policy.get_totals();
+        let counts = [totals.success, totals.exhausted, totals.deadline, totals.budget];
+        let counts = [counts.as_slice(), &[totals.not_transient, totals.rejected]].concat();
+        (policy.get_metrics("k").final_result, counts.iter().position(|count| *count == 1))
+    };
+    let reset = || Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset).into());
+    let soon = RetryConfig { deadline: Some(millis(1)), ..plain(2) };
+    let poor =
+        RetryConfig { retry_budget: Some(1), budget_ratio: 0.0, base_delay: Duration::ZERO, ..plain(9) };
+    for (end, place, told) in [
+        (RetryEnd::Success, 0, ends(plain(2), || Ok(()))),
+        (RetryEnd::Exhausted, 1, ends(plain(1), reset)),
+        (RetryEnd::Deadline, 2, ends(soon, reset)),
+        (RetryEnd::Budget, 3, ends(poor, reset)),
+        (RetryEnd::NotTransient, 4, ends(plain(2), || Err("out of paper".into()))),
+        (RetryEnd::Rejected, 5, ends(plain(2), || Err(AcquisitionTimeoutError(secs(1)).into()))),
+    ] {
+        assert_eq!(told, (end, Some(place)));
+    }
+}
+
+#[test]
+fn waits_at_the_cap_are_spread() {
+    for (jitter, least, most) in
+        [(Jitter::Full, 0.0, 8.0), (Jitter::Equal, 4.0, 8.0), (Jitter::Symmetric, 5.6 / 1.3, 8.0)]
+    {
+        let (door, manual) = door();
+        let config = RetryConfig { max_delay: secs(8), jitter, jitter_factor: 0.3, ..plain(1_010) };
+        let policy = RetryPolicy::new(config, &door).unwrap();
+        let mut run = Slow::new(async move {
+            policy.execute_with_metrics("k", |_| async { Err::<(), _>("socket closed") }).await
+        });
+        let execution = loop {
+            match run.poll() {
+                Some(execution) => break execution,
+                None => manual.advance(secs(8)),
+            }
+        };
+        // After the first few each is at the cap. Of a thousand a tenth falls into each tenth, more or less.
+        let mut tenths = [0; 10];
+        for attempt in &execution.attempts[9..1_009] {
+            let place = (attempt.delay.unwrap().as_secs_f64() - least) / (most - least);
+            tenths[(place * 10.0).clamp(0.0, 9.0) as usize] += 1;
+        }
+        assert!(tenths.iter().all(|count| (60..=140).contains(count)), "{jitter:?}: {tenths:?}");
+    }
 }
 
 #[test]
