@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::line::{Line, Place, Unsent, Work};
+use crate::token::Overdue;
 use crate::{CpuToken, cores};
 
 /// Why a piece of work gave no value.
@@ -194,7 +195,7 @@ struct Shared {
 #[derive(Default)]
 struct Meters {
     busy: AtomicUsize,
-    overdue: Arc<AtomicUsize>,
+    overdue: Arc<Overdue>,
     completed: AtomicU64,
     panicked: AtomicU64,
     refused: AtomicU64,
@@ -342,7 +343,7 @@ impl CpuPool {
 
     /// Threads at work on something that nobody waits for any more.
     pub fn overdue(&self) -> usize {
-        self.shared.meters.overdue.load(Ordering::Relaxed)
+        self.shared.meters.overdue.count()
     }
 
     /// Pieces of work that wait for a thread.

@@ -1,13 +1,27 @@
 //! How a thread is told that nobody waits for its work any more.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU8, Ordering};
 
 const WAITING: u8 = 0;
 const AT_WORK: u8 = 1;
 const DONE: u8 = 2;
 const LEFT: u8 = 3;
 const GONE: u8 = 4;
+
+/// Threads that were left behind. One that returns at once may be taken away before it was added.
+#[derive(Debug, Default)]
+pub(crate) struct Overdue(AtomicIsize);
+
+impl Overdue {
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed).try_into().unwrap_or_default()
+    }
+
+    fn add(&self, change: isize) {
+        self.0.fetch_add(change, Ordering::Relaxed);
+    }
+}
 
 /// Raised when nobody waits for a piece of work any more. Its thread looks at it from time to time; as long as it has not
 /// come to an end, the thread counts as overdue.
@@ -18,12 +32,12 @@ pub struct CpuToken(Arc<Shared>);
 struct Shared {
     is_raised: AtomicBool,
     stage: AtomicU8,
-    overdue: Arc<AtomicUsize>,
+    overdue: Arc<Overdue>,
 }
 
 impl CpuToken {
     /// One that is not raised; `overdue` counts the threads that were left behind.
-    pub(crate) fn new(overdue: &Arc<AtomicUsize>) -> Self {
+    pub(crate) fn new(overdue: &Arc<Overdue>) -> Self {
         Self(Arc::new(Shared {
             is_raised: AtomicBool::new(false),
             stage: AtomicU8::new(WAITING),
@@ -54,15 +68,13 @@ impl Drop for Waiter {
     fn drop(&mut self) {
         let shared = &self.0.0;
         shared.is_raised.store(true, Ordering::Relaxed);
-        // Counted first, so that the thread can never take away what was not yet added.
-        shared.overdue.fetch_add(1, Ordering::AcqRel);
         let leave = |stage| match stage {
             WAITING => Some(GONE),
             AT_WORK => Some(LEFT),
             _ => None,
         };
-        if shared.stage.fetch_update(Ordering::AcqRel, Ordering::Acquire, leave) != Ok(AT_WORK) {
-            shared.overdue.fetch_sub(1, Ordering::AcqRel);
+        if shared.stage.fetch_update(Ordering::AcqRel, Ordering::Acquire, leave) == Ok(AT_WORK) {
+            shared.overdue.add(1);
         }
     }
 }
@@ -73,7 +85,7 @@ impl Drop for AtWork {
     fn drop(&mut self) {
         let shared = &self.0.0;
         if shared.stage.swap(DONE, Ordering::AcqRel) == LEFT {
-            shared.overdue.fetch_sub(1, Ordering::AcqRel);
+            shared.overdue.add(-1);
         }
     }
 }
@@ -84,8 +96,8 @@ mod tests {
 
     #[test]
     fn a_thread_is_overdue_from_being_left_until_it_returns() {
-        let overdue = Arc::new(AtomicUsize::new(0));
-        let counted = || overdue.load(Ordering::Relaxed);
+        let overdue = Arc::<Overdue>::default();
+        let counted = || overdue.count();
         let token = CpuToken::new(&overdue);
         let (waiter, at_work) = (token.waiter(), token.begin());
         drop(waiter);

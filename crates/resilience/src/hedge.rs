@@ -109,6 +109,13 @@ impl Hedge {
                 return Err(Invalid::new("after", "a share above 0 and below 1, or a duration", share));
             }
             HedgeAfter::Percentile(_) => {}
+            HedgeAfter::Fixed(time) if time.is_zero() => {
+                return Err(Invalid::new(
+                    "after",
+                    "a share above 0 and below 1, or a duration above zero",
+                    "0",
+                ));
+            }
             HedgeAfter::Fixed(time) => longshore_core::check_duration("after", time)?,
         }
         if config.max_hedges == 0 {

@@ -226,7 +226,8 @@ layers!(
     }
 );
 layers!(
-    /// Tries calls again that failed, by one budget.
+    /// Tries calls again that failed, by one budget. Its error is the last one; why there was no further attempt, the events
+    /// and the figures of the policy tell.
     RetryLayer, Retried, (RetryPolicy, Arc<str>, fn(&BoxError) -> Advice), [Clone + Sync +], |part, inner, request| {
         let (policy, key, advice) = part;
         let again = move |_| {
@@ -247,7 +248,8 @@ layers!(
     }
 );
 layers!(
-    /// Makes calls by a whole [`CallPolicy`]. Its errors are those of its parts, or the last one of the service.
+    /// Makes calls by a whole [`CallPolicy`]. Its errors are those of its parts, or the last one of the service; do not put it
+    /// inside of further retries, which would take that for the first.
     PolicyLayer, Governed, (CallPolicy, Arc<str>, fn(&BoxError) -> Advice), [Clone +], |part, inner, request| {
         let (policy, key, advice) = part;
         // A policy shares what it calls among copies; services are often for one thread at a time.

@@ -12,13 +12,12 @@ use crate::{
 
 impl Metered for CircuitBreaker {
     fn meter(&self, samples: &mut Samples<'_>) {
-        // Asked first, because it may change what follows.
-        let state = match self.state() {
+        let metrics = self.get_metrics();
+        let state = match metrics.state {
             CircuitState::Closed => 0.0,
             CircuitState::HalfOpen => 1.0,
             CircuitState::Open => 2.0,
         };
-        let metrics = self.get_metrics();
         samples.gauge("longshore_circuit_state", "0 closed, 1 half-open, 2 open.", state);
         let help = "Calls that a breaker let through, by how they ended.";
         let values = [

@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Eight steps per doubling: a value is known to about one part in sixteen.
+/// Eight steps per doubling: what a quantile says is at most one part in eight above the value.
 const STEPS: usize = 8;
 /// From one microsecond to more than a day.
 const DOUBLINGS: usize = 38;

@@ -38,7 +38,7 @@ pub struct PerformanceMetrics {
     pub last: Option<f64>,
     /// All together.
     pub total: f64,
-    /// Half of them took at most this, to one part in sixteen.
+    /// Half of them took at most this, to one part in eight; below 9 µs it says 9 µs.
     pub p50: Option<f64>,
     /// 95 of 100 took at most this.
     pub p95: Option<f64>,

@@ -7,7 +7,7 @@ use longshore_clock::Chance;
 /// What one window of calls showed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LimitSample {
-    /// How long they took, on average.
+    /// How long they took, on average. One that was dropped counts as no shorter than others were before.
     pub rtt: Duration,
     /// The most that were out at once.
     pub in_flight: usize,
@@ -97,17 +97,20 @@ impl Limit for VegasLimit {
     fn update(&mut self, sample: LimitSample) {
         let rtt = sample.rtt.as_secs_f64();
         self.samples += 1.0;
-        if self.samples >= self.probe_at {
-            self.plan();
-            self.unloaded = Some(rtt);
-            return;
+        // What was dropped says nothing about calls without a queue.
+        if !sample.dropped {
+            if self.samples >= self.probe_at {
+                self.plan();
+                self.unloaded = None;
+            }
+            if self.unloaded.is_none_or(|unloaded| rtt < unloaded) {
+                self.unloaded = Some(rtt);
+                return;
+            }
         }
-        let Some(unloaded) = self.unloaded.filter(|unloaded| *unloaded <= rtt) else {
-            self.unloaded = Some(rtt);
-            return;
-        };
+        // At low limits a step of less than one would change nothing.
         let step = self.limit.log10().max(1.0);
-        let queue = (self.limit * (1.0 - unloaded / rtt)).ceil();
+        let queue = (self.limit * (1.0 - self.unloaded.unwrap_or(rtt) / rtt)).ceil();
         let (alpha, beta) = (3.0 * step, 6.0 * step);
         if sample.dropped || queue > beta {
             self.limit -= step;

@@ -38,10 +38,9 @@ struct Rule {
     limit: Box<dyn Limit>,
     began: Duration,
     calls: u32,
-    /// Of these, the calls that were long enough to say something, and how long they took.
-    timed: u32,
+    /// How long they took.
     total: Duration,
-    /// The mean of the last window that had any.
+    /// The mean of the last window.
     rtt: Duration,
     in_flight: usize,
     dropped: bool,
@@ -55,7 +54,6 @@ impl AdaptiveLimiter {
             limit: Box::new(limit),
             began: door.clock.uptime(),
             calls: 0,
-            timed: 0,
             total: Duration::ZERO,
             rtt: RTT_MIN,
             in_flight: 0,
@@ -110,23 +108,21 @@ impl AdaptiveLimiter {
     ) -> Option<LimiterEvent> {
         let mut rule = self.shared.rule.lock().unwrap_or_else(PoisonError::into_inner);
         rule.calls += 1;
-        if rtt >= RTT_MIN {
-            rule.timed += 1;
-            rule.total += rtt;
-        }
+        // A refusal may come at once, and would be taken for a call without load. What was dropped had taken as long as
+        // others do, at least.
+        let rtt = if dropped { rtt.max(rule.rtt) } else { rtt };
+        rule.total += rtt;
         rule.in_flight = rule.in_flight.max(active);
         rule.dropped |= dropped;
         if rule.calls < WINDOW_CALLS || now.saturating_sub(rule.began) < WINDOW {
             return None;
         }
-        if rule.timed > 0 {
-            rule.rtt = rule.total / rule.timed;
-        }
+        rule.rtt = rule.total / rule.calls;
         let sample = LimitSample { rtt: rule.rtt, in_flight: rule.in_flight, dropped: rule.dropped };
-        rule.limit.update(sample);
-        (rule.began, rule.calls) = (now, 0);
-        (rule.timed, rule.total) = (0, Duration::ZERO);
+        // Before the rule is asked, which may panic.
+        (rule.began, rule.calls, rule.total) = (now, 0, Duration::ZERO);
         (rule.in_flight, rule.dropped) = (0, false);
+        rule.limit.update(sample);
         // A rule that says zero is taken for one. Under the lock, so that the newest limit stays.
         self.limiter.resize(rule.limit.limit().max(1)).unwrap_or(None)
     }

@@ -235,10 +235,14 @@ impl CircuitBreaker {
         self.state() == CircuitState::HalfOpen
     }
 
-    /// Whether it is as good as a new one, and nobody else has it.
+    /// Whether it is as good as a new one, and nobody else has it. Changes nothing, so that there is nothing to tell.
     fn is_forgettable(&mut self) -> bool {
-        let is_alone = Arc::get_mut(&mut self.0).is_some();
-        is_alone && self.is_closed() && self.get_metrics().window.total == 0
+        if Arc::get_mut(&mut self.0).is_none() {
+            return false;
+        }
+        let now = self.0.clock.uptime();
+        let mut machine = self.machine_at(now);
+        machine.state() == CircuitState::Closed && machine.standing(now).window.total == 0
     }
 
     /// Closes it by hand, and forgets what it has counted in its window.

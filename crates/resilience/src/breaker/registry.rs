@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use longshore_clock::Door;
@@ -8,14 +9,19 @@ use super::{CircuitBreaker, CircuitBreakerConfig};
 
 /// Breakers by name, or by host: all alike, made when they are first asked for. Once there are as many as may be, those
 /// are forgotten that nobody holds and that say nothing: closed, with nothing in their window. If there are none, further
-/// names share one breaker, which is called `other`.
+/// names share one breaker, which is called `other`; that name has no other one.
 pub struct CircuitBreakers {
     config: CircuitBreakerConfig,
     door: Door,
     max: usize,
     breakers: Mutex<BTreeMap<String, CircuitBreaker>>,
     other: CircuitBreaker,
+    /// Whether anybody has got that one.
+    is_shared: AtomicBool,
 }
+
+/// The name of the breaker that names share.
+const OTHER: &str = "other";
 
 impl CircuitBreakers {
     /// What they are called in logs and metrics begins with the name in `config`, if it has one. Refuses thresholds out
@@ -24,12 +30,16 @@ impl CircuitBreakers {
         if max == 0 {
             return Err(Invalid::new("max", "a whole number above 0", max));
         }
-        let other = CircuitBreaker::new(named(&config, "other"), door)?;
-        Ok(Self { config, door: door.clone(), max, breakers: Mutex::default(), other })
+        let other = CircuitBreaker::new(named(&config, OTHER), door)?;
+        let (breakers, is_shared) = (Mutex::default(), AtomicBool::new(false));
+        Ok(Self { config, door: door.clone(), max, breakers, other, is_shared })
     }
 
     /// The breaker of a name.
     pub fn of(&self, name: &str) -> CircuitBreaker {
+        if name == OTHER {
+            return self.shared();
+        }
         let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(breaker) = breakers.get(name) {
             return breaker.clone();
@@ -38,19 +48,24 @@ impl CircuitBreakers {
             breakers.retain(|_, breaker| !breaker.is_forgettable());
         }
         if breakers.len() >= self.max {
-            return self.other.clone();
+            return self.shared();
         }
         // The configuration was checked when the first one was made.
         match CircuitBreaker::new(named(&self.config, name), &self.door) {
             Ok(breaker) => breakers.entry(name.to_owned()).or_insert(breaker).clone(),
-            Err(_) => self.other.clone(),
+            Err(_) => self.shared(),
         }
     }
 
-    /// All that there are, by name; the shared one only if it may have been used.
+    fn shared(&self) -> CircuitBreaker {
+        self.is_shared.store(true, Ordering::Relaxed);
+        self.other.clone()
+    }
+
+    /// All that there are, by name; then the shared one, if anybody has ever got it.
     pub fn all(&self) -> Vec<CircuitBreaker> {
         let breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
-        let shared = (breakers.len() >= self.max).then(|| self.other.clone());
+        let shared = self.is_shared.load(Ordering::Relaxed).then(|| self.other.clone());
         breakers.values().cloned().chain(shared).collect()
     }
 }

@@ -78,7 +78,13 @@ impl Cache {
                     }
                 },
             };
-            return inner.load(&key, &policy, lead, before, load).await;
+            let ended = inner.load(&key, &policy, lead, before, load).await;
+            if let Err((_, Some(old))) = ended {
+                inner.counters.stale_hits.add();
+                return Ok(old);
+            }
+            inner.counters.misses.add();
+            return ended.map_err(|(error, _)| error);
         }
     }
 
@@ -135,7 +141,10 @@ impl Inner {
         let result = match landed {
             Landed::Value(body) => Ok(body.read(usize::MAX)?),
             Landed::Failed(error, old) => match self.covered(old.as_ref(), policy) {
-                Some(value) => return Some(Ok(value)),
+                Some(value) => {
+                    self.counters.stale_hits.add();
+                    return Some(Ok(value));
+                }
                 None => Err(LoadError::Load(error.downcast().ok()?)),
             },
         };
@@ -151,12 +160,11 @@ impl Inner {
         policy: &CachePolicy,
     ) -> Option<T> {
         let (body, _) = old.filter(|(_, stale_for)| *stale_for < policy.stale_if_error)?;
-        let value = self.read(body)?;
-        self.counters.stale_hits.add();
-        Some(value)
+        self.read(body)
     }
 
-    /// Calls `load`, keeps the value, and tells those who wait. Without a lead nobody waits and nothing is kept.
+    /// Calls `load`, keeps the value, and tells those who wait. Without a lead nobody waits and nothing is kept. With an error
+    /// comes the old value, if it covers for it.
     async fn load<T, E, F, Fut>(
         &self,
         key: &Arc<str>,
@@ -164,7 +172,7 @@ impl Inner {
         lead: Option<(Lead, &Baseline)>,
         before: Option<Found>,
         load: F,
-    ) -> Result<T, LoadError<E>>
+    ) -> Result<T, (LoadError<E>, Option<T>)>
     where
         T: Serialize + DeserializeOwned,
         E: Send + Sync + 'static,
@@ -184,15 +192,11 @@ impl Inner {
                     let any: Arc<dyn Any + Send + Sync> = error.clone();
                     lead.land(Landed::Failed(any, old));
                 }
-                return covered.ok_or_else(|| {
-                    self.counters.misses.add();
-                    LoadError::Load(error)
-                });
+                return Err((LoadError::Load(error), covered));
             }
         };
-        self.counters.misses.add();
         self.counters.loads.add();
-        let json = Body::json(&value)?;
+        let json = Body::json(&value).map_err(|error| (error.into(), None))?;
         let Some((lead, baseline)) = lead else { return Ok(value) };
         let negative = (json == b"null").then_some(policy.negative_ttl).flatten();
         let is_short = json.len() <= self.config.max_entry_bytes;

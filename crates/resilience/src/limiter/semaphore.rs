@@ -11,6 +11,9 @@ use super::gate::{Gate, Joined, LIMIT_MAX};
 use crate::events::{Audience, heard};
 use crate::striped::StripedCount;
 
+/// Callers that may wait in line, if nothing else bounds them: no more is refused by anything but memory.
+const WAITING_MAX: usize = 1 << 20;
+
 /// How many may be at work at once, and how long others wait.
 #[derive(Clone, Debug)]
 pub struct SemaphoreLimiterConfig {
@@ -44,7 +47,7 @@ pub(super) enum Refused {
 }
 
 impl Refused {
-    /// For a line without a bound, which is never full.
+    /// For a line that is as good as without a bound.
     fn timeout(self) -> AcquisitionTimeoutError {
         match self {
             Self::Full => AcquisitionTimeoutError(Duration::ZERO),
@@ -119,6 +122,7 @@ impl SemaphoreLimiter {
     /// Refuses a limit of zero.
     pub fn new(config: &SemaphoreLimiterConfig, door: &Door) -> Result<Self, Invalid> {
         let limit = check(config.max_concurrent)?;
+        longshore_core::check_duration("acquire_timeout", config.acquire_timeout)?;
         Ok(Self(Arc::new(Shared {
             gate: Gate::new(limit),
             timeout: config.acquire_timeout,
@@ -130,14 +134,15 @@ impl SemaphoreLimiter {
         })))
     }
 
-    /// A permit, after those who came before. Whoever stops waiting leaves the line.
+    /// A permit, after those who came before. Whoever stops waiting leaves the line. It holds a million (2²⁰), and refuses
+    /// further callers at once; a [`Bulkhead`](crate::Bulkhead) has a bound of its own.
     pub async fn acquire(&self) -> Result<Permit<'_>, AcquisitionTimeoutError> {
-        self.acquire_in(usize::MAX).await.map_err(Refused::timeout)
+        self.acquire_in(WAITING_MAX).await.map_err(Refused::timeout)
     }
 
     /// The same, to be taken elsewhere.
     pub async fn acquire_owned(&self) -> Result<OwnedPermit, AcquisitionTimeoutError> {
-        self.acquire_owned_in(usize::MAX).await.map_err(Refused::timeout)
+        self.acquire_owned_in(WAITING_MAX).await.map_err(Refused::timeout)
     }
 
     /// The same in a line of so many.
@@ -217,11 +222,20 @@ impl Shared {
         self.audience.tell(|| LimiterEvent::Acquired { waited });
     }
 
+    fn give_up(&self, waited: Duration) -> Refused {
+        self.timeouts.fetch_add(1, Ordering::Relaxed);
+        self.audience.tell(|| LimiterEvent::TimedOut { waited });
+        Refused::Timeout(AcquisitionTimeoutError(self.timeout))
+    }
+
     async fn take(&self, max_queue: usize) -> Result<(), Refused> {
         if self.try_take() {
             return Ok(());
         }
         let mut waited = Duration::ZERO;
+        if self.timeout.is_zero() {
+            return Err(self.give_up(waited));
+        }
         let place = match self.gate.join(max_queue) {
             Joined::Taken => None,
             Joined::Waits(place) => Some(place),
@@ -239,9 +253,7 @@ impl Shared {
             };
             waited = self.clock.uptime().saturating_sub(began);
             if !is_granted {
-                self.timeouts.fetch_add(1, Ordering::Relaxed);
-                self.audience.tell(|| LimiterEvent::TimedOut { waited });
-                return Err(Refused::Timeout(AcquisitionTimeoutError(self.timeout)));
+                return Err(self.give_up(waited));
             }
             self.wait.record(waited);
         }

@@ -145,13 +145,16 @@ impl<T> Line<T> {
                 let began = self.clock.uptime();
                 let waited = tokio::select! {
                     biased;
-                    _ = phase.wait_for(|phase| *phase != Phase::Open) => None,
-                    permit = self.room.acquire() => permit.ok(),
-                    () = over.wait() => return Err(self.full(item)),
+                    _ = phase.wait_for(|phase| *phase != Phase::Open) => Ok(None),
+                    permit = self.room.acquire() => Ok(permit.ok()),
+                    () = over.wait() => Err(()),
                 };
                 self.meters.put_wait.record(self.clock.uptime().saturating_sub(began));
-                let Some(permit) = waited else { return Err(PutError::Shutdown { item }) };
-                permit
+                match waited {
+                    Ok(Some(permit)) => permit,
+                    Ok(None) => return Err(PutError::Shutdown { item }),
+                    Err(()) => return Err(self.full(item)),
+                }
             }
         };
         {

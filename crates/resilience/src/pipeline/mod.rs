@@ -164,7 +164,7 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> ProducerConsumerPipeline<T, S> {
         }
     }
 
-    /// Hands in an item, and waits for room.
+    /// Hands in an item, and waits for room. Given up while it waits, it takes the item along.
     pub async fn put(&self, item: T) -> Result<(), PutError<T>> {
         self.put_within(item, None).await
     }
@@ -181,7 +181,8 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> ProducerConsumerPipeline<T, S> {
         }
     }
 
-    /// Hands in several items, in their order, until one is not taken.
+    /// Hands in several items, in their order, until one is not taken. Given up, it takes along what has not been handed in;
+    /// whoever may have to give up hands them in one by one.
     pub async fn put_many(&self, items: Vec<T>) -> PutManyReport<T> {
         let mut items = items.into_iter();
         let mut accepted = 0;

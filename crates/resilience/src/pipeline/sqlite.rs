@@ -71,13 +71,15 @@ impl SqliteSink {
                 format!("a letter or '_', then letters, digits and '_', at most {TABLE_MAX} in all");
             return Err(Invalid::new("table_name", expected, format!("{table:?}")));
         }
-        let file = connect(&path, &table).map_err(|error| {
-            Invalid::new(
-                "db_path",
-                "a SQLite file that can be written",
-                format!("{}: {error}", path.display()),
-            )
-        })?;
+        let refused =
+            |why: &dyn std::fmt::Display| Invalid::new("db_path", "a SQLite file that can be written", why);
+        // These are places of one connection, which end with it.
+        let is_nowhere = ["", ":memory:"].iter().any(|name| path.as_os_str() == *name);
+        if is_nowhere {
+            return Err(refused(&format_args!("\"{}\"", path.display())));
+        }
+        let file =
+            connect(&path, &table).map_err(|error| refused(&format_args!("{}: {error}", path.display())))?;
         Ok(Self { path, table, file: Some(file) })
     }
 }
@@ -87,7 +89,7 @@ fn connect(path: &std::path::Path, table: &str) -> rusqlite::Result<Connection> 
     file.busy_timeout(BUSY_WITHIN)?;
     file.execute_batch(&format!(
         "PRAGMA journal_mode = WAL;
-         PRAGMA synchronous = NORMAL;
+         PRAGMA synchronous = FULL;
          CREATE TABLE IF NOT EXISTS {table} (
            id INTEGER PRIMARY KEY AUTOINCREMENT,
            url TEXT NOT NULL,

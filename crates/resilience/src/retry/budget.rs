@@ -182,7 +182,7 @@ impl Budget {
         true
     }
 
-    fn put_back(&mut self, config: &RetryBudgetConfig) {
+    pub(super) fn put_back(&mut self, config: &RetryBudgetConfig) {
         self.filled = (self.filled + 1.0).min(Self::most(config));
     }
 

@@ -226,6 +226,34 @@ struct State {
     metrics: RetryMetrics,
 }
 
+/// What a retry costs, given back if it is not made: its caller may go away while it waits.
+struct Token<'a> {
+    state: Option<&'a Mutex<State>>,
+    budget: &'a RetryBudgetConfig,
+}
+
+impl Token<'_> {
+    /// It is made, after so long.
+    fn spend(mut self, wait: Duration, now: Duration) {
+        let Some(state) = self.state.take() else { return };
+        let mut state = lock(state);
+        *state.recent.tenth(self.budget.window, now) += 1;
+        state.metrics.retries += 1;
+        let millis = wait.as_millis().min(u64::MAX.into()) as u64;
+        state.metrics.total_delay_ms = state.metrics.total_delay_ms.saturating_add(millis);
+    }
+}
+
+impl Drop for Token<'_> {
+    fn drop(&mut self) {
+        if let Some(state) = self.state
+            && let Some(budget) = &mut lock(state).budget
+        {
+            budget.put_back(self.budget);
+        }
+    }
+}
+
 #[derive(Default)]
 struct Totals {
     success: StripedCount,
@@ -342,14 +370,13 @@ impl RetryPolicy {
                 Advice::Retry | Advice::RetryAfter(_) => Some(Duration::ZERO),
             };
             let wait = wanted.map(|wish| wish.max(config.wait(attempt, before, &door.chance)));
-            let is_late = |wait: Duration| {
-                config.deadline.is_some_and(|most| now.saturating_sub(began).saturating_add(wait) > most)
-            };
+            let is_late =
+                |then: Duration| config.deadline.is_some_and(|most| then.saturating_sub(began) > most);
             let end = match wait {
                 None if judged.is_local => Err(RetryEnd::Rejected),
                 None => Err(RetryEnd::NotTransient),
                 Some(_) if attempt >= config.max_attempts => Err(RetryEnd::Exhausted),
-                Some(wait) if is_late(wait) => Err(RetryEnd::Deadline),
+                Some(wait) if is_late(now.saturating_add(wait)) => Err(RetryEnd::Deadline),
                 Some(wait) => self.take(&state, now).then_some(wait).ok_or(RetryEnd::Budget),
             };
             note(attempt, &error, end.ok());
@@ -360,18 +387,18 @@ impl RetryPolicy {
                     return (Err(failed(end, attempt, key, error)), attempt, waited);
                 }
             };
-            {
-                let mut state = lock(&state);
-                *state.recent.tenth(self.0.budget.window, now) += 1;
-                state.metrics.retries += 1;
-            }
-            self.0.totals.retries.fetch_add(1, Ordering::Relaxed);
+            let token = Token { state: Some(&state), budget: &self.0.budget };
             self.0.audience.tell(|| RetryEvent::Retried { key: key.into(), attempt, wait });
             door.clock.sleep(wait).await;
-            {
-                let total = &mut lock(&state).metrics.total_delay_ms;
-                *total = total.saturating_add(wait.as_millis().min(u64::MAX.into()) as u64);
+            let now = door.clock.uptime();
+            if is_late(now) {
+                // The runtime stood still, or the machine slept.
+                drop(token);
+                self.end(&state, key, attempt, RetryEnd::Deadline);
+                return (Err(failed(RetryEnd::Deadline, attempt, key, error)), attempt, waited);
             }
+            token.spend(wait, now);
+            self.0.totals.retries.fetch_add(1, Ordering::Relaxed);
             (before, waited, attempt) = (Some(wait), waited.saturating_add(wait), attempt + 1);
         }
     }

@@ -117,6 +117,22 @@ fn a_window_of_calls_changes_the_limit_once() {
     }
     let told: Vec<_> = samples.try_iter().map(|sample: LimitSample| (sample.rtt, sample.dropped)).collect();
     assert_eq!(told, [(millis(200), true); 2]);
+    // Nor do quick ones beside calls that are answered, and so a bad second leaves the limit where it was.
+    let vegas = AdaptiveLimiter::new(VegasLimit::new(door.chance.clone()), secs(1), &door).unwrap();
+    let seconds = |count: usize, took: u64, verdict: Verdict| {
+        for _ in 0..count {
+            let permits: Vec<_> = std::iter::from_fn(|| vegas.try_acquire()).collect();
+            manual.advance(millis(took));
+            for permit in permits {
+                permit.end(verdict);
+            }
+            manual.advance(millis(1_000 - took));
+        }
+        vegas.get_metrics().max_concurrent
+    };
+    let usual = seconds(20, 50, Verdict::Success);
+    assert!(seconds(2, 1, Verdict::Failure) < usual);
+    assert!(seconds(5, 50, Verdict::Success) > usual);
     assert!(AdaptiveLimiter::new(FixedLimit(0), secs(1), &door).is_err());
     let fixed = AdaptiveLimiter::new(FixedLimit(2), secs(1), &door).unwrap();
     let _held = (fixed.try_acquire().unwrap(), fixed.try_acquire().unwrap());

@@ -341,6 +341,24 @@ fn breakers_that_say_nothing_make_room() {
 }
 
 #[test]
+fn breakers_by_name_make_room_without_a_word() {
+    let (door, manual) = door();
+    let config = CircuitBreakerConfig::simple("host", 1, secs(10));
+    let breakers = Arc::new(CircuitBreakers::new(config, 1, &door).unwrap());
+    let told = Arc::new(Mutex::new(0));
+    let (note, own) = (told.clone(), breakers.clone());
+    let ill = breakers.of("ill");
+    ill.listen(move |_| *note.lock().unwrap() += own.all().len()).unwrap();
+    ill.admit().unwrap().failure();
+    drop(ill);
+    let before = *told.lock().unwrap();
+    manual.advance(secs(10));
+    assert_eq!(&**breakers.of("new").name(), "host/other");
+    assert_eq!(*told.lock().unwrap(), before, "to look at it is no change");
+    assert!(breakers.of("ill").is_half_open() && *told.lock().unwrap() > before);
+}
+
+#[test]
 fn breakers_by_name_are_bounded() {
     let (door, _) = door();
     let breakers = CircuitBreakers::new(CircuitBreakerConfig::simple("fetch", 1, secs(1)), 2, &door).unwrap();
@@ -351,6 +369,12 @@ fn breakers_by_name_are_bounded() {
     assert!(breakers.of("d").is_open(), "those beyond the limit share one");
     let names: Vec<String> = breakers.all().iter().map(|breaker| breaker.name().to_string()).collect();
     assert_eq!(names, ["fetch/a", "fetch/b", "fetch/other"]);
+    // Also when there is room again: somebody may still have it.
+    drop(held);
+    breakers.of("a").reset();
+    assert!(breakers.of("e").is_closed() && breakers.of("other").is_open());
+    let names: Vec<String> = breakers.all().iter().map(|breaker| breaker.name().to_string()).collect();
+    assert_eq!(names, ["fetch/e", "fetch/other"]);
 }
 
 #[test]

@@ -283,13 +283,20 @@ async fn a_stale_value_is_handed_out_while_it_is_loaded_anew() {
     let again: Get = cache.get_or_set("a", policy.clone(), source.give(0_u32)).await;
     assert_eq!(again.unwrap(), 1);
     value.send(2).unwrap();
+    let mut cache_looks = 2;
     while cache.get::<u32>("a").await.unwrap() != Some(2) {
+        cache_looks += 1;
         tokio::task::yield_now().await;
     }
     assert_eq!(source.calls(), 1);
+    // A look that found nothing, two that were answered with what there was, and the looks of the loop.
+    let stats = cache.stats();
+    assert_eq!((stats.stale_hits, stats.loads), (2, 1));
+    assert_eq!(stats.misses + stats.hits, cache_looks, "what is loaded anew is no lookup");
     manual.advance(secs(15));
     let late: Get = cache.get_or_set("a", policy, source.give(3_u32)).await;
     assert_eq!(late.unwrap(), 3, "too old to be handed out");
+    assert_eq!(cache.stats().misses, stats.misses + 1);
 }
 
 #[tokio::test]

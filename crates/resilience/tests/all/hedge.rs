@@ -110,6 +110,7 @@ fn senseless_hedges_are_refused() {
     let (door, _) = door();
     for (config, field) in [
         (HedgeConfig { after: HedgeAfter::Percentile(1.0), ..HedgeConfig::default() }, "after"),
+        (HedgeConfig { after: HedgeAfter::Fixed(secs(0)), ..HedgeConfig::default() }, "after"),
         (HedgeConfig { max_hedges: 0, ..HedgeConfig::default() }, "max_hedges"),
         (HedgeConfig { budget: 0.0, ..HedgeConfig::default() }, "budget"),
     ] {

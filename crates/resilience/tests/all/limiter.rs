@@ -1,3 +1,6 @@
+use std::time::Duration;
+
+use longshore_clock::Door;
 use longshore_resilience::{
     AcquisitionTimeoutError, Bulkhead, BulkheadConfig, BulkheadError, OwnedPermit, SemaphoreLimiter,
     SemaphoreLimiterConfig,
@@ -59,6 +62,13 @@ fn a_wait_ends_in_time_and_is_counted() {
     let limiter = SemaphoreLimiter::new(&once, &door).unwrap();
     let _held = now(limiter.acquire()).unwrap();
     assert!(now(limiter.acquire()).is_err(), "zero is to try once");
+    // On the clock of a machine that is no wait either, and needs no timers.
+    let limiter = SemaphoreLimiter::new(&once, &Door::system()).unwrap();
+    let _held = now(limiter.acquire()).unwrap();
+    assert!(now(limiter.acquire()).is_err());
+    assert_eq!(limiter.get_metrics().timeout_count, 1);
+    let long = SemaphoreLimiterConfig { max_concurrent: 1, acquire_timeout: Duration::MAX };
+    assert_eq!(SemaphoreLimiter::new(&long, &door).err().unwrap().field, "acquire_timeout");
 }
 
 #[test]

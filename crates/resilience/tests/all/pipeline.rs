@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::support::{Bomb, door, millis, runtime, secs};
+use crate::support::{Bomb, door, millis, runtime, secs, settle};
 
 type Dead = (Vec<u32>, String);
 type Batches = Arc<Mutex<Vec<Vec<u32>>>>;
@@ -43,13 +43,6 @@ fn notes() -> (Notes, Batches) {
 
 fn config(batch_size: usize) -> PipelineConfig {
     PipelineConfig { batch_size, ..PipelineConfig::default() }
-}
-
-/// Lets the other tasks go on until they wait.
-async fn settle() {
-    for _ in 0..50 {
-        tokio::task::yield_now().await;
-    }
 }
 
 fn seen(batches: &Batches) -> Vec<Vec<u32>> {

@@ -220,6 +220,46 @@ fn the_last_error_is_the_source() {
 }
 
 #[test]
+fn a_retry_that_is_not_made_costs_nothing() {
+    let (door, manual) = door();
+    let config =
+        RetryConfig { retry_budget: Some(2), budget_ratio: 0.0, deadline: Some(secs(10)), ..plain(3) };
+    let policy = RetryPolicy::new(config, &door).unwrap();
+    let fail = || {
+        let own = policy.clone();
+        Slow::new(async move { own.execute("k", |_| async { Err::<(), _>("socket closed") }).await })
+    };
+    for _ in 0..5 {
+        // Given up while it waits.
+        assert!(fail().poll().is_none());
+    }
+    let metrics = policy.get_metrics("k");
+    assert_eq!((metrics.calls, metrics.retries, metrics.attempt_count, metrics.total_delay_ms), (5, 0, 0, 0));
+    assert!(metrics.budget_consumed < 1e-6, "{}", metrics.budget_consumed);
+    // A runtime that stood still wakes it past its deadline.
+    let mut late = fail();
+    assert!(late.poll().is_none());
+    manual.advance(secs(11));
+    let Some(Err(RetryError::Exhausted(error))) = late.poll() else { panic!("it goes on") };
+    assert_eq!((error.attempt_count, error.reason), (1, RetryLimit::Deadline));
+    assert_eq!((policy.get_totals().retries, policy.get_totals().deadline), (0, 1));
+    assert!(policy.get_metrics("k").budget_consumed < 1e-6);
+}
+
+#[test]
+fn a_wish_to_wait_may_be_left_aside() {
+    let (door, manual) = door();
+    let policy = RetryPolicy::new(RetryConfig { honour_retry_after: false, ..plain(2) }, &door).unwrap();
+    let mut run = Slow::new(async move {
+        let advice = |_: &u64| Advice::RetryAfter(secs(60));
+        policy.execute_with("k", advice, |_| async { Err::<(), _>(1) }).await
+    });
+    assert!(run.poll().is_none());
+    manual.advance(secs(1));
+    assert!(run.poll().is_some(), "the usual wait is over");
+}
+
+#[test]
 fn each_end_is_told_by_its_name() {
     let (door, _) = door();
     let ends = |config: RetryConfig, call: fn() -> Result<(), BoxError>| {
@@ -318,6 +358,7 @@ proptest! {
                 None => manual.advance(millis(50)),
             }
         };
+        let mut before = config.base_delay.as_secs_f64();
         for attempt in execution.attempts {
             let Some(wait) = attempt.delay else { continue };
             let plain = config.calculate_delay(attempt.attempt).as_secs_f64();
@@ -328,8 +369,9 @@ proptest! {
                 Jitter::Symmetric => (plain.min(config.max_delay.as_secs_f64() / 1.3) * 0.7, plain * 1.3),
                 Jitter::Full => (0.0, plain),
                 Jitter::Equal => (plain / 2.0, plain),
-                Jitter::Decorrelated => (config.base_delay.as_secs_f64(), f64::INFINITY),
+                Jitter::Decorrelated => (config.base_delay.as_secs_f64(), 3.0 * before),
             };
+            before = wait;
             prop_assert!((low - 1e-9..=high + 1e-9).contains(&wait), "{jitter:?}: {wait}");
         }
     }

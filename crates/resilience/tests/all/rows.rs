@@ -1,11 +1,12 @@
 use longshore_clock::Door;
 use longshore_resilience::{
-    BatchedWriter, BatchedWriterConfig, SqliteSink, SqliteWriter, SqliteWriterConfig,
+    BatchedWriter, BatchedWriterConfig, JsonlWriter, JsonlWriterConfig, SqliteSink, SqliteWriter,
+    SqliteWriterConfig,
 };
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::support::millis;
+use crate::support::{door, millis, settle};
 
 /// Column, and what stands in it as text.
 fn rows(path: &std::path::Path, table: &str, columns: &str) -> Vec<String> {
@@ -54,16 +55,31 @@ async fn records_of_all_sorts_become_rows_and_a_second_run_adds_to_them() {
 
 #[tokio::test]
 async fn a_row_does_not_wait_longer_than_it_may() {
-    let (dir, door) = (tempfile::tempdir().unwrap(), Door::system());
-    let path = dir.path().join("results.db");
+    let (dir, (door, manual)) = (tempfile::tempdir().unwrap(), door());
+    let (path, lines) = (dir.path().join("results.db"), dir.path().join("results.jsonl"));
     let config = SqliteWriterConfig { flush_interval: millis(20), ..SqliteWriterConfig::new(&path) };
     let writer: SqliteWriter<Value> = SqliteWriter::open(&config, &door).unwrap();
+    let config = JsonlWriterConfig { flush_interval: millis(20), ..JsonlWriterConfig::new(&lines) };
+    let liner: JsonlWriter<Value> = JsonlWriter::open(&config, &door).unwrap();
     writer.start();
+    liner.start();
     writer.write(json!({ "url": "/a" })).await.unwrap();
+    liner.write(json!({ "url": "/a" })).await.unwrap();
+    while writer.get_metrics().items_in_batch + liner.get_metrics().items_in_batch < 2 {
+        tokio::task::yield_now().await;
+    }
+    manual.advance(millis(19));
+    settle().await;
+    assert_eq!((writer.get_metrics().items_in_batch, liner.get_metrics().items_in_batch), (1, 1));
+    manual.advance(millis(1));
     while rows(&path, "request_results", "url").is_empty() {
         tokio::task::yield_now().await;
     }
+    while std::fs::read_to_string(&lines).unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
     writer.stop().await;
+    liner.stop().await;
 }
 
 #[tokio::test]
@@ -129,6 +145,9 @@ async fn a_name_that_is_none_and_a_file_that_is_no_database_are_refused() {
     let text = dir.path().join("text");
     std::fs::write(&text, "this is no database, and long enough to be looked at as one ".repeat(20)).unwrap();
     assert_eq!(refused(&SqliteWriterConfig::new(&text)).as_deref(), Some("db_path"));
+    for nowhere in ["", ":memory:"] {
+        assert_eq!(refused(&SqliteWriterConfig::new(nowhere)).as_deref(), Some("db_path"), "{nowhere}");
+    }
     let none = SqliteWriterConfig { buffer_size: 0, ..SqliteWriterConfig::new(&path) };
     assert_eq!(refused(&none).as_deref(), Some("buffer_size"));
 }

@@ -47,6 +47,13 @@ pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
+/// Lets the other tasks go on until they wait.
+pub(crate) async fn settle() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Panics as it is dropped, with something that does so as well.
 pub(crate) struct Bomb;
 

@@ -1,3 +1,4 @@
+use std::task::Poll;
 use std::time::Duration;
 
 use longshore_resilience::cache::RedisCacheConfig;
@@ -57,6 +58,36 @@ async fn nothing_stretches_how_long_an_absence_is_remembered() {
         until(Some(5), async || ask("short", short, Some(5)).await).await;
         assert_eq!(cache.stats().stale_hits, 0);
         cache.clear().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_is_invalidated_by_somebody_who_goes_away_is_gone_for_all() {
+    let redis = Redis::start();
+    let (one, two, mut wire) = (tiered(&redis).await, tiered(&redis).await, redis.wire().await);
+    for way in ["tag", "pattern", "clear"] {
+        one.set("a", &1, CachePolicy::ttl(MINUTE).tag("t")).await.unwrap();
+        // Not before the news of it have come, which would remove it here.
+        until(Some(1), async || {
+            two.get::<u32>("a").await.unwrap();
+            two.stats().entries
+        })
+        .await;
+        {
+            let mut gone = std::pin::pin!(async {
+                match way {
+                    "tag" => one.invalidate_tag("t").await,
+                    "pattern" => one.invalidate_pattern("a*").await,
+                    _ => one.clear().await,
+                }
+            });
+            // No further than to the moment in which it is gone where all look.
+            while wire.exists::<_, bool>("cache:a").await.unwrap() {
+                let look = std::future::poll_fn(|context| Poll::Ready(gone.as_mut().poll(context)));
+                assert!(look.await.is_pending(), "it went further");
+            }
+        }
+        until(None, async || two.get::<u32>("a").await.unwrap()).await;
     }
 }
 

@@ -59,7 +59,7 @@ pub struct Figures {
     pub depth: Option<Depth>,
 }
 
-/// Percentiles in milliseconds, to about one part in sixteen.
+/// Percentiles in milliseconds, to one part in eight.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Percentiles {
     /// Half of them took at most so long.

@@ -239,10 +239,18 @@ impl Link {
     /// The wire of a connection. If there is none, one is made by a task of its own, which goes on when a caller has no
     /// more time.
     async fn wire(self: &Arc<Self>, connection: &Connection) -> Result<(u64, MultiplexedConnection), String> {
-        if let Wire::Ready(number, wire) = &*connection.wire.borrow() {
-            return Ok((*number, wire.clone()));
+        let ready = |wire: &Wire| match wire {
+            Wire::Ready(number, wire) => Some((*number, wire.clone())),
+            Wire::Away(_) => None,
+        };
+        if let Some(wire) = ready(&connection.wire.borrow()) {
+            return Ok(wire);
         }
         let mut changes = connection.wire.subscribe();
+        // It may have come in between, and would not be told again.
+        if let Some(wire) = ready(&changes.borrow_and_update()) {
+            return Ok(wire);
+        }
         if !connection.dialing.swap(true, Ordering::AcqRel) {
             let place =
                 self.connections.iter().position(|other| std::ptr::eq(other, connection)).unwrap_or_default();

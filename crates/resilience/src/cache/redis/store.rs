@@ -71,8 +71,9 @@ return 1
     )
 });
 
-/// Removes some entries of a tag. Keys: its set. Arguments: what stands before keys, how many at most. Gives how many were
-/// named and how many there were.
+/// Removes some entries of a tag, and says so in the same step, so that nobody keeps what is gone if there is no next one.
+/// Keys: its set. Arguments: what stands before keys, how many at most, channel, message. Gives how many were named and
+/// how many there were.
 static UNTAG: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
@@ -81,6 +82,7 @@ if #keys == 0 then return {0, 0} end
 local entries = {}
 for i, key in ipairs(keys) do entries[i] = ARGV[1] .. key end
 redis.call('ZREM', KEYS[1], unpack(keys))
+redis.call('PUBLISH', ARGV[3], ARGV[4])
 return {#keys, redis.call('UNLINK', unpack(entries))}
 ",
     )
@@ -240,9 +242,14 @@ impl RedisStore {
                 Which::Pattern(_) | Which::All => marks.all(),
             }
         }
-        let (removed, gone) = match which {
+        let notice = Self::notice(&match which {
+            Which::Key(key) => Gone::Key(key.to_owned()),
+            Which::Tag(tag) => Gone::Tag(tag.to_owned()),
+            Which::Pattern(glob) => Gone::Pattern(glob.to_string()),
+            Which::All => Gone::All,
+        });
+        let removed = match which {
             Which::Key(key) => {
-                let notice = Self::notice(&Gone::Key(key.to_owned()));
                 let mut all = pipe();
                 all.atomic();
                 all.cmd("HINCRBY").arg(self.marks_name()).arg(format!("k{}", bucket(key))).arg(1).ignore();
@@ -254,20 +261,21 @@ impl RedisStore {
             }
             Which::Tag(tag) => {
                 self.mark(&format!("t{}", bucket(tag))).await?;
-                (self.untag(tag).await?, Gone::Tag(tag.to_owned()))
+                self.untag(tag, &notice).await?
             }
             Which::Pattern(glob) => {
                 self.mark("all").await?;
-                (self.sweep(glob).await?, Gone::Pattern(glob.to_string()))
+                self.sweep(glob, &notice).await?
             }
             Which::All => {
                 self.mark("all").await?;
                 // The sets first: an entry that comes meanwhile keeps its own.
-                self.unlink(&format!("{}#tag:*", self.prefix), |_| true).await?;
-                (self.unlink(&format!("{}:*", self.prefix), |_| true).await?, Gone::All)
+                self.unlink(&format!("{}#tag:*", self.prefix), |_| true, &notice).await?;
+                self.unlink(&format!("{}:*", self.prefix), |_| true, &notice).await?
             }
         };
-        let _: u64 = self.ask(cmd("PUBLISH").arg(self.channel()).arg(Self::notice(&gone))).await?;
+        // What Redis had dropped by itself may be elsewhere.
+        let _: u64 = self.ask(cmd("PUBLISH").arg(self.channel()).arg(notice)).await?;
         Ok(removed)
     }
 
@@ -276,13 +284,13 @@ impl RedisStore {
         self.ask(cmd("HINCRBY").arg(self.marks_name()).arg(name).arg(1)).await
     }
 
-    async fn untag(&self, tag: &str) -> Result<u64, CacheError> {
+    async fn untag(&self, tag: &str, notice: &str) -> Result<u64, CacheError> {
         let before = format!("{}:", self.prefix);
         let set = self.tag(tag);
         let mut removed = 0;
         loop {
             let mut untag = UNTAG.key(&set);
-            untag.arg(&before).arg(STEP);
+            untag.arg(&before).arg(STEP).arg(self.channel()).arg(notice);
             let (named, gone): (usize, u64) =
                 self.call(|mut wire| async move { untag.invoke_async(&mut wire).await }).await?;
             removed += gone;
@@ -292,14 +300,19 @@ impl RedisStore {
         }
     }
 
-    async fn sweep(&self, glob: &Glob) -> Result<u64, CacheError> {
+    async fn sweep(&self, glob: &Glob, notice: &str) -> Result<u64, CacheError> {
         let start = self.prefix.len() + 1;
         let fits = |entry: &str| entry.get(start..).is_some_and(|key| glob.fits(key));
-        self.unlink(&format!("{}:{}", self.prefix, glob.for_redis()), fits).await
+        self.unlink(&format!("{}:{}", self.prefix, glob.for_redis()), fits, notice).await
     }
 
-    /// Removes what Redis finds by a pattern and we do too, step by step.
-    async fn unlink(&self, pattern: &str, fits: impl Fn(&str) -> bool) -> Result<u64, CacheError> {
+    /// Removes what Redis finds by a pattern and we do too, step by step, and says so in each.
+    async fn unlink(
+        &self,
+        pattern: &str,
+        fits: impl Fn(&str) -> bool,
+        notice: &str,
+    ) -> Result<u64, CacheError> {
         let (mut cursor, mut removed) = (0_u64, 0);
         loop {
             let mut scan = cmd("SCAN");
@@ -308,7 +321,12 @@ impl RedisStore {
             let found: Vec<Vec<u8>> =
                 found.into_iter().filter(|name| std::str::from_utf8(name).is_ok_and(&fits)).collect();
             if !found.is_empty() {
-                removed += self.ask::<u64>(cmd("UNLINK").arg(found)).await?;
+                let mut step = pipe();
+                step.atomic().cmd("UNLINK").arg(found);
+                step.cmd("PUBLISH").arg(self.channel()).arg(notice).ignore();
+                let (gone,): (u64,) =
+                    self.call(|mut wire| async move { step.query_async(&mut wire).await }).await?;
+                removed += gone;
             }
             if next == 0 {
                 return Ok(removed);
