@@ -29,8 +29,8 @@ pub enum PoolError {
         /// How many may.
         limit: usize,
     },
-    /// It did not end in time. Its thread was told, and is overdue until it has seen that.
-    #[error("the work took longer than its deadline of {}s", .0.as_secs_f64())]
+    /// It did not end in time. If it had begun, its thread was told, and is overdue until it has seen that.
+    #[error("the work did not end within its deadline of {}s", .0.as_secs_f64())]
     DeadlineExceeded(
         /// The deadline, counted from the call.
         Duration,
@@ -114,7 +114,8 @@ impl CpuPoolConfig {
             return Err(Invalid::new("nice", format!("a whole number from 0 to {NICE_MAX}"), self.nice));
         }
         if self.name.is_empty() || self.name.contains('\0') {
-            return Err(Invalid::new("name", "a name without zero bytes", format!("{:?}", self.name)));
+            let expected = "at least one character, and no zero byte";
+            return Err(Invalid::new("name", expected, format!("{:?}", self.name)));
         }
         if !STACK_BYTES.contains(&self.stack_bytes) {
             let expected = format!("{} to {} bytes", STACK_BYTES.start(), STACK_BYTES.end());
@@ -146,7 +147,7 @@ pub struct CpuPoolMetrics {
     pub threads: usize,
     /// Threads at work now.
     pub busy: usize,
-    /// Pieces of work that wait for a thread.
+    /// Pieces of work that wait for a thread, or for room in the line.
     pub waiting: usize,
     /// Threads at work on something that nobody waits for any more.
     pub overdue: usize,
@@ -156,7 +157,8 @@ pub struct CpuPoolMetrics {
     pub panicked: u64,
     /// Pieces of work that were refused, because the line was full.
     pub refused: u64,
-    /// Pieces of work that nobody waited for any more when their turn came.
+    /// Pieces of work that nobody waited for any more before their turn came. Every call that was made and has ended is one of
+    /// these four.
     pub skipped: u64,
     /// From the call to the start.
     #[serde(skip)]
@@ -246,7 +248,8 @@ impl CpuPool {
         Ok(Self { shared: Arc::new(shared), line: open })
     }
 
-    /// Runs `work` on a thread of the pool. Dropping the future does not stop work that has begun.
+    /// Runs `work` on a thread of the pool. Dropping the future does not stop work that has begun. Work that waits for other
+    /// work of the same pool holds a thread meanwhile; if all threads do, none ever comes to that.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -346,7 +349,7 @@ impl CpuPool {
         self.shared.meters.overdue.count()
     }
 
-    /// Pieces of work that wait for a thread.
+    /// Pieces of work that wait for a thread, or for room in the line.
     pub fn waiting(&self) -> usize {
         self.line.0.len()
     }

@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use longshore_resilience::drop_quietly;
@@ -28,7 +28,23 @@ pub(crate) struct Line {
     news: Condvar,
     /// One for each place.
     places: Arc<Semaphore>,
+    /// Callers who wait for room.
+    outside: AtomicUsize,
+    /// Those who left before their turn.
     left: AtomicU64,
+}
+
+/// A caller who waits for room.
+struct Outside<'a> {
+    line: &'a Line,
+    has_room: bool,
+}
+
+impl Drop for Outside<'_> {
+    fn drop(&mut self) {
+        self.line.outside.fetch_sub(1, Ordering::Relaxed);
+        self.line.left.fetch_add(u64::from(!self.has_room), Ordering::Relaxed);
+    }
 }
 
 #[derive(Default)]
@@ -47,7 +63,8 @@ pub(crate) struct Place<'a> {
 impl Line {
     pub(crate) fn new(places: usize) -> Self {
         let places = Arc::new(Semaphore::new(places));
-        Self { waiting: Mutex::default(), news: Condvar::new(), places, left: AtomicU64::new(0) }
+        let (outside, left) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Self { waiting: Mutex::default(), news: Condvar::new(), places, outside, left }
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -59,9 +76,13 @@ impl Line {
         self.places.clone().try_acquire_owned().ok()
     }
 
-    /// Waits for room. None once the line is closed.
+    /// Waits for room, in front of the line. None once the line is closed.
     pub(crate) async fn room(&self) -> Option<OwnedSemaphorePermit> {
-        self.places.clone().acquire_owned().await.ok()
+        self.outside.fetch_add(1, Ordering::Relaxed);
+        let mut outside = Outside { line: self, has_room: false };
+        let room = self.places.clone().acquire_owned().await.ok();
+        outside.has_room = room.is_some();
+        room
     }
 
     /// Puts work at the end. None if the line is closed.
@@ -105,9 +126,9 @@ impl Line {
         self.news.notify_all();
     }
 
-    /// How many wait.
+    /// How many wait, those in front of it with them.
     pub(crate) fn len(&self) -> usize {
-        self.waiting().work.len()
+        self.waiting().work.len() + self.outside.load(Ordering::Relaxed)
     }
 
     /// How many left before their turn.

@@ -109,12 +109,14 @@ async fn a_deadline_ends_the_wait_and_tells_the_thread() {
     let (pool, manual) = pool(&CpuPoolConfig { deadline: Some(Duration::from_secs(5)), ..one(4) });
     let (own, saw) = (pool.clone(), Arc::new(AtomicBool::new(false)));
     let (note, (begun, begins)) = (saw.clone(), tokio::sync::oneshot::channel());
+    let (release, gate) = blocking::channel::<()>();
     let long = tokio::spawn(async move {
         own.run_with(move |token| {
             begun.send(()).unwrap();
             while !token.is_raised() {
                 std::thread::yield_now();
             }
+            let _ = gate.recv();
             note.store(true, Ordering::SeqCst);
         })
         .await
@@ -130,6 +132,8 @@ async fn a_deadline_ends_the_wait_and_tells_the_thread() {
     manual.advance(Duration::from_secs(3));
     assert_eq!(long.await.unwrap(), Err(PoolError::DeadlineExceeded(Duration::from_secs(5))));
     assert_eq!(waits.await.unwrap(), Err(PoolError::DeadlineExceeded(Duration::from_secs(5))));
+    assert_eq!((pool.overdue(), pool.get_metrics().overdue, pool.busy()), (1, 1, 1), "until it returns");
+    drop(release);
     until(|| saw.load(Ordering::SeqCst) && pool.overdue() == 0).await;
     until(|| pool.get_metrics().skipped == 2).await;
 }
@@ -148,6 +152,31 @@ async fn work_that_nobody_waits_for_is_skipped_or_overdue() {
     drop(held);
     until(|| pool.get_metrics().skipped == 1).await;
     assert_eq!(pool.get_metrics().panicked, 0);
+}
+
+#[tokio::test]
+async fn every_call_is_in_the_figures_also_those_that_wait_for_room() {
+    let (pool, manual) = pool(&CpuPoolConfig { when_full: WhenFull::Wait, ..one(1) });
+    let held = hold(&pool).await;
+    let call = |time: u64| {
+        let own = pool.clone();
+        tokio::spawn(async move { own.run_within(Duration::from_secs(time), |_| ()).await })
+    };
+    let stays = call(60);
+    until(|| pool.waiting() == 1).await;
+    let late: Vec<_> = (0..3).map(|_| call(5)).collect();
+    let gone = call(60);
+    until(|| pool.waiting() == 5).await;
+    gone.abort();
+    manual.advance(Duration::from_secs(5));
+    for late in late {
+        assert!(matches!(late.await.unwrap(), Err(PoolError::DeadlineExceeded(_))));
+    }
+    until(|| pool.waiting() == 1 && pool.get_metrics().skipped == 4).await;
+    drop(held);
+    stays.await.unwrap().unwrap();
+    until(|| pool.get_metrics().completed == 2).await;
+    assert_eq!(pool.waiting(), 0);
 }
 
 #[test]

@@ -154,8 +154,9 @@ struct Line {
     next: u64,
     /// Each tells whether a task in which it was left behind gave a value.
     workers: Vec<JoinHandle<bool>>,
-    /// How many of them have not gone.
+    /// How many of them have not gone, and what ended with those that have.
     present: usize,
+    lost: usize,
     /// Changes with every start and every stop that has happened.
     turn: u64,
     /// Stops under way in this turn, and whether one has happened and no start since.
@@ -252,14 +253,12 @@ impl PriorityTaskQueue {
             if line.present > 0 {
                 return;
             }
-            // What they ran ended with them.
-            let lost = std::mem::take(&mut line.metrics.running) as u64;
-            line.metrics.cancelled += lost;
             line.turn += 1;
-            line.present = count;
+            (line.present, line.lost) = (count, 0);
             (line.stops, line.is_stopped) = (0, false);
             let turn = line.turn;
-            let workers: Vec<_> = (0..count).map(|_| Worker { shared: shared.clone(), turn }).collect();
+            let workers: Vec<_> =
+                (0..count).map(|_| Worker { shared: shared.clone(), turn, is_running: false }).collect();
             (workers, turn)
         };
         // A runtime that shuts down drops them at once, so not under the lock.
@@ -344,10 +343,10 @@ impl PriorityTaskQueue {
             }
             line.turn += 1;
             (line.stops, line.is_stopped, line.present) = (0, true, 0);
-            let running = std::mem::take(&mut line.metrics.running);
+            let (running, lost) = (std::mem::take(&mut line.metrics.running), std::mem::take(&mut line.lost));
             let waiting = std::mem::take(&mut line.waiting);
             line.metrics.cancelled += (waiting.len() + running) as u64;
-            (waiting, std::mem::take(&mut line.workers), running)
+            (waiting, std::mem::take(&mut line.workers), running + lost)
         };
         for worker in &workers {
             worker.abort();
@@ -406,6 +405,7 @@ impl Shared {
 struct Worker {
     shared: Arc<Shared>,
     turn: u64,
+    is_running: bool,
 }
 
 impl Drop for Worker {
@@ -413,6 +413,12 @@ impl Drop for Worker {
         let mut line = self.shared.line();
         if line.turn == self.turn {
             line.present -= 1;
+            if self.is_running {
+                // Its runtime has gone, and what it ran with it.
+                line.metrics.running -= 1;
+                line.metrics.cancelled += 1;
+                line.lost += 1;
+            }
         }
         drop(line);
         self.shared.rest.notify_waiters();
@@ -421,8 +427,8 @@ impl Drop for Worker {
 
 impl Worker {
     /// Whether it was left behind in a task that gave a value.
-    async fn work(self) -> bool {
-        let shared = &self.shared;
+    async fn work(mut self) -> bool {
+        let shared = self.shared.clone();
         loop {
             let next = {
                 let mut line = shared.line();
@@ -432,7 +438,8 @@ impl Worker {
                     return false;
                 }
                 let next = line.waiting.pop_first();
-                line.metrics.running += usize::from(next.is_some());
+                self.is_running = next.is_some();
+                line.metrics.running += usize::from(self.is_running);
                 if !line.waiting.is_empty() {
                     // There is more for another worker.
                     shared.news.notify_one();
@@ -449,6 +456,7 @@ impl Worker {
                 drop_quietly(panic);
                 Done::Panicked
             });
+            self.is_running = false;
             {
                 let mut line = shared.line();
                 let is_left_behind = line.turn != self.turn;

@@ -336,6 +336,8 @@ fn a_queue_whose_runtime_is_gone_is_started_on_another() {
     });
     begins.recv().unwrap();
     drop(first);
+    let metrics = queue.get_metrics();
+    assert_eq!((metrics.running, metrics.cancelled), (0, 1));
     second.block_on(async {
         let waits = queue.enqueue(async || 7, 0).unwrap();
         queue.start();

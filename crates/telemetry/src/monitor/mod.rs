@@ -33,9 +33,10 @@ const HISTORY: usize = 100;
 /// before is the sample.
 /// - How late the reading is taken: as late as any thread was that should have woken up.
 /// - How long the runtime stood still: no thread looked for timers and sockets, which each does before a sleep and
-///   after every 61 tasks, and one at most in its sleep. If some work and some sleep, a timer that wakes nobody tells
-///   whether one looks; without timers that counts as yes, and tokio says once that there are none. Afterwards the
-///   length comes from what the threads note of their work, within the readings before and after.
+///   after every 61 tasks, and one at most in its sleep; between tasks that yield one may look and note nothing. A timer
+///   that wakes nobody tells whether one does; without timers a sleeping one counts as one that does, and tokio says
+///   once that there are none. Afterwards the length comes from what the threads note of their work, within the readings
+///   before and after, or else from how late the timer was.
 /// - If no thread sleeps at all: how long a task waits that goes to the end of the line. A task that is woken alone
 ///   may come sooner, because a thread of a multi-thread runtime takes it next.
 ///
@@ -169,7 +170,7 @@ impl Shared {
     fn watch(&self) {
         let mut told = sample::Alarm::default();
         let mut readings = Readings::new(self.runtime.clone(), self.started, self.lags.clone(), &self.config);
-        let mut before = readings.moment();
+        let mut before = readings.worked();
         let mut due = self.started.elapsed();
         let mut sample = due.saturating_add(self.config.sample_interval);
         while !self.stopping.load(Ordering::SeqCst) {

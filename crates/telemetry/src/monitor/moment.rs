@@ -57,8 +57,14 @@ impl Moment {
         (self.at.saturating_sub(before.at), threads)
     }
 
+    /// All of them.
     pub(super) fn is_asleep(&self) -> bool {
         self.threads.iter().all(|work| work.is_asleep)
+    }
+
+    /// All of them.
+    pub(super) fn is_awake(&self) -> bool {
+        self.threads.iter().all(|work| !work.is_asleep)
     }
 
     /// Each thread with what it was at another moment.

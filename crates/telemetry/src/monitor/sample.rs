@@ -5,8 +5,7 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 
 use super::EventLoopMonitorConfig;
-use super::moment::Moment;
-use super::readings::Readings;
+use super::readings::{Readings, Worked};
 
 /// Of a runtime that was shut down.
 const GONE: &str = "CRITICAL: the runtime is gone";
@@ -67,7 +66,7 @@ impl LoopHealthMetrics {
 pub(super) fn take(
     config: &EventLoopMonitorConfig,
     runtime: &Handle,
-    before: &mut Moment,
+    before: &mut Worked,
     timestamp: Timestamp,
     readings: &mut Readings,
 ) -> LoopMonitorMetrics {
@@ -96,11 +95,9 @@ pub(super) fn take(
         warning_messages
             .push(format!("WARNING: Task backlog {backlog_size} exceeds max {}", config.max_task_backlog));
     }
-    let now = readings.moment();
-    let (passed, threads) = now.since(before);
-    let (busy, parks) =
-        threads.fold((Duration::ZERO, 0), |(busy, parks), work| (busy + work.busy, parks + work.parks));
-    let time = passed.as_secs_f64() * metrics.num_workers() as f64;
+    let now = readings.worked();
+    let (busy, parks) = (now.busy.saturating_sub(before.busy), now.parks - before.parks);
+    let time = now.at.saturating_sub(before.at).as_secs_f64() * metrics.num_workers() as f64;
     *before = now;
     LoopMonitorMetrics {
         timestamp,

@@ -6,6 +6,9 @@ use super::moment::Moment;
 use super::readings::STEP;
 use super::timer::Timer;
 
+/// So much the times of a reading may differ.
+const UNSURE: Duration = Duration::from_millis(1);
+
 /// Whether a runtime stands still, and how long it did.
 pub(super) struct Standstill {
     runtime: Handle,
@@ -39,6 +42,9 @@ struct Ended {
     /// It ended after the one and before the other.
     after: Duration,
     until: Duration,
+    /// Whether a thread had looked for timers by then, and whether any had noted what it did.
+    has_looked: bool,
+    has_noted: bool,
 }
 
 impl Standstill {
@@ -56,49 +62,78 @@ impl Standstill {
         self.ended.is_some()
     }
 
-    /// Looks at a reading beside the one before it, and the time of the one before that.
-    pub(super) fn look(&mut self, now: &Moment, last: &Moment, before_last: Duration) {
-        if now.is_asleep() || now.beside(last).any(|(now, before)| now.has_noted(before)) {
-            if let Some(quiet) = self.quiet.take_if(|quiet| quiet.stands == Stands::Yes) {
-                self.ended = Some(Ended { quiet, after: last.at, until: now.at });
-            }
+    /// Whether a thread has looked for timers since one was set. To be asked before a reading: what was noted before that look
+    /// is in the reading then.
+    pub(super) fn has_looked(&self) -> Option<bool> {
+        self.timer.has_come()
+    }
+
+    /// Looks at a reading beside the one before it, and the time of the one before that. In a long step much may have happened
+    /// by turns.
+    pub(super) fn look(
+        &mut self,
+        now: &Moment,
+        last: &Moment,
+        before_last: Duration,
+        looked: Option<bool>,
+        is_long_step: bool,
+    ) {
+        let stands = self.quiet.take_if(|quiet| quiet.stands == Stands::Yes);
+        let has_noted = now.is_asleep() || now.beside(last).any(|(now, before)| now.has_noted(before));
+        let has_looked = looked == Some(true);
+        if has_noted || (has_looked && stands.is_some()) {
+            let ended = |quiet| Ended { quiet, after: last.at, until: now.at, has_looked, has_noted };
+            let ended = stands.map(ended);
+            self.ended = ended.or(self.ended.take());
             self.quiet = None;
+            // Whoever is awake may have begun since then.
+            if !has_noted || (is_long_step && !now.is_asleep()) {
+                self.begin(now, last.at, now.at);
+            }
             return;
         }
         let has_woken = now.beside(last).any(|(now, before)| before.is_asleep && !now.is_asleep);
-        // Whoever looked in its sleep may be the one that has woken.
-        let quiet = self.quiet.take_if(|quiet| quiet.stands != Stands::No || !has_woken);
-        let mut quiet = quiet.unwrap_or_else(|| {
-            let (after, from) = if has_woken { (last.at, now.at) } else { (before_last, last.at) };
-            self.timer.set(&self.runtime);
-            Quiet { after, from, base: now.clone(), stands: Stands::Perhaps }
-        });
-        if quiet.stands == Stands::Perhaps {
-            let is_alone = now.threads.iter().all(|work| !work.is_asleep);
-            let is_first = quiet.base.at == now.at;
-            quiet.stands = match () {
-                () if is_alone => Stands::Yes,
-                () if is_first => Stands::Perhaps,
-                () if self.timer.has_come() => Stands::No,
-                () => Stands::Yes,
-            };
+        self.quiet = stands.or(self.quiet.take());
+        match &mut self.quiet {
+            // Whoever looked in its sleep may be the one that has woken.
+            Some(quiet) if quiet.stands != Stands::No || !has_woken => {
+                if quiet.stands == Stands::Perhaps {
+                    let is_looked_for = !now.is_awake() && looked != Some(false);
+                    quiet.stands = if is_looked_for { Stands::No } else { Stands::Yes };
+                }
+            }
+            _ if has_woken => self.begin(now, last.at, now.at),
+            _ => self.begin(now, before_last, last.at),
         }
-        self.quiet = Some(quiet);
+    }
+
+    /// Perhaps it stands still, and began to after the one and before the other.
+    fn begin(&mut self, now: &Moment, after: Duration, from: Duration) {
+        self.timer.set(&self.runtime);
+        let stands = if now.is_awake() { Stands::Yes } else { Stands::Perhaps };
+        self.quiet = Some(Quiet { after, from, base: now.clone(), stands });
     }
 
     /// How long it stood still, told once, when those who were awake have noted that.
     pub(super) fn take(&mut self, now: &Moment, usual: Duration) -> Option<Duration> {
-        let Ended { quiet, after, until } = self.ended.as_ref()?;
+        let Ended { quiet, after, until, has_looked, has_noted } = self.ended.as_ref()?;
         let awake = || now.beside(&quiet.base).filter(|(_, before)| !before.is_asleep);
         let have_all = awake().all(|(now, before)| now.has_noted(before));
         // Who has not by then is held up by something else.
-        if !have_all && now.at.saturating_sub(*until) < STEP * 2 {
+        if *has_noted && !have_all && now.at.saturating_sub(*until) < STEP * 2 {
             return None;
         }
         let noted = awake().filter(|(now, before)| now.has_noted(before));
         let lag = noted.map(|(now, before)| now.since(before).stretch(usual)).min().unwrap_or_default();
         let (least, most) = (after.saturating_sub(quiet.from), until.saturating_sub(quiet.after));
-        let lag = lag.clamp(least, most.max(least));
+        // Between tasks that yield a thread looks for timers and notes nothing, so that what it notes at last is from before.
+        let is_older = lag > most + UNSURE;
+        let lag = if !has_noted || (*has_looked && is_older) {
+            // So late was the timer that was set.
+            ((*after + *until) / 2).saturating_sub(quiet.base.at)
+        } else {
+            lag.clamp(least, most.max(least))
+        };
         self.ended = None;
         Some(lag)
     }

@@ -35,10 +35,11 @@ impl Timer {
         }
     }
 
-    pub(super) fn has_come(&self) -> bool {
+    /// Nobody knows without timers.
+    pub(super) fn has_come(&self) -> Option<bool> {
         match self {
-            Self::Made(timer) => timer.is_elapsed(),
-            Self::Unused | Self::None => true,
+            Self::Made(timer) => Some(timer.is_elapsed()),
+            Self::Unused | Self::None => None,
         }
     }
 }
