@@ -28,6 +28,7 @@ mod retention;
 mod store;
 mod traceparent;
 mod unique;
+mod variables;
 mod worker;
 
 pub use backoff::{Backoff, BackoffForm};
@@ -55,4 +56,5 @@ pub use store::{
 };
 pub use traceparent::is_traceparent;
 pub use unique::Unique;
+pub use variables::Variables;
 pub use worker::{Health, WorkerInfo};

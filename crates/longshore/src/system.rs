@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use longshore_clock::Door;
 use longshore_core::Store;
+use longshore_pool::SharedCpuPool;
 use longshore_runtime::{Engine, Handlers, Keeper, Stop};
 use longshore_server::{Api, ApiConfig};
 use longshore_services::sweep_every;
@@ -59,14 +60,20 @@ impl System {
         let listener = listen(settings.listen).await?;
         let address = listener.local_addr().context("the listener has no address")?;
         let door = Door::system();
+        let mut kinds = Vec::new();
+        if wanted.worker {
+            kinds = Services::kinds(wanted.test_kinds);
+            kinds.extend(wanted.handlers.kinds());
+            settings.check_kinds(&kinds)?;
+        }
+        let services = Services::open(settings, &door)?;
         let url = &settings.store;
         let store =
             longshore::open_store(url, &door).with_context(|| format!("cannot open the store {url}"))?;
         let engine = Engine::start(store.clone(), door.clone());
-        let services = Services::open(settings, &engine)?;
+        engine.parts().register("cpu", SharedCpuPool)?;
         queues::apply(&*store, &engine, settings).await?;
         let mut parts = JoinSet::new();
-        let mut kinds = Vec::new();
         if wanted.worker {
             let handlers = services.handlers(wanted.test_kinds);
             let worker = services
@@ -79,9 +86,6 @@ impl System {
                     std::convert::identity,
                 )
                 .handlers(wanted.handlers.clone());
-            kinds = services.handlers(wanted.test_kinds).kinds();
-            kinds.extend(wanted.handlers.kinds());
-            settings.check_kinds(&kinds)?;
             let stop = stop.clone();
             parts.spawn(async move { worker.run_until(stop).await.context("the worker") });
         } else {

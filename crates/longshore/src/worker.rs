@@ -1,10 +1,12 @@
 //! The handlers and the worker of this process.
 
 use anyhow::Context as _;
-use longshore_core::QueueName;
-use longshore_pool::{SharedCpuPool, check_cpu_pool_size};
+use longshore_clock::Door;
+use longshore_core::{KindName, QueueName};
+use longshore_pool::check_cpu_pool_size;
 use longshore_runtime::{Engine, Handlers, KindGuard, Queue, Worker, WorkerConfig};
 use longshore_services::{Files, PdfConfig, PdfLimits, PdfService};
+use longshore_telemetry::monitor::EventLoopMonitorConfig;
 
 use crate::config::Settings;
 
@@ -15,16 +17,22 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    pub(crate) fn open(settings: &Settings, engine: &Engine) -> anyhow::Result<Self> {
-        let door = engine.door();
+    /// Refuses what cannot be, and needs no store to know it.
+    pub(crate) fn open(settings: &Settings, door: &Door) -> anyhow::Result<Self> {
+        check_cpu_pool_size()?;
+        EventLoopMonitorConfig::from_env()?;
         let root = settings.files.to_string_lossy();
         let files = Files::open(&root, door.clone())
             .with_context(|| format!("cannot use the folder of produced files {root}"))?;
         let pdf = PdfService::open(pdf_config(settings), files.clone(), door.clone())
             .context("cannot start the PDF service")?;
-        check_cpu_pool_size()?;
-        engine.parts().register("cpu", SharedCpuPool)?;
         Ok(Self { files, pdf })
+    }
+
+    /// The kinds that have handlers in this program.
+    pub(crate) fn kinds(test_kinds: bool) -> Vec<KindName> {
+        let tests = if test_kinds { longshore::test_kinds::handlers().kinds() } else { Vec::new() };
+        tests.into_iter().chain(KindName::new(PdfService::KIND)).collect()
     }
 
     /// The handlers that every worker of this program has, and those of the test kinds if wanted.

@@ -11,7 +11,6 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::line::{Line, Place, Unsent, Work};
-use crate::token::Overdue;
 use crate::{CpuToken, cores};
 
 /// Why a piece of work gave no value.
@@ -197,7 +196,7 @@ struct Shared {
 #[derive(Default)]
 struct Meters {
     busy: AtomicUsize,
-    overdue: Arc<Overdue>,
+    overdue: Arc<AtomicUsize>,
     completed: AtomicU64,
     panicked: AtomicU64,
     refused: AtomicU64,
@@ -346,7 +345,7 @@ impl CpuPool {
 
     /// Threads at work on something that nobody waits for any more.
     pub fn overdue(&self) -> usize {
-        self.shared.meters.overdue.count()
+        self.shared.meters.overdue.load(Ordering::Relaxed)
     }
 
     /// Pieces of work that wait for a thread, or for room in the line.

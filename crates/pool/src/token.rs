@@ -1,26 +1,16 @@
 //! How a thread is told that nobody waits for its work any more.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-const WAITING: u8 = 0;
-const AT_WORK: u8 = 1;
-const DONE: u8 = 2;
-const LEFT: u8 = 3;
-const GONE: u8 = 4;
-
-/// Threads that were left behind. One that returns at once may be taken away before it was added.
-#[derive(Debug, Default)]
-pub(crate) struct Overdue(AtomicIsize);
-
-impl Overdue {
-    pub(crate) fn count(&self) -> usize {
-        self.0.load(Ordering::Relaxed).try_into().unwrap_or_default()
-    }
-
-    fn add(&self, change: isize) {
-        self.0.fetch_add(change, Ordering::Relaxed);
-    }
+/// Where a piece of work is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Waiting,
+    AtWork,
+    /// At work, and nobody waits for it.
+    Overdue,
+    Over,
 }
 
 /// Raised when nobody waits for a piece of work any more. Its thread looks at it from time to time; as long as it has not
@@ -31,18 +21,21 @@ pub struct CpuToken(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     is_raised: AtomicBool,
-    stage: AtomicU8,
-    overdue: Arc<Overdue>,
+    stage: Mutex<Stage>,
+    overdue: Arc<AtomicUsize>,
+}
+
+impl Shared {
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl CpuToken {
     /// One that is not raised; `overdue` counts the threads that were left behind.
-    pub(crate) fn new(overdue: &Arc<Overdue>) -> Self {
-        Self(Arc::new(Shared {
-            is_raised: AtomicBool::new(false),
-            stage: AtomicU8::new(WAITING),
-            overdue: overdue.clone(),
-        }))
+    pub(crate) fn new(overdue: &Arc<AtomicUsize>) -> Self {
+        let (is_raised, stage) = (AtomicBool::new(false), Mutex::new(Stage::Waiting));
+        Self(Arc::new(Shared { is_raised, stage, overdue: overdue.clone() }))
     }
 
     /// Whether nobody waits any more: whoever did was dropped, or the deadline has passed.
@@ -57,8 +50,12 @@ impl CpuToken {
 
     /// To be held by the thread while it works; none if nobody waits any more.
     pub(crate) fn begin(&self) -> Option<AtWork> {
-        let begun = self.0.stage.compare_exchange(WAITING, AT_WORK, Ordering::AcqRel, Ordering::Acquire);
-        begun.is_ok().then(|| AtWork(self.clone()))
+        let mut stage = self.0.stage();
+        if *stage != Stage::Waiting {
+            return None;
+        }
+        *stage = Stage::AtWork;
+        Some(AtWork(self.clone()))
     }
 }
 
@@ -68,14 +65,14 @@ impl Drop for Waiter {
     fn drop(&mut self) {
         let shared = &self.0.0;
         shared.is_raised.store(true, Ordering::Relaxed);
-        let leave = |stage| match stage {
-            WAITING => Some(GONE),
-            AT_WORK => Some(LEFT),
-            _ => None,
+        let mut stage = shared.stage();
+        *stage = match *stage {
+            Stage::AtWork => {
+                shared.overdue.fetch_add(1, Ordering::Relaxed);
+                Stage::Overdue
+            }
+            _ => Stage::Over,
         };
-        if shared.stage.fetch_update(Ordering::AcqRel, Ordering::Acquire, leave) == Ok(AT_WORK) {
-            shared.overdue.add(1);
-        }
     }
 }
 
@@ -84,9 +81,11 @@ pub(crate) struct AtWork(CpuToken);
 impl Drop for AtWork {
     fn drop(&mut self) {
         let shared = &self.0.0;
-        if shared.stage.swap(DONE, Ordering::AcqRel) == LEFT {
-            shared.overdue.add(-1);
+        let mut stage = shared.stage();
+        if *stage == Stage::Overdue {
+            shared.overdue.fetch_sub(1, Ordering::Relaxed);
         }
+        *stage = Stage::Over;
     }
 }
 
@@ -96,8 +95,8 @@ mod tests {
 
     #[test]
     fn a_thread_is_overdue_from_being_left_until_it_returns() {
-        let overdue = Arc::<Overdue>::default();
-        let counted = || overdue.count();
+        let overdue = Arc::<AtomicUsize>::default();
+        let counted = || overdue.load(Ordering::Relaxed);
         let token = CpuToken::new(&overdue);
         let (waiter, at_work) = (token.waiter(), token.begin());
         drop(waiter);

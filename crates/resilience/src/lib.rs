@@ -18,7 +18,6 @@ mod retry;
 mod striped;
 mod sync;
 mod timeout;
-mod variables;
 
 pub use adaptive::{
     AdaptiveLimiter, AdaptivePermit, AimdLimit, FixedLimit, Gradient2Limit, Limit, LimitSample, VegasLimit,

@@ -97,6 +97,9 @@ fn what_a_process_cannot_use_is_told_before_it_listens() {
     for (variable, text) in [
         ("PW_CPU_POOL_SIZE", "many"),
         ("LOOP_MONITOR_SAMPLE_INTERVAL", "soon"),
+        ("LOOP_MONITOR_SAMPLE_INTERVAL", "0.001"),
+        ("LOOP_MONITOR_WARNING_THRESHOLD", "900"),
+        ("LOOP_MONITOR_CRITICAL_THRESHOLD", "1e300"),
         ("LONGSHORE_KINDS", r#"{"no.such": {"max_concurrent": 1}}"#),
     ] {
         let site = Site::new().with(variable, text);
@@ -104,6 +107,9 @@ fn what_a_process_cannot_use_is_told_before_it_listens() {
             let ended = site.run(command).ends(2);
             let told = if variable == "LONGSHORE_KINDS" { "no.such" } else { variable };
             assert!(ended.err.contains(told) && ended.out.is_empty(), "{} {}", ended.out, ended.err);
+            for own in ["longshore.db", "longshore-files"] {
+                assert!(!site.path(own).exists(), "{own} is touched");
+            }
         }
     }
     // Of a library, not of this program.

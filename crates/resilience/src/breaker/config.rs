@@ -1,9 +1,8 @@
 use std::time::Duration;
 
-use longshore_core::Invalid;
+use longshore_core::{Invalid, Variables};
 
 use super::CircuitWindow;
-use crate::variables::Variables;
 
 /// When half-open ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +122,14 @@ impl CircuitBreakerConfig {
             window: CircuitWindow::Time(said.time(&of("WINDOW"), second, window)?),
             ..usual
         };
-        config.check()?;
+        let made = [
+            ("failure_threshold", of("FAILURE_THRESHOLD")),
+            ("error_rate_threshold", of("ERROR_RATE")),
+            ("latency_threshold_multiplier", of("LATENCY_MULTIPLIER")),
+            ("half_open_max_calls", of("HALF_OPEN_MAX")),
+        ];
+        let made = made.each_ref().map(|(field, name)| (*field, name.as_str()));
+        config.check().map_err(|wrong| said.blame(wrong, &made))?;
         Ok(config)
     }
 

@@ -1,8 +1,6 @@
 use std::time::Duration;
 
-use longshore_core::{Backoff, Invalid};
-
-use crate::variables::Variables;
+use longshore_core::{Backoff, Invalid, Variables};
 
 /// What happens to a batch that could not be processed, after its retries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +63,8 @@ impl PipelineConfig {
             batch_timeout: said.time("PIPELINE_BATCH_TIMEOUT", second, usual.batch_timeout)?,
             ..usual
         };
-        config.check(false, false)?;
+        let made = [("max_queue_size", "PIPELINE_MAX_QUEUE_SIZE"), ("batch_size", "PIPELINE_BATCH_SIZE")];
+        config.check(false, false).map_err(|wrong| said.blame(wrong, &made))?;
         Ok(config)
     }
 
@@ -112,7 +111,7 @@ mod tests {
         let said = |name: &str| (name == "PIPELINE_BATCH_SIZE").then(|| "7".to_owned());
         assert_eq!(PipelineConfig::from_variables(said).unwrap().batch_size, 7);
         let zero = |name: &str| (name == "PIPELINE_MAX_QUEUE_SIZE").then(|| "0".to_owned());
-        assert_eq!(PipelineConfig::from_variables(zero).unwrap_err().field, "max_queue_size");
+        assert_eq!(PipelineConfig::from_variables(zero).unwrap_err().field, "PIPELINE_MAX_QUEUE_SIZE");
         let wrong = |name: &str| (name == "PIPELINE_BATCH_TIMEOUT").then(|| "soon".to_owned());
         assert_eq!(PipelineConfig::from_variables(wrong).unwrap_err().field, "PIPELINE_BATCH_TIMEOUT");
     }

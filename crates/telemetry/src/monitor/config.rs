@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use longshore_core::Invalid;
+use longshore_core::{Invalid, Variables};
 
 const SAMPLE_MIN: Duration = Duration::from_millis(10);
 
@@ -34,6 +34,9 @@ impl Default for EventLoopMonitorConfig {
     }
 }
 
+const WARNING: &str = "LOOP_MONITOR_WARNING_THRESHOLD";
+const CRITICAL: &str = "LOOP_MONITOR_CRITICAL_THRESHOLD";
+
 impl EventLoopMonitorConfig {
     /// As usual, but for what the environment says: `LOOP_MONITOR_SAMPLE_INTERVAL` in seconds,
     /// `LOOP_MONITOR_WARNING_THRESHOLD` and `LOOP_MONITOR_CRITICAL_THRESHOLD` in milliseconds,
@@ -43,27 +46,24 @@ impl EventLoopMonitorConfig {
     }
 
     pub(super) fn from_variables(said: impl Fn(&str) -> Option<String>) -> Result<Self, Invalid> {
-        let time = |name: &str, unit: f64, usual: Duration| {
-            let Some(text) = said(name) else { return Ok(usual) };
-            let number = text.parse().ok().filter(|number: &f64| *number > 0.0);
-            let time = number.and_then(|number| Duration::try_from_secs_f64(number * unit).ok());
-            time.ok_or_else(|| Invalid::new(name, "a number above zero", format!("{text:?}")))
-        };
-        let usual = Self::default();
-        let backlog = match said("LOOP_MONITOR_MAX_TASK_BACKLOG") {
-            None => usual.max_task_backlog,
-            Some(text) => text.parse().map_err(|_| {
-                Invalid::new("LOOP_MONITOR_MAX_TASK_BACKLOG", "a whole number", format!("{text:?}"))
-            })?,
-        };
+        let (said, usual) = (Variables(said), Self::default());
+        let (second, milli) = (Duration::from_secs(1), Duration::from_millis(1));
         let config = Self {
-            sample_interval: time("LOOP_MONITOR_SAMPLE_INTERVAL", 1.0, usual.sample_interval)?,
-            warning_threshold: time("LOOP_MONITOR_WARNING_THRESHOLD", 0.001, usual.warning_threshold)?,
-            critical_threshold: time("LOOP_MONITOR_CRITICAL_THRESHOLD", 0.001, usual.critical_threshold)?,
-            max_task_backlog: backlog,
+            sample_interval: said.time("LOOP_MONITOR_SAMPLE_INTERVAL", second, usual.sample_interval)?,
+            warning_threshold: said.time(WARNING, milli, usual.warning_threshold)?,
+            critical_threshold: said.time(CRITICAL, milli, usual.critical_threshold)?,
+            max_task_backlog: said.number("LOOP_MONITOR_MAX_TASK_BACKLOG", usual.max_task_backlog)?,
             ..usual
         };
-        config.check()?;
+        let made = [("sample_interval", "LOOP_MONITOR_SAMPLE_INTERVAL"), ("critical_threshold", CRITICAL)];
+        config.check().map_err(|wrong| match said.blame(wrong, &made) {
+            // Only the other one was said.
+            wrong if wrong.field == "critical_threshold" => {
+                let most = format!("at most the critical threshold of {:?}", config.critical_threshold);
+                Invalid::new(WARNING, most, format!("{:?}", config.warning_threshold))
+            }
+            wrong => wrong,
+        })?;
         Ok(config)
     }
 
@@ -80,7 +80,11 @@ impl EventLoopMonitorConfig {
         }
         if self.critical_threshold < self.warning_threshold {
             let got = format!("{:?}", self.critical_threshold);
-            return Err(Invalid::new("critical_threshold", "at least warning_threshold", got));
+            return Err(Invalid::new(
+                "critical_threshold",
+                format!("at least the warning threshold of {:?}", self.warning_threshold),
+                got,
+            ));
         }
         Ok(())
     }

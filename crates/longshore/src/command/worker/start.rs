@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
+use longshore_clock::Door;
 use longshore_core::{EventName, QueueName, WorkerId, parse_duration};
+use longshore_pool::SharedCpuPool;
 use longshore_runtime::{Queue, RateScope, Stop, Subscription, WorkerConfig};
 use longshore_server::{Api, serve_probes};
 use longshore_services::sweep_every;
@@ -92,14 +94,15 @@ impl Start {
             }
             None => None,
         };
+        settings.check_kinds(&Services::kinds(self.test_kinds))?;
+        let services = Services::open(settings, &Door::system())?;
         let opened = context.open()?;
         let engine = &opened.engine;
+        engine.parts().register("cpu", SharedCpuPool)?;
         if let Some(traces) = &traces {
             engine.parts().register("otlp", traces.deliveries())?;
         }
-        let services = Services::open(settings, engine)?;
         crate::queues::apply(&*opened.store, engine, settings).await?;
-        settings.check_kinds(&services.handlers(self.test_kinds).kinds())?;
         let monitor = watch()?;
         let stop = Stop::new();
         signals::steer(&stop)?;
