@@ -5,8 +5,8 @@ use std::hash::Hash;
 use longshore_telemetry::{Metered, Samples};
 
 use crate::{
-    AdaptiveLimiter, BatchSink, BatchedWriter, Bulkhead, Cache, CallPolicy, CircuitBreaker, CircuitState,
-    Hedge, PriorityTaskQueue, ProducerConsumerPipeline, RateLimiter, RateMetrics, RetryPolicy,
+    AdaptiveLimiter, BatchSink, BatchedWriter, Bulkhead, Cache, CallPolicy, CircuitBreaker, CircuitBreakers,
+    CircuitState, Hedge, PriorityTaskQueue, ProducerConsumerPipeline, RateLimiter, RateMetrics, RetryPolicy,
     SemaphoreLimiter, SemaphoreMetrics, SlidingLog, Timeout,
 };
 
@@ -30,6 +30,15 @@ impl Metered for CircuitBreaker {
         samples.counter("longshore_circuit_slow_total", help, metrics.slow_count);
         let help = "Calls that a breaker did not let through.";
         samples.counter("longshore_circuit_rejected_total", help, metrics.total_rejected);
+    }
+}
+
+/// Each by its name.
+impl Metered for CircuitBreakers {
+    fn meter(&self, samples: &mut Samples<'_>) {
+        for breaker in self.all() {
+            samples.part(breaker.name(), &breaker);
+        }
     }
 }
 
@@ -71,9 +80,8 @@ fn rate(metrics: RateMetrics, samples: &mut Samples<'_>) {
     samples.counter("longshore_rate_admitted_total", help, metrics.admitted);
     let help = "Calls beyond the rate.";
     samples.counter("longshore_rate_refused_total", help, metrics.refused);
-    // A limiter without keys has none to show.
-    if metrics.keys > 0 {
-        samples.gauge("longshore_rate_keys", "Keys with a rate of their own now.", metrics.keys as f64);
+    if let Some(keys) = metrics.keys {
+        samples.gauge("longshore_rate_keys", "Keys with a rate of their own now.", keys as f64);
     }
 }
 
@@ -149,6 +157,7 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> Metered for ProducerConsumerPipe
         let values = [
             ("processed", metrics.items_processed),
             ("failed", metrics.failed_items),
+            ("dead", metrics.dead_letters),
             ("dropped", metrics.dropped_items),
             ("returned", metrics.returned_items),
         ];

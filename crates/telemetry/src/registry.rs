@@ -74,6 +74,12 @@ impl Samples<'_> {
         self.add(name, help, None, Figure::Histogram(Box::new(value)));
     }
 
+    /// The figures of a part of this part, under its name behind that of the whole.
+    pub fn part(&mut self, name: &str, part: &dyn Metered) {
+        let name = format!("{}/{name}", self.part);
+        part.meter(&mut Samples { part: &name, all: &mut *self.all });
+    }
+
     fn add(&mut self, name: &'static str, help: &'static str, label: Option<Label>, figure: Figure) {
         let family = self.all.entry(name).or_insert_with(|| Family { help, figures: Vec::new() });
         family.figures.push((self.part.to_owned(), label, figure));

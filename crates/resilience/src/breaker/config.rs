@@ -251,7 +251,7 @@ mod tests {
         assert_eq!(error.field, "CIRCUIT_BREAKER_HALF_OPEN_MAX_OTHER");
         assert_eq!(
             CircuitBreakerConfig::from_variables("wrong", said).unwrap_err().field,
-            "error_rate_threshold"
+            "CIRCUIT_BREAKER_ERROR_RATE_WRONG"
         );
     }
 }

@@ -67,8 +67,8 @@ pub struct RateMetrics {
     pub admitted: u64,
     /// Refused.
     pub refused: u64,
-    /// Keys with states of their own.
-    pub keys: usize,
+    /// Keys with states of their own; none if it knows no keys.
+    pub keys: Option<usize>,
 }
 
 /// As late as this a runtime may well be.
@@ -125,6 +125,7 @@ impl Cell {
 /// which may be past `max_wait`. Only so far does the bound hold for waits on a runtime that stands still. Once `max_keys` keys are busy, further keys share one state.
 pub struct RateLimiter<K = ()> {
     cells: Keyed<K, Cell>,
+    is_keyed: bool,
     only: Cell,
     pace: Pace,
     burst: u32,
@@ -153,6 +154,7 @@ impl<K: Hash + Eq + Clone> RateLimiter<K> {
         let ahead = step.saturating_mul(config.burst.into());
         Ok(Self {
             cells: Keyed::new(config.max_keys, Cell::default)?,
+            is_keyed: true,
             only: Cell::default(),
             pace: Pace { step, ahead, wait: nanos(config.max_wait) },
             burst: config.burst,
@@ -225,7 +227,7 @@ impl<K: Hash + Eq + Clone> RateLimiter<K> {
         RateMetrics {
             admitted: self.admitted.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
-            keys: self.cells.len(),
+            keys: self.is_keyed.then(|| self.cells.len()),
         }
     }
 }
@@ -233,7 +235,7 @@ impl<K: Hash + Eq + Clone> RateLimiter<K> {
 impl RateLimiter {
     /// Without keys.
     pub fn new(config: &RateLimiterConfig, door: &Door) -> Result<Self, Invalid> {
-        Self::keyed(config, door)
+        Ok(Self { is_keyed: false, ..Self::keyed(config, door)? })
     }
 
     /// Takes one, waiting for it if it may wait.

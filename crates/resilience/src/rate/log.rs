@@ -82,7 +82,7 @@ impl<K: Hash + Eq + Clone> SlidingLog<K> {
         RateMetrics {
             admitted: self.admitted.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
-            keys: self.logs.len(),
+            keys: Some(self.logs.len()),
         }
     }
 

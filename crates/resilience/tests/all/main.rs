@@ -16,4 +16,5 @@ mod rate;
 mod retry;
 #[cfg(feature = "sqlite")]
 mod rows;
+mod scrape;
 mod support;
