@@ -264,3 +264,25 @@ impl Index {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use longshore_clock::Door;
+
+    use super::*;
+
+    #[test]
+    fn every_put_leaves_it_within_its_bounds() {
+        let config = CacheConfig { max_entries: 10, max_bytes: 8_192, ..CacheConfig::default() };
+        let store = MemoryStore::new(&config, &Door::system().clock);
+        let life = Life { ttl: None, stale: Duration::ZERO };
+        for number in 0..2_000_usize {
+            let body = Body::new(vec![b'1'; number * 37 % 2_000], None);
+            store.put(&number.to_string().into(), &body, life, &["t".into()], Proof::News);
+            // Nobody has asked for its size, which would see to it.
+            let index = lock(&store.index);
+            assert!(index.keys.len() <= 10 && index.bytes <= 8_192, "{} {}", index.keys.len(), index.bytes);
+            assert!(index.tags.get("t").is_none_or(|keys| keys.len() <= 10));
+        }
+    }
+}

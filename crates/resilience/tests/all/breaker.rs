@@ -468,7 +468,10 @@ proptest! {
         for step in steps {
             match step {
                 Step::Admit => match breaker.admit() {
-                    Ok(admission) => out.push((changes.lock().unwrap().len(), admission)),
+                    Ok(admission) => {
+                        prop_assert!(!breaker.is_open(), "nothing is let through while it is open");
+                        out.push((changes.lock().unwrap().len(), admission));
+                    }
                     Err(error) => {
                         refused += 1;
                         prop_assert!(error.state != CircuitState::Closed);

@@ -541,6 +541,7 @@ proptest! {
             prop_assert!(stats.bytes.unwrap() <= 8_192, "{} bytes", stats.bytes.unwrap());
         }
         let entries = cache.stats().entries.unwrap() as u64;
+        prop_assert!(entries > 0, "there is room for one at least");
         prop_assert_eq!(now(cache.invalidate_tag("t")).unwrap(), entries);
         prop_assert_eq!(cache.stats().entries, Some(0));
     }

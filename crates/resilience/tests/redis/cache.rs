@@ -98,7 +98,15 @@ async fn thousands_under_one_tag_go_step_by_step() {
     for key in 0..1_777 {
         cache.set(&key.to_string(), &key, CachePolicy::ttl(MINUTE).tag("t")).await.unwrap();
     }
+    let mut wire = redis.wire().await;
+    let mut scripts = async || -> u32 {
+        let stats: String = redis::cmd("INFO").arg("commandstats").query_async(&mut wire).await.unwrap();
+        let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls=")).unwrap();
+        line.split(',').next().unwrap().parse().unwrap()
+    };
+    let before = scripts().await;
     assert_eq!(cache.invalidate_tag("t").await.unwrap(), 1_777);
+    assert!(scripts().await - before >= 4, "not all in one step, in which nobody else is served");
     assert_eq!(cache.clear().await.unwrap(), 0);
 }
 
