@@ -168,15 +168,19 @@ where
 
 /// Makes a layer and its service out of how a call is made.
 macro_rules! layers {
-    ($(#[$doc:meta])* $layer:ident, $service:ident, $part:ty, [$($bound:tt)*], |$own:ident, $inner:ident, $request:ident| $call:expr) => {
+    (
+        $(#[$doc:meta])* $layer:ident, $service:ident, $part:ty,
+        $(#[$new:meta])* new($($of:ident: $type:ty),+) $made:expr,
+        [$($bound:tt)*], |$own:ident, $inner:ident, $request:ident| $call:expr
+    ) => {
         $(#[$doc])*
         #[derive(Clone)]
         pub struct $layer($part);
 
         impl $layer {
-            /// Around every call.
-            pub fn new(part: $part) -> Self {
-                Self(part)
+            $(#[$new])*
+            pub fn new($($of: $type),+) -> Self {
+                Self($made)
             }
         }
 
@@ -220,7 +224,10 @@ macro_rules! layers {
 
 layers!(
     /// Drops calls that take too long.
-    TimeoutLayer, Limited, Timeout, [], |timeout, inner, request| {
+    TimeoutLayer, Limited, Timeout,
+    /// Around every call.
+    new(timeout: Timeout) timeout,
+    [], |timeout, inner, request| {
         let mut inner = inner;
         timeout.run(call(&mut inner, request)).await?.map_err(Into::into)
     }
@@ -228,7 +235,11 @@ layers!(
 layers!(
     /// Tries calls again that failed, by one budget. Its error is the last one; why there was no further attempt, the events
     /// and the figures of the policy tell.
-    RetryLayer, Retried, (RetryPolicy, Arc<str>, fn(&BoxError) -> Advice), [Clone + Sync +], |part, inner, request| {
+    RetryLayer, Retried, (RetryPolicy, Arc<str>, fn(&BoxError) -> Advice),
+    /// Around every call. `key` names the budget, such as a host; `advice` says which errors are worth another try:
+    /// [`Fault::advice`] knows connections and time-outs.
+    new(policy: RetryPolicy, key: &str, advice: fn(&BoxError) -> Advice) (policy, key.into(), advice),
+    [Clone + Sync +], |part, inner, request| {
         let (policy, key, advice) = part;
         let again = move |_| {
             let (mut inner, request) = (inner.clone(), request.clone());
@@ -239,7 +250,10 @@ layers!(
 );
 layers!(
     /// Sends another copy of calls that take long. Only for calls that may happen twice.
-    HedgeLayer, Hedged, Hedge, [Clone + Sync +], |hedge, inner, request| {
+    HedgeLayer, Hedged, Hedge,
+    /// Around every call.
+    new(hedge: Hedge) hedge,
+    [Clone + Sync +], |hedge, inner, request| {
         let copy = move |_| {
             let (mut inner, request) = (inner.clone(), request.clone());
             async move { call(&mut inner, request).await.map_err(Into::into) }
@@ -250,7 +264,11 @@ layers!(
 layers!(
     /// Makes calls by a whole [`CallPolicy`]. Its errors are those of its parts, or the last one of the service; do not put it
     /// inside of further retries, which would take that for the first.
-    PolicyLayer, Governed, (CallPolicy, Arc<str>, fn(&BoxError) -> Advice), [Clone +], |part, inner, request| {
+    PolicyLayer, Governed, (CallPolicy, Arc<str>, fn(&BoxError) -> Advice),
+    /// Around every call. `key` names the budget for retries, such as a host; `advice` says which errors are worth another
+    /// try: [`Fault::advice`] knows connections and time-outs.
+    new(policy: CallPolicy, key: &str, advice: fn(&BoxError) -> Advice) (policy, key.into(), advice),
+    [Clone +], |part, inner, request| {
         let (policy, key, advice) = part;
         // A policy shares what it calls among copies; services are often for one thread at a time.
         let made = Mutex::new((inner, request));

@@ -39,7 +39,7 @@ async fn they_compose_and_let_a_call_through() {
     let retry = RetryPolicy::new(retry, &door).unwrap();
     let rate = RateLimiterConfig { burst: 100, ..RateLimiterConfig::per_second(1) };
     let mut service = ServiceBuilder::new()
-        .layer(RetryLayer::new((retry, "host".into(), advice)))
+        .layer(RetryLayer::new(retry, "host", advice))
         .layer(HedgeLayer::new(Hedge::new(HedgeConfig::default(), &door).unwrap()))
         .layer(GuardLayer::new(breaker.clone()))
         .layer(GuardLayer::new(Arc::new(RateLimiter::new(&rate, &door).unwrap())))
@@ -52,7 +52,7 @@ async fn they_compose_and_let_a_call_through() {
     // A breaker that opens ends the tries at once.
     calls.store(0, Ordering::SeqCst);
     let mut service = ServiceBuilder::new()
-        .layer(RetryLayer::new((
+        .layer(RetryLayer::new(
             RetryPolicy::new(
                 RetryConfig {
                     max_attempts: 9,
@@ -63,9 +63,9 @@ async fn they_compose_and_let_a_call_through() {
                 &door,
             )
             .unwrap(),
-            "host".into(),
+            "host",
             advice,
-        )))
+        ))
         .layer(GuardLayer::new(breaker.clone()))
         .service(flaky(100, calls.clone()));
     let error = service.ready().await.unwrap().call(7).await.unwrap_err();
@@ -84,7 +84,7 @@ async fn a_whole_policy_is_a_layer() {
         .timeout(secs(5))
         .build()
         .unwrap();
-    let layer = PolicyLayer::new((policy.clone(), "host".into(), advice));
+    let layer = PolicyLayer::new(policy.clone(), "host", advice);
     let mut service = ServiceBuilder::new().layer(layer.clone()).service(flaky(2, calls.clone()));
     assert_eq!(service.ready().await.unwrap().call(7).await.unwrap(), 3);
     let breaker = policy.breaker().unwrap();
@@ -102,7 +102,7 @@ async fn a_whole_policy_is_a_layer() {
 
     let policy = CallPolicy::builder(&door).deadline(millis(20)).build().unwrap();
     let mut service = ServiceBuilder::new()
-        .layer(PolicyLayer::new((policy, "host".into(), advice)))
+        .layer(PolicyLayer::new(policy, "host", advice))
         .service(service_fn(|()| std::future::pending::<Result<(), BoxError>>()));
     assert!(service.ready().await.unwrap().call(()).await.unwrap_err().is::<DeadlineError>());
 
@@ -111,7 +111,7 @@ async fn a_whole_policy_is_a_layer() {
     let inner = CallPolicy::builder(&door).deadline(millis(20)).build().unwrap();
     let mut service = ServiceBuilder::new()
         .layer(GuardLayer::new(breaker.clone()))
-        .layer(PolicyLayer::new((inner, "host".into(), advice)))
+        .layer(PolicyLayer::new(inner, "host", advice))
         .service(service_fn(|()| std::future::pending::<Result<(), BoxError>>()));
     service.ready().await.unwrap().call(()).await.unwrap_err();
     assert!(breaker.is_closed());
