@@ -138,6 +138,10 @@ pub struct RateLimiter<K = ()> {
 impl<K: Hash + Eq + Clone> RateLimiter<K> {
     /// Refuses a rate, a burst, a time or a number of keys of zero. No rate is more than one in a nanosecond.
     pub fn keyed(config: &RateLimiterConfig, door: &Door) -> Result<Self, Invalid> {
+        Self::make(config, true, door)
+    }
+
+    fn make(config: &RateLimiterConfig, is_keyed: bool, door: &Door) -> Result<Self, Invalid> {
         for (field, value) in [("rate", config.rate), ("burst", config.burst)] {
             if value == 0 {
                 return Err(Invalid::new(field, "a whole number above 0", value));
@@ -154,7 +158,7 @@ impl<K: Hash + Eq + Clone> RateLimiter<K> {
         let ahead = step.saturating_mul(config.burst.into());
         Ok(Self {
             cells: Keyed::new(config.max_keys, Cell::default)?,
-            is_keyed: true,
+            is_keyed,
             only: Cell::default(),
             pace: Pace { step, ahead, wait: nanos(config.max_wait) },
             burst: config.burst,
@@ -235,7 +239,7 @@ impl<K: Hash + Eq + Clone> RateLimiter<K> {
 impl RateLimiter {
     /// Without keys.
     pub fn new(config: &RateLimiterConfig, door: &Door) -> Result<Self, Invalid> {
-        Ok(Self { is_keyed: false, ..Self::keyed(config, door)? })
+        Self::make(config, false, door)
     }
 
     /// Takes one, waiting for it if it may wait.
