@@ -3,6 +3,7 @@
 mod budget;
 mod config;
 mod fault;
+mod outcome;
 mod policy;
 mod reconnect;
 
@@ -10,9 +11,10 @@ pub use budget::{RetryBudget, RetryBudgetConfig};
 pub use config::{Jitter, RetryConfig};
 pub(crate) use fault::usual_verdict;
 pub use fault::{Advice, Fault, parse_retry_after};
-pub(crate) use policy::Judged;
-pub use policy::{
+pub use outcome::{
     RetryAttempt, RetryBudgetExceededError, RetryEnd, RetryError, RetryEvent, RetryExecution,
-    RetryExhaustedError, RetryLimit, RetryMetrics, RetryPolicy, RetryTotals,
+    RetryExhaustedError, RetryLimit, RetryMetrics, RetryTotals,
 };
+pub(crate) use policy::Judged;
+pub use policy::RetryPolicy;
 pub use reconnect::Retry;
