@@ -1,11 +1,14 @@
 //! Tasks in the order of their priority, in this process.
 
+mod handle;
+mod worker;
+
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
@@ -16,6 +19,9 @@ use serde::Serialize;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
+pub use self::handle::TaskHandle;
+
+use self::worker::Worker;
 use crate::panics::{drop_each, drop_quietly, panic_text};
 
 /// How many at once, and how many may wait.
@@ -180,43 +186,6 @@ impl Drop for Closing<'_> {
     }
 }
 
-/// Waits for the value of a task, and may cancel it. Dropped, it lets the task go on.
-pub struct TaskHandle<T> {
-    value: oneshot::Receiver<Result<T, TaskError>>,
-    cancel: Arc<Notify>,
-    is_cancelled: AtomicBool,
-    place: (i64, u64),
-    queue: Weak<Shared>,
-}
-
-impl<T> TaskHandle<T> {
-    /// What the task gives.
-    pub async fn result(self) -> Result<T, TaskError> {
-        let is_cancelled = self.is_cancelled.into_inner();
-        let never = if is_cancelled { TaskError::Cancelled } else { TaskError::Stopped };
-        self.value.await.unwrap_or(Err(never))
-    }
-
-    /// Ends it: at once if it waits, and at its next await if it runs.
-    pub fn cancel(&self) {
-        self.is_cancelled.store(true, Ordering::Release);
-        let Some(queue) = self.queue.upgrade() else { return };
-        let waiting = {
-            let mut line = queue.line();
-            let waiting = line.waiting.remove(&self.place);
-            line.metrics.cancelled += u64::from(waiting.is_some());
-            waiting
-        };
-        match waiting {
-            Some(task) => {
-                drop_quietly(task);
-                queue.rest.notify_waiters();
-            }
-            None => self.cancel.notify_one(),
-        }
-    }
-}
-
 /// Tasks that may run at once.
 const WORKERS_MAX: usize = 10_000;
 /// How long an aborted task has to end.
@@ -257,8 +226,7 @@ impl PriorityTaskQueue {
             (line.present, line.lost) = (count, 0);
             (line.stops, line.is_stopped) = (0, false);
             let turn = line.turn;
-            let workers: Vec<_> =
-                (0..count).map(|_| Worker { shared: shared.clone(), turn, is_running: false }).collect();
+            let workers: Vec<_> = (0..count).map(|_| Worker::new(shared.clone(), turn)).collect();
             (workers, turn)
         };
         // A runtime that shuts down drops them at once, so not under the lock.
@@ -397,86 +365,6 @@ impl Shared {
                 }
             }
             rest.await;
-        }
-    }
-}
-
-/// A worker of one turn. One that was left behind in a task takes no other.
-struct Worker {
-    shared: Arc<Shared>,
-    turn: u64,
-    is_running: bool,
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        let mut line = self.shared.line();
-        if line.turn == self.turn {
-            line.present -= 1;
-            if self.is_running {
-                // Its runtime has gone, and what it ran with it.
-                line.metrics.running -= 1;
-                line.metrics.cancelled += 1;
-                line.lost += 1;
-            }
-        }
-        drop(line);
-        self.shared.rest.notify_waiters();
-    }
-}
-
-impl Worker {
-    /// Whether it was left behind in a task that gave a value.
-    async fn work(mut self) -> bool {
-        let shared = self.shared.clone();
-        loop {
-            let next = {
-                let mut line = shared.line();
-                if line.turn != self.turn {
-                    // What it was woken for is for another.
-                    shared.news.notify_one();
-                    return false;
-                }
-                let next = line.waiting.pop_first();
-                self.is_running = next.is_some();
-                line.metrics.running += usize::from(self.is_running);
-                if !line.waiting.is_empty() {
-                    // There is more for another worker.
-                    shared.news.notify_one();
-                }
-                next
-            };
-            let Some((_, task)) = next else {
-                shared.news.notified().await;
-                continue;
-            };
-            // What a task holds may panic as it is dropped.
-            let done = AssertUnwindSafe(async { task().await }).catch_unwind().await;
-            let done = done.unwrap_or_else(|panic| {
-                drop_quietly(panic);
-                Done::Panicked
-            });
-            self.is_running = false;
-            {
-                let mut line = shared.line();
-                let is_left_behind = line.turn != self.turn;
-                let metrics = &mut line.metrics;
-                if is_left_behind {
-                    // Its stop took it for one that ends without a value.
-                    metrics.cancelled -= 1;
-                } else {
-                    metrics.running -= 1;
-                }
-                match done {
-                    Done::Completed => metrics.completed += 1,
-                    Done::Panicked => metrics.panicked += 1,
-                    Done::Cancelled => metrics.cancelled += 1,
-                }
-                if is_left_behind {
-                    return matches!(done, Done::Completed);
-                }
-            }
-            shared.rest.notify_waiters();
         }
     }
 }
