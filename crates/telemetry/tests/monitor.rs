@@ -305,10 +305,11 @@ fn tasks_that_yield_are_no_stall() {
 #[test]
 fn threads_that_have_noted_nothing_yet_are_at_work() {
     for runtime in runtimes() {
-        let monitor = EventLoopMonitor::new(quick(), runtime.handle().clone()).unwrap();
+        let monitor = Arc::new(EventLoopMonitor::new(quick(), runtime.handle().clone()).unwrap());
         let is_over = Arc::new(std::sync::atomic::AtomicBool::new(false));
         std::thread::scope(|scope| {
             let (runtime, hold) = (&runtime, is_over.clone());
+            let (end, ended) = tokio::sync::oneshot::channel();
             scope.spawn(move || {
                 runtime.block_on(async {
                     let held: Vec<_> = (0..runtime.metrics().num_workers())
@@ -324,6 +325,7 @@ fn threads_that_have_noted_nothing_yet_are_at_work() {
                     for held in held {
                         held.await.unwrap();
                     }
+                    ended.await.unwrap();
                 });
             });
             monitor.start().unwrap();
@@ -333,7 +335,20 @@ fn threads_that_have_noted_nothing_yet_are_at_work() {
                 let latest = monitor.get_history(5);
                 latest.len() == 5 && latest.iter().all(is_busy)
             }));
+            // And what waits for them is in line.
+            let waiting: Vec<_> = (0..7).map(|_| runtime.spawn(async {})).collect();
+            driver.block_on(until(&monitor, |monitor| {
+                monitor.get_snapshot().is_some_and(|sample| sample.callback_queue_depth >= waiting.len())
+            }));
             is_over.store(true, Ordering::SeqCst);
+            driver.block_on(until(&monitor, |monitor| {
+                monitor.get_snapshot().is_some_and(|sample| {
+                    sample.callback_queue_depth == 0 && sample.mean_busy_ms.is_some_and(|mean| mean > 0.0)
+                })
+            }));
+            end.send(()).unwrap();
+            driver.block_on(monitor.clone().stop_async());
+            assert!(!monitor.is_running());
         });
     }
 }
