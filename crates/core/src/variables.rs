@@ -40,7 +40,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         let time = self.read(name, usual, "a number above zero", |text| {
             let seconds = text.parse().ok().filter(|number: &f64| *number > 0.0)? * unit.as_secs_f64();
             // What is longer than any duration is too long as well.
-            Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+            Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)).filter(|time| !time.is_zero())
         })?;
         check_duration(name, time)?;
         Ok(time)

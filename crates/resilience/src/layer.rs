@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::retry::usual_verdict;
+use crate::retry::{Judged, usual_verdict};
 use crate::sync::{Mutex, lock};
 use crate::{
     AdaptiveLimiter, AdaptivePermit, Admission, Advice, AttemptError, BoxError, Bulkhead, CallError,
@@ -245,7 +245,9 @@ layers!(
             let (mut inner, request) = (inner.clone(), request.clone());
             async move { call(&mut inner, request).await.map_err(Into::into) }
         };
-        policy.execute_with(&key, advice, again).await.map_err(crate::RetryError::into_last)
+        let judge = |error: &BoxError| Judged::new(advice(error), error.is_local());
+        let ended = policy.run(&key, judge, again, |_, _, _| {}).await.0;
+        ended.map_err(crate::RetryError::into_last)
     }
 );
 layers!(

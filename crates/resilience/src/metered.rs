@@ -36,9 +36,7 @@ impl Metered for CircuitBreaker {
 /// Each by its name.
 impl Metered for CircuitBreakers {
     fn meter(&self, samples: &mut Samples<'_>) {
-        for breaker in self.all() {
-            samples.part(breaker.name(), &breaker);
-        }
+        self.each(|breaker| samples.part(breaker.name(), breaker));
     }
 }
 

@@ -214,7 +214,7 @@ impl CallPolicy {
         let mut admission = self.breaker.as_ref().map(CircuitBreaker::admit).transpose()?;
         let ended = self.limited(call, admission.as_mut()).await;
         if let Some(admission) = admission {
-            admission.end(verdict(&ended));
+            admission.end(Verdict::of(&ended));
         }
         ended
     }
@@ -244,7 +244,7 @@ impl CallPolicy {
             None => call.await,
         };
         if let Some(permit) = permit {
-            permit.end(verdict(&ended));
+            permit.end(Verdict::of(&ended));
         }
         ended
     }
@@ -283,10 +283,6 @@ impl CallPolicy {
     pub fn timeout(&self) -> Option<&Timeout> {
         self.timeout.as_ref()
     }
-}
-
-fn verdict<T, E: Fault>(ended: &Result<T, AttemptError<E>>) -> Verdict {
-    ended.as_ref().err().map_or(Verdict::Success, Fault::verdict)
 }
 
 impl CallPolicyBuilder {

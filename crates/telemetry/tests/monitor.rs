@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ async fn until(monitor: &EventLoopMonitor, what: impl Fn(&EventLoopMonitor) -> b
 fn five_blocks_of_every_thread_are_seen_at_their_length() {
     for runtime in runtimes() {
         let monitor = EventLoopMonitor::new(quick(), runtime.handle().clone()).unwrap();
-        runtime.block_on(async {
+        let seen = runtime.block_on(async {
             monitor.start().unwrap();
             until(&monitor, |monitor| monitor.get_snapshot().is_some()).await;
             let mut longest = Duration::ZERO;
@@ -79,11 +79,12 @@ fn five_blocks_of_every_thread_are_seen_at_their_length() {
             }
             let seen = longest.as_secs_f64() * 1e3 - 10.0;
             until(&monitor, |monitor| monitor.get_health().max_lag_ms >= seen).await;
+            seen
         });
         let history = monitor.get_history(100);
         let worst = history.iter().max_by(|a, b| a.loop_latency_ms.total_cmp(&b.loop_latency_ms)).unwrap();
         assert!(!worst.is_healthy && worst.warning_messages[0].contains("exceeds"), "{worst:?}");
-        assert!(monitor.get_percentile_latency(100.0, 100).unwrap() >= worst.loop_latency_ms);
+        assert!(monitor.get_percentile_latency(100.0, 100).unwrap() >= seen);
         assert!(!monitor.get_health().warnings.is_empty());
         monitor.stop();
         assert!(!monitor.is_running());
@@ -302,12 +303,22 @@ fn tasks_that_yield_are_no_stall() {
     }
 }
 
+/// Lets go of threads that are held, also as the test fails.
+struct Over(Arc<AtomicBool>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 #[test]
 fn threads_that_have_noted_nothing_yet_are_at_work() {
     for runtime in runtimes() {
         let monitor = Arc::new(EventLoopMonitor::new(quick(), runtime.handle().clone()).unwrap());
-        let is_over = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let is_over = Arc::new(AtomicBool::new(false));
         std::thread::scope(|scope| {
+            let over = Over(is_over.clone());
             let (runtime, hold) = (&runtime, is_over.clone());
             let (end, ended) = tokio::sync::oneshot::channel();
             scope.spawn(move || {
@@ -340,7 +351,7 @@ fn threads_that_have_noted_nothing_yet_are_at_work() {
             driver.block_on(until(&monitor, |monitor| {
                 monitor.get_snapshot().is_some_and(|sample| sample.callback_queue_depth >= waiting.len())
             }));
-            is_over.store(true, Ordering::SeqCst);
+            drop(over);
             driver.block_on(until(&monitor, |monitor| {
                 monitor.get_snapshot().is_some_and(|sample| {
                     sample.callback_queue_depth == 0 && sample.mean_busy_ms.is_some_and(|mean| mean > 0.0)

@@ -24,7 +24,7 @@ pub use self::window::{CircuitCounts, CircuitWindow};
 use self::state::{Change, Machine};
 use self::stripes::Stripes;
 use crate::events::{Audience, heard};
-use crate::retry::usual_verdict;
+use crate::retry::{Fault, usual_verdict};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
 
 /// What the end of a call says about what was called.
@@ -40,6 +40,11 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// What an end says, by its error if it has one.
+    pub fn of<T, E: Fault>(ended: &Result<T, E>) -> Self {
+        ended.as_ref().err().map_or(Self::Success, Fault::verdict)
+    }
+
     /// By an HTTP status: 408, 425, 429 and all of 500 and above are failures, other errors of the client say nothing.
     pub fn of_status(status: u16) -> Self {
         match status {
@@ -184,8 +189,9 @@ impl CircuitBreaker {
         }
     }
 
-    /// Makes a call if it is let through. An error is a failure, unless it is a refusal or a deadline of another part;
-    /// [`Self::call_with`] is for calls that are judged by something else, such as [`Verdict::of_status`].
+    /// Makes a call if it is let through. An error is a failure, unless it is a refusal or a deadline of another part, by
+    /// itself or in a box. For errors that have others inside, such as [`CallError`](crate::CallError), there is
+    /// [`Self::call_with`] with [`Verdict::of`]; for answers that are no errors, [`Verdict::of_status`].
     pub async fn call<T, E: 'static, F: Future<Output = Result<T, E>>>(
         &self,
         call: impl FnOnce() -> F,

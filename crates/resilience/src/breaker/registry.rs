@@ -62,6 +62,19 @@ impl CircuitBreakers {
         self.other.clone()
     }
 
+    /// Each by itself, so that no more than one is held at a time.
+    pub(crate) fn each(&self, mut with: impl FnMut(&CircuitBreaker)) {
+        let breakers = || self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        let names: Vec<String> = breakers().keys().cloned().collect();
+        for name in names {
+            let breaker = breakers().get(&name).cloned();
+            breaker.iter().for_each(&mut with);
+        }
+        if self.is_shared.load(Ordering::Relaxed) {
+            with(&self.other);
+        }
+    }
+
     /// All that there are, by name; then the shared one, if anybody has ever got it.
     pub fn all(&self) -> Vec<CircuitBreaker> {
         let breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);

@@ -233,7 +233,8 @@ impl Shared {
             return Ok(());
         }
         let mut waited = Duration::ZERO;
-        if self.timeout.is_zero() {
+        // Where nobody may wait, the line says so itself.
+        if self.timeout.is_zero() && max_queue > 0 {
             return Err(self.give_up(waited));
         }
         let place = match self.gate.join(max_queue) {

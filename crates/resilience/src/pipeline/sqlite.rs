@@ -73,8 +73,9 @@ impl SqliteSink {
         }
         let refused =
             |why: &dyn std::fmt::Display| Invalid::new("db_path", "a SQLite file that can be written", why);
-        // These are places of one connection, which end with it.
-        let is_nowhere = ["", ":memory:"].iter().any(|name| path.as_os_str() == *name);
+        // These are, or may be, places of one connection, which end with it.
+        let text = path.to_string_lossy();
+        let is_nowhere = text.is_empty() || text == ":memory:" || text.starts_with("file:");
         if is_nowhere {
             return Err(refused(&format_args!("\"{}\"", path.display())));
         }

@@ -230,11 +230,16 @@ impl PriorityTaskQueue {
             (workers, turn)
         };
         // A runtime that shuts down drops them at once, so not under the lock.
-        let workers = workers.into_iter().map(|worker| tokio::spawn(worker.work())).collect();
+        let workers: Vec<_> = workers.into_iter().map(|worker| tokio::spawn(worker.work())).collect();
         let mut line = shared.line();
-        // If somebody has stopped it meanwhile they go by themselves.
         if line.turn == turn {
             line.workers = workers;
+            return;
+        }
+        drop(line);
+        // Somebody has stopped it meanwhile, and could not end them.
+        for worker in workers {
+            worker.abort();
         }
     }
 

@@ -33,7 +33,7 @@ pub struct RetryConfig {
     pub jitter: Jitter,
     /// For symmetric jitter, from 0 to 1.
     pub jitter_factor: f64,
-    /// No attempt begins later than this after the call did.
+    /// No attempt begins later than this after the call did, but for the lateness of a timer (10 ms).
     pub deadline: Option<Duration>,
     /// Wait at least as long as the other side asks for.
     pub honour_retry_after: bool,

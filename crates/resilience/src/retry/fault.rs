@@ -116,7 +116,7 @@ impl Fault for BoxError {
     }
 }
 
-/// What an error says about the other side, as far as it is known here.
+/// What an error says about the other side, as far as its type is known here.
 pub(crate) fn usual_verdict<E: 'static>(error: &E) -> Verdict {
     let error: &dyn Any = error;
     if let Some(boxed) = error.downcast_ref::<BoxError>() {
@@ -152,12 +152,9 @@ impl Fault for io::Error {
         }
     }
 
-    /// There was no connection to send anything over.
+    /// Nobody took the connection. Other kinds may come from one that was there.
     fn is_unsent(&self) -> bool {
-        use io::ErrorKind as Kind;
-        let none =
-            [Kind::ConnectionRefused, Kind::HostUnreachable, Kind::NetworkUnreachable, Kind::NetworkDown];
-        none.contains(&self.kind())
+        self.kind() == io::ErrorKind::ConnectionRefused
     }
 }
 
@@ -256,14 +253,18 @@ impl<E: Fault> Fault for RetryExhaustedError<E> {
     }
 }
 
-/// The budget is ours.
-impl<E: Display> Fault for RetryBudgetExceededError<E> {
+/// The budget is ours; what the last attempt says of the other side is true all the same.
+impl<E: Fault> Fault for RetryBudgetExceededError<E> {
     fn advice(&self) -> Advice {
         Advice::Pass
     }
 
     fn is_local(&self) -> bool {
         true
+    }
+
+    fn verdict(&self) -> Verdict {
+        self.last.verdict()
     }
 }
 

@@ -146,7 +146,7 @@ pub struct RetryTotals {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RetryEvent {
-    /// An attempt failed, and another one follows.
+    /// An attempt failed, and another one follows, unless its caller goes away or the deadline passes meanwhile.
     Retried {
         /// Whose budget it takes.
         key: Arc<str>,

@@ -16,6 +16,9 @@ use crate::events::{Audience, heard};
 use crate::keyed::Keyed;
 use crate::striped::StripedCount;
 
+/// As late as this a timer may well be.
+const LATE: Duration = Duration::from_millis(10);
+
 /// Keys with budgets of their own.
 const KEYS_MAX: usize = 10_000;
 
@@ -26,6 +29,10 @@ pub(crate) struct Judged {
 }
 
 impl Judged {
+    pub(crate) fn new(advice: Advice, is_local: bool) -> Self {
+        Self { advice, is_local }
+    }
+
     pub(crate) fn usual<E: Fault>(error: &E) -> Self {
         Self { advice: error.advice(), is_local: error.is_local() }
     }
@@ -144,7 +151,7 @@ impl RetryPolicy {
         advice: impl Fn(&E) -> Advice,
         call: impl FnMut(u32) -> F,
     ) -> Result<T, RetryError<E>> {
-        let judge = |error: &E| Judged { advice: advice(error), is_local: false };
+        let judge = |error: &E| Judged::new(advice(error), false);
         self.run(key, judge, call, |_, _, _| {}).await.0
     }
 
@@ -198,10 +205,10 @@ impl RetryPolicy {
                 Some(wait) if is_late(now.saturating_add(wait)) => Err(RetryEnd::Deadline),
                 Some(wait) => self.take(&state, now).then_some(wait).ok_or(RetryEnd::Budget),
             };
-            note(attempt, &error, end.ok());
             let wait = match end {
                 Ok(wait) => wait,
                 Err(end) => {
+                    note(attempt, &error, None);
                     self.end(&state, key, attempt, end);
                     return (Err(failed(end, attempt, key, error)), attempt, waited);
                 }
@@ -209,14 +216,17 @@ impl RetryPolicy {
             let token = Token { state: Some(&state), budget: &self.0.budget };
             self.0.audience.tell(|| RetryEvent::Retried { key: key.into(), attempt, wait });
             door.clock.sleep(wait).await;
+            let then = now.saturating_add(wait);
             let now = door.clock.uptime();
-            if is_late(now) {
+            if is_late(now) && now.saturating_sub(then) > LATE {
                 // The runtime stood still, or the machine slept.
                 drop(token);
+                note(attempt, &error, None);
                 self.end(&state, key, attempt, RetryEnd::Deadline);
                 return (Err(failed(RetryEnd::Deadline, attempt, key, error)), attempt, waited);
             }
             token.spend(wait, now);
+            note(attempt, &error, Some(wait));
             self.0.totals.retries.fetch_add(1, Ordering::Relaxed);
             (before, waited, attempt) = (Some(wait), waited.saturating_add(wait), attempt + 1);
         }

@@ -145,7 +145,7 @@ async fn a_name_that_is_none_and_a_file_that_is_no_database_are_refused() {
     let text = dir.path().join("text");
     std::fs::write(&text, "this is no database, and long enough to be looked at as one ".repeat(20)).unwrap();
     assert_eq!(refused(&SqliteWriterConfig::new(&text)).as_deref(), Some("db_path"));
-    for nowhere in ["", ":memory:"] {
+    for nowhere in ["", ":memory:", "file::memory:"] {
         assert_eq!(refused(&SqliteWriterConfig::new(nowhere)).as_deref(), Some("db_path"), "{nowhere}");
     }
     let none = SqliteWriterConfig { buffer_size: 0, ..SqliteWriterConfig::new(&path) };

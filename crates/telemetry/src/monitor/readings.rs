@@ -114,7 +114,8 @@ impl Readings {
         }
         self.learn(&now);
         for (noted, (now_work, before)) in self.noted.iter_mut().zip(now.beside(&self.last)) {
-            if now_work.is_asleep || now_work.has_noted(before) {
+            // Of one that has just woken nothing is known to be work.
+            if now_work.is_asleep || before.is_asleep || now_work.has_noted(before) {
                 *noted = now.at;
             }
         }

@@ -95,13 +95,14 @@ impl Standstill {
         let has_woken = now.beside(last).any(|(now, before)| before.is_asleep && !now.is_asleep);
         self.quiet = stands.or(self.quiet.take());
         match &mut self.quiet {
+            Some(quiet) if quiet.stands == Stands::Perhaps => match (now.is_awake(), looked) {
+                // Whoever has looked is at work by now.
+                (true, Some(true)) => self.begin(now, last.at, now.at),
+                (true, _) | (false, Some(false)) => quiet.stands = Stands::Yes,
+                (false, _) => quiet.stands = Stands::No,
+            },
             // Whoever looked in its sleep may be the one that has woken.
-            Some(quiet) if quiet.stands != Stands::No || !has_woken => {
-                if quiet.stands == Stands::Perhaps {
-                    let is_looked_for = !now.is_awake() && looked != Some(false);
-                    quiet.stands = if is_looked_for { Stands::No } else { Stands::Yes };
-                }
-            }
+            Some(quiet) if quiet.stands == Stands::Yes || !has_woken => {}
             _ if has_woken => self.begin(now, last.at, now.at),
             _ => self.begin(now, before_last, last.at),
         }

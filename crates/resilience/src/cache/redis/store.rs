@@ -270,8 +270,8 @@ impl RedisStore {
             Which::All => {
                 self.mark("all").await?;
                 // The sets first: an entry that comes meanwhile keeps its own.
-                self.unlink(&format!("{}#tag:*", self.prefix), |_| true, &notice).await?;
-                self.unlink(&format!("{}:*", self.prefix), |_| true, &notice).await?
+                self.unlink(&format!("{}#tag:*", self.prefix), |_| true, None).await?;
+                self.unlink(&format!("{}:*", self.prefix), |_| true, Some(&notice)).await?
             }
         };
         // What Redis had dropped by itself may be elsewhere.
@@ -303,15 +303,15 @@ impl RedisStore {
     async fn sweep(&self, glob: &Glob, notice: &str) -> Result<u64, CacheError> {
         let start = self.prefix.len() + 1;
         let fits = |entry: &str| entry.get(start..).is_some_and(|key| glob.fits(key));
-        self.unlink(&format!("{}:{}", self.prefix, glob.for_redis()), fits, notice).await
+        self.unlink(&format!("{}:{}", self.prefix, glob.for_redis()), fits, Some(notice)).await
     }
 
-    /// Removes what Redis finds by a pattern and we do too, step by step, and says so in each.
+    /// Removes what Redis finds by a pattern and we do too, step by step, and says so in each, if it matters to anybody.
     async fn unlink(
         &self,
         pattern: &str,
         fits: impl Fn(&str) -> bool,
-        notice: &str,
+        notice: Option<&str>,
     ) -> Result<u64, CacheError> {
         let (mut cursor, mut removed) = (0_u64, 0);
         loop {
@@ -323,7 +323,9 @@ impl RedisStore {
             if !found.is_empty() {
                 let mut step = pipe();
                 step.atomic().cmd("UNLINK").arg(found);
-                step.cmd("PUBLISH").arg(self.channel()).arg(notice).ignore();
+                if let Some(notice) = notice {
+                    step.cmd("PUBLISH").arg(self.channel()).arg(notice).ignore();
+                }
                 let (gone,): (u64,) =
                     self.call(|mut wire| async move { step.query_async(&mut wire).await }).await?;
                 removed += gone;
