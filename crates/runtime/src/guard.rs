@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use longshore_clock::{Clock, Door};
 use longshore_core::{Invalid, KindName, Reason};
 use longshore_resilience::{
@@ -15,6 +16,7 @@ use longshore_resilience::{
 use longshore_telemetry::{Metered, Registry, Samples};
 
 use crate::attempt::Running;
+use crate::resets::Resets;
 use crate::signal::Interrupt;
 
 /// For so long a job waits in its slot for its turn, when that is near. Who goes back is away for at least as long, so that
@@ -235,9 +237,56 @@ impl Metered for Guard {
 
 /// The guards of a process by kind: all its workers share them.
 #[derive(Default)]
-pub(crate) struct Guards(Mutex<BTreeMap<KindName, Arc<Guard>>>);
+pub(crate) struct Guards {
+    by_kind: Mutex<BTreeMap<KindName, Arc<Guard>>>,
+    /// The resets that were asked for when it was last looked.
+    resets: Mutex<Option<Resets>>,
+}
 
 impl Guards {
+    fn by_kind(&self) -> MutexGuard<'_, BTreeMap<KindName, Arc<Guard>>> {
+        self.by_kind.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether any has a breaker.
+    pub(crate) fn have_breakers(&self) -> bool {
+        self.by_kind().values().any(|guard| guard.breaker.is_some())
+    }
+
+    /// Closes the breaker of a kind, if it has one here.
+    fn reset(&self, kind: &KindName) {
+        let breaker = self.by_kind().get(kind).and_then(|guard| guard.breaker.clone());
+        // Outside of the lock: those who hear of it may do anything.
+        if let Some(breaker) = breaker {
+            breaker.reset();
+        }
+    }
+
+    /// Closes the breaker of a kind for a request that is not to be seen again.
+    pub(crate) fn reset_by(&self, kind: &KindName, mark: Bytes) {
+        if let Some(resets) = &mut *self.resets.lock().unwrap_or_else(PoisonError::into_inner) {
+            resets.insert(kind.clone(), mark);
+        }
+        self.reset(kind);
+    }
+
+    /// Closes the breakers that were asked for since the last look. At the first look nothing is new.
+    pub(crate) fn follow(&self, asked: Resets) {
+        let new: Vec<KindName> = {
+            let mut resets = self.resets.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_new = |kind: &KindName, mark: &Bytes| {
+                resets.as_ref().is_some_and(|before| before.get(kind) != Some(mark))
+            };
+            let new = asked.iter().filter(|(kind, mark)| is_new(kind, mark)).map(|(kind, _)| kind.clone());
+            let new = new.collect();
+            *resets = Some(asked);
+            new
+        };
+        for kind in &new {
+            self.reset(kind);
+        }
+    }
+
     /// The guard of a kind, made if there is none with this configuration. It is shown as `kind/NAME`.
     pub(crate) fn of(
         &self,
@@ -246,7 +295,7 @@ impl Guards {
         door: &Door,
         registry: &Registry,
     ) -> Result<Arc<Guard>, Invalid> {
-        let mut guards = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guards = self.by_kind();
         if let Some(guard) = guards.get(kind).filter(|guard| guard.config == *config) {
             return Ok(guard.clone());
         }

@@ -23,6 +23,7 @@ mod observe;
 mod once;
 mod outcome;
 mod parents;
+mod resets;
 mod roster;
 mod schedule;
 mod signal;

@@ -158,6 +158,13 @@ impl Operator {
         }
     }
 
+    pub(crate) async fn reset_breaker(&self, kind: &KindName) -> anyhow::Result<()> {
+        match self {
+            Self::Store(opened) => Ok(opened.control().reset_breaker(kind).await?),
+            Self::Api(api) => api.post(&format!("/kinds/{}/reset-breaker", Segment(kind))).await,
+        }
+    }
+
     pub(crate) async fn set_kind(&self, kind: &KindName, limits: &[Limit]) -> anyhow::Result<()> {
         match self {
             Self::Store(opened) => Ok(opened.control().set_kind(kind, limits.to_vec()).await?),

@@ -4,6 +4,7 @@ mod view;
 use std::borrow::Cow;
 use std::time::Duration;
 
+use bytes::Bytes;
 use longshore_core::limits::STEP_RECORDS_MAX;
 use longshore_core::{
     Amended, Can, Change, Event, EventName, FailureGroup, Hold, Job, JobFilter, JobId, JobPage, Json,
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 
 pub use self::view::{QueueView, WorkerView};
 use crate::engine::Engine;
+use crate::resets;
 
 /// The way in for operators, and for everybody who looks. Cheap to clone.
 #[derive(Clone)]
@@ -310,6 +312,18 @@ impl Control {
         self.engine.audited("kind.change", kind, set, |()| told).await
     }
 
+    /// Closes the breaker of a kind by hand wherever there is one: here at once, in other processes at the next beat of one of
+    /// their workers.
+    pub async fn reset_breaker(&self, kind: &KindName) -> StoreResult<()> {
+        let mark = Bytes::from(self.engine.door().chance.bits().to_string());
+        let ask = async {
+            resets::ask(&**self.engine.store(), kind, mark.clone(), self.engine.now()).await?;
+            self.engine.shared.guards.reset_by(kind, mark);
+            Ok(())
+        };
+        self.engine.audited("breaker.reset", kind, ask, |()| Value::Null).await
+    }
+
     /// The kinds that have limits.
     pub async fn kinds(&self) -> StoreResult<Vec<KindInfo>> {
         self.engine.store().kinds().await
@@ -399,7 +413,7 @@ impl Control {
     /// as full has room for less. It goes by itself.
     pub async fn check_writable(&self) -> StoreResult<()> {
         let (now, key) = (self.engine.now(), "health/probe");
-        let value = bytes::Bytes::from(vec![b'x'; 64 * 1_024]);
+        let value = Bytes::from(vec![b'x'; 64 * 1_024]);
         let ttl = Some(Duration::from_secs(60));
         self.engine.store().doc_put(key, value, longshore_core::Expect::Anything, ttl, now).await?;
         Ok(())

@@ -13,9 +13,9 @@ use longshore_core::{Renewal, Renewed, StoreError, Wake, WakeStream, limits::STE
 
 use super::{Desk, lock};
 use crate::attempt::Running;
-use crate::roster;
 use crate::signal::Interrupt;
 use crate::stop::Stop;
+use crate::{resets, roster};
 
 /// After a renewal that failed, the next one follows within this time.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -72,6 +72,7 @@ async fn run(desk: &Desk, mut wakes: WakeStream) {
     let tick = (desk.config.lease / 6).min(beat);
     let mut tell_at = clock.after(beat);
     let mut save_at = clock.after(Duration::ZERO);
+    follow_resets(desk).await;
     let (mut unsaved, mut failed) = (false, false);
     loop {
         let save_due = if unsaved { save_at.clone() } else { Deadline::NEVER };
@@ -103,6 +104,18 @@ async fn run(desk: &Desk, mut wakes: WakeStream) {
             if let Err(error) = roster::tell(&**desk.engine.store(), &desk.info(), now).await {
                 tracing::debug!(%error, "could not tell of this worker");
             }
+            follow_resets(desk).await;
+        }
+    }
+}
+
+/// Closes the breakers that an operator wants closed.
+async fn follow_resets(desk: &Desk) {
+    let guards = &desk.engine.shared.guards;
+    if guards.have_breakers() {
+        match resets::read(&**desk.engine.store(), desk.engine.now()).await {
+            Ok(asked) => guards.follow(asked),
+            Err(error) => tracing::debug!(%error, "could not look for breakers to be closed"),
         }
     }
 }

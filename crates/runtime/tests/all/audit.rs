@@ -36,6 +36,7 @@ async fn everything_that_operators_do_is_entered() {
     let failed = JobFilter { queue: Some(name.clone()), ..JobFilter::default() };
     control.retry_all(failed, 10).await.unwrap();
     control.set_kind(&"task".parse().unwrap(), Vec::new()).await.unwrap();
+    control.reset_breaker(&"task".parse().unwrap()).await.unwrap();
     control.free_unique(&name, "k").await.unwrap();
     control.obliterate(&name, false).await.unwrap();
     let rule = Rule::Every { every: longshore_core::DurationText(HOUR), start_now: false };
@@ -69,6 +70,7 @@ async fn everything_that_operators_do_is_entered() {
         ("dlq.remove", "default"),
         ("dlq.retry", "default"),
         ("kind.change", "task"),
+        ("breaker.reset", "task"),
         ("unique.free", "k"),
         ("queue.obliterate", "default"),
         ("schedule.create", "beat"),

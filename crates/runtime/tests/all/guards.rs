@@ -7,11 +7,11 @@ use std::time::Duration;
 use longshore_core::{Backoff, DurationText, Job as Record, Reason, State};
 use longshore_resilience::{CircuitBreakerConfig, CircuitWindow, RateLimiterConfig, RetryBudgetConfig};
 use longshore_runtime::testing::TestKit;
-use longshore_runtime::{Args, KindGuard, KindOptions, Outcome};
+use longshore_runtime::{Args, KindGuard, KindOptions, Outcome, WorkerConfig};
 use longshore_telemetry::Exposition;
 
 use crate::kit::kit;
-use crate::support::{Room, Shift, Task, soon};
+use crate::support::{Room, Shift, Task, file, soon};
 
 /// A handler that fails while it is told to.
 #[derive(Clone, Default)]
@@ -74,6 +74,59 @@ async fn an_open_breaker_keeps_jobs_waiting_without_counting_attempts() {
     kit.advance(Duration::from_secs(34)).await.unwrap();
     assert_eq!(kit.drain("default").await.unwrap(), 3, "one finds out, and the rest follows");
     assert_eq!(other.calls(), 5);
+}
+
+/// The state of the breaker of `task` in a scrape of an engine.
+fn circuit(room: &Room) -> Option<String> {
+    let mut page = Exposition::default();
+    room.engine.parts().expose(&mut page);
+    let page = page.finish();
+    let line =
+        page.lines().find_map(|line| line.strip_prefix("longshore_circuit_state{name=\"kind/task\"} "));
+    line.map(ToOwned::to_owned)
+}
+
+#[tokio::test]
+async fn an_operator_closes_a_breaker_here_and_on_other_nodes() {
+    let dir = tempfile::tempdir().unwrap();
+    let door = longshore_clock::Door::system();
+    let node = || Room::on(file(&dir, &door), door.clone());
+    let (here, there) = (node(), node());
+    let open_for_long = CircuitBreakerConfig::simple("", 1, Duration::from_secs(3_600));
+    let guard = KindGuard { breaker: Some(open_for_long), ..KindGuard::default() };
+    let config = WorkerConfig { ttl: Duration::from_secs(3), ..WorkerConfig::default() };
+    let failing = async || Err::<(), _>(Outcome::from(std::io::Error::other("away")));
+    let worker = here.worker().config(config).handle("task", failing).guard("task", guard);
+    let shift = Shift::start(worker);
+    let kind = "task".parse().unwrap();
+    for operator in [&there, &here, &there] {
+        here.client.enqueue(Task { number: 1 }).max_attempts(1).await.unwrap();
+        until(|| circuit(&here).as_deref() == Some("2")).await;
+        operator.control.reset_breaker(&kind).await.unwrap();
+        until(|| circuit(&here).as_deref() == Some("0")).await;
+    }
+    // Once for each request.
+    here.client.enqueue(Task { number: 1 }).max_attempts(1).await.unwrap();
+    until(|| circuit(&here).as_deref() == Some("2")).await;
+    there.control.reset_breaker(&"other".parse().unwrap()).await.unwrap();
+    let seen = async || there.control.workers().await.unwrap()[0].info.seen_at;
+    // What was asked for before a beat has been followed at the next one.
+    for _ in 0..2 {
+        let last = seen().await;
+        soon(async { while seen().await == last {} }).await;
+    }
+    assert_eq!(circuit(&here).as_deref(), Some("2"));
+    shift.drain().await;
+}
+
+/// Waits for something that nothing tells of.
+async fn until(what: impl Fn() -> bool) {
+    soon(async {
+        while !what() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -40,6 +40,7 @@ pub(crate) fn routes() -> OpenApiRouter<Face> {
         .routes(routes!(queues::failures))
         .routes(routes!(queues::kinds::list))
         .routes(routes!(queues::kinds::change))
+        .routes(routes!(queues::kinds::reset_breaker))
         .routes(routes!(queues::pause))
         .routes(routes!(queues::resume))
         .routes(routes!(queues::many::drain))

@@ -1,6 +1,7 @@
 //! `longshore kind`.
 
 mod list;
+mod reset_breaker;
 mod set;
 
 use clap::Subcommand;
@@ -11,6 +12,8 @@ use crate::context::Context;
 pub(crate) enum Kind {
     /// List the kinds that have limits
     List(list::List),
+    /// Close the breaker of a kind by hand, wherever there is one
+    ResetBreaker(reset_breaker::ResetBreaker),
     /// Set the limits of a kind in all queues, on every node
     Set(set::Set),
 }
@@ -19,6 +22,7 @@ impl Kind {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
         match self {
             Self::List(command) => command.run(context).await,
+            Self::ResetBreaker(command) => command.run(context).await,
             Self::Set(command) => command.run(context).await,
         }
     }

@@ -33,6 +33,21 @@ pub(crate) struct KindSettings {
     limits: Vec<Limit>,
 }
 
+/// Closes the breaker of a kind by hand, in each process that has one: at the next beat of a worker there, a third of
+/// `worker_ttl`.
+#[utoipa::path(
+    post, operation_id = "reset_breaker", path = "/kinds/{kind}/reset-breaker", tag = "queues",
+    params(("kind" = String, Path)), responses((status = 204, description = "Asked for"))
+)]
+pub(crate) async fn reset_breaker(
+    Operates(api): Operates,
+    PathKind(kind): PathKind,
+    _: Query<Nothing>,
+) -> Result<StatusCode, ApiError> {
+    api.engine.control().reset_breaker(&kind).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Sets the limits of a kind, in every queue and for waiting jobs as well.
 #[utoipa::path(
     put, operation_id = "change_kind", path = "/kinds/{kind}", tag = "queues", params(("kind" = String, Path)),
