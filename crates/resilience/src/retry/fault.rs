@@ -158,10 +158,10 @@ impl Fault for io::Error {
     }
 }
 
-/// Refusals of ours: what was not called has not failed.
-macro_rules! refusals {
-    ($($error:ty),*) => {
-        $(impl Fault for $error {
+/// A refusal of ours: what was not called has not failed.
+macro_rules! refusal {
+    ([$($generics:tt)*] $error:ty) => {
+        impl $($generics)* Fault for $error {
             fn advice(&self) -> Advice {
                 Advice::Pass
             }
@@ -173,7 +173,14 @@ macro_rules! refusals {
             fn is_unsent(&self) -> bool {
                 true
             }
-        })*
+        }
+    };
+}
+
+/// Those that are known also where only their type is.
+macro_rules! refusals {
+    ($($error:ty),*) => {
+        $(refusal!([] $error);)*
 
         fn is_refusal(error: &dyn Any) -> bool {
             $(error.is::<$error>())||*
@@ -186,27 +193,8 @@ macro_rules! refusals {
 }
 
 refusals!(AcquisitionTimeoutError, BulkheadError, CircuitBreakerError, RateLimitedError);
-
-/// A pipeline or a queue of ours that takes nothing.
-macro_rules! given_back {
-    ($($error:ident),*) => {
-        $(impl<T> Fault for $error<T> {
-            fn advice(&self) -> Advice {
-                Advice::Pass
-            }
-
-            fn is_local(&self) -> bool {
-                true
-            }
-
-            fn is_unsent(&self) -> bool {
-                true
-            }
-        })*
-    };
-}
-
-given_back!(PutError, EnqueueError);
+refusal!([<T>] PutError<T>);
+refusal!([<T>] EnqueueError<T>);
 
 impl<E: Fault> Fault for CircuitCallError<E> {
     fn advice(&self) -> Advice {
