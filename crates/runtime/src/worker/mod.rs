@@ -287,7 +287,7 @@ impl Worker {
             // A keeper does it by itself.
             () = Box::pin(desk.engine.sample_on(false)), if !desk.config.keeps => Ok(()),
         };
-        pulse.stop();
+        drop(pulse);
         let clock = &desk.engine.door().clock;
         tokio::select! {
             _ = async { tokio::join!(roster::leave(&**store, &desk.id, clock.now()), desk.engine.sample(false)) } => {}

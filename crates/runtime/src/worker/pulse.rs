@@ -27,19 +27,14 @@ pub(super) struct Pulse {
     thread: Option<JoinHandle<()>>,
 }
 
-impl Pulse {
-    pub(super) fn stop(mut self) {
+impl Drop for Pulse {
+    // Also where the worker is dropped in the middle: who has gone renews nothing. The thread awaits nothing any more, so this
+    // is less than a moment.
+    fn drop(&mut self) {
         self.stop.drain();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
-    }
-}
-
-impl Drop for Pulse {
-    // The worker may be dropped in the middle; its thread must not live on.
-    fn drop(&mut self) {
-        self.stop.drain();
     }
 }
 
@@ -54,7 +49,8 @@ pub(super) fn start(desk: Arc<Desk>) -> Result<Pulse, StoreError> {
     let beat = move || {
         runtime.block_on(async {
             tokio::select! {
-                // A store that does not answer must not hold up the end of the worker.
+                biased;
+                // A store that does not answer must not hold up the end of the worker, and who has gone renews nothing.
                 () = until.draining() => {}
                 () = run(&desk, wakes) => {}
             }
