@@ -54,3 +54,26 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_makes_no_sense_is_refused_by_the_name_of_its_variable() {
+        let (second, usual) = (Duration::from_secs(1), Duration::from_secs(7));
+        let time =
+            |text: Option<&str>| Variables(|_: &str| text.map(ToOwned::to_owned)).time("T", second, usual);
+        assert_eq!(time(None), Ok(usual));
+        assert_eq!(time(Some(" 1.5 ")), Ok(Duration::from_millis(1_500)));
+        // The last but one is shorter than any duration, the last one longer.
+        for text in ["", "soon", "0", "-1", "NaN", "1e-12", "1e300"] {
+            assert_eq!(time(Some(text)).unwrap_err().field, "T", "{text}");
+        }
+        let said = Variables(|name: &str| (name == "A").then(|| "0".to_owned()));
+        for (field, blamed) in [("a", "A"), ("b", "b")] {
+            let wrong = said.blame(Invalid::new(field, "more", 0), &[("a", "A"), ("b", "B")]);
+            assert_eq!(wrong.field, blamed);
+        }
+    }
+}

@@ -122,7 +122,9 @@ impl Cell {
 ///
 /// Whoever waits has taken a turn; a caller that stops waiting leaves it unused. One that is woken up to 10 ms (or one
 /// turn, if that is longer) late goes late, and so closer to the next; one that is woken later takes another turn, once,
-/// which may be past `max_wait`. Only so far does the bound hold for waits on a runtime that stands still. Once `max_keys` keys are busy, further keys share one state.
+/// which may be past `max_wait`. Only so far does the bound hold for waits on a runtime that stands still.
+///
+/// Once `max_keys` keys are busy, further keys share one state.
 pub struct RateLimiter<K = ()> {
     cells: Keyed<K, Cell>,
     is_keyed: bool,
