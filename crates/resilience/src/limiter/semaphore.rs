@@ -11,7 +11,7 @@ use super::gate::{Gate, Joined, LIMIT_MAX};
 use crate::events::{Audience, heard};
 use crate::striped::StripedCount;
 
-/// Callers that may wait in line, if nothing else bounds them: no more is refused by anything but memory.
+/// Callers that may wait in line where nothing else bounds them.
 const WAITING_MAX: usize = 1 << 20;
 
 /// How many may be at work at once, and how long others wait.
