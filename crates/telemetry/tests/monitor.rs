@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
@@ -320,13 +320,16 @@ fn threads_that_have_noted_nothing_yet_are_at_work() {
         std::thread::scope(|scope| {
             let over = Over(is_over.clone());
             let (runtime, hold) = (&runtime, is_over.clone());
+            let begun = Arc::new(AtomicUsize::new(0));
+            let beginning = begun.clone();
             let (end, ended) = tokio::sync::oneshot::channel();
             scope.spawn(move || {
                 runtime.block_on(async {
                     let held: Vec<_> = (0..runtime.metrics().num_workers())
                         .map(|_| {
-                            let is_over = hold.clone();
+                            let (is_over, begun) = (hold.clone(), beginning.clone());
                             runtime.spawn(async move {
+                                begun.fetch_add(1, Ordering::SeqCst);
                                 while !is_over.load(Ordering::SeqCst) {
                                     std::hint::spin_loop();
                                 }
@@ -339,6 +342,10 @@ fn threads_that_have_noted_nothing_yet_are_at_work() {
                     ended.await.unwrap();
                 });
             });
+            // Of a thread that has not begun nobody knows that it is not at work.
+            while begun.load(Ordering::SeqCst) < runtime.metrics().num_workers() {
+                std::thread::yield_now();
+            }
             monitor.start().unwrap();
             let is_busy = |sample: &LoopMonitorMetrics| sample.busy_ratio > 0.9;
             let driver = Builder::new_current_thread().build().unwrap();
@@ -351,11 +358,15 @@ fn threads_that_have_noted_nothing_yet_are_at_work() {
             driver.block_on(until(&monitor, |monitor| {
                 monitor.get_snapshot().is_some_and(|sample| sample.callback_queue_depth >= waiting.len())
             }));
+            let before = monitor.get_health().samples;
             drop(over);
             driver.block_on(until(&monitor, |monitor| {
-                monitor.get_snapshot().is_some_and(|sample| {
-                    sample.callback_queue_depth == 0 && sample.mean_busy_ms.is_some_and(|mean| mean > 0.0)
-                })
+                let is_empty = monitor.get_snapshot().is_some_and(|sample| sample.callback_queue_depth == 0);
+                // The threads go to sleep once, and the latest sample may be a later one.
+                let since = monitor.get_history((monitor.get_health().samples - before) as usize);
+                let has_noted =
+                    |sample: &LoopMonitorMetrics| sample.mean_busy_ms.is_some_and(|mean| mean > 0.0);
+                is_empty && since.iter().any(has_noted)
             }));
             end.send(()).unwrap();
             driver.block_on(monitor.clone().stop_async());
