@@ -43,7 +43,7 @@ where
     }
     if let Ok(place) = std::env::var(PLACE) {
         let store = desk.open(&place).await;
-        meet(&*store).await;
+        meet(&*store, 1).await;
         let answer = work(std::env::var(NUMBER).unwrap().parse().unwrap(), store.clone()).await;
         store.close().await.unwrap();
         // A line of its own, whatever stands on the one before.
@@ -81,11 +81,11 @@ fn start(desk: &Desk, number: usize) -> std::process::Child {
         .unwrap()
 }
 
-/// Waits until all processes are here, so that none has done everything before the next one comes.
-async fn meet(store: &dyn Store) {
+/// Waits until all processes are here for the so manieth time, so that none has done everything before the next one comes.
+async fn meet(store: &dyn Store, time: usize) {
     let mut bell = store.wakeups();
-    store.log_append(MEETING, vec![Bytes::from_static(b"here")], PROCESSES).await.unwrap();
-    while store.log_end(MEETING).await.unwrap() < PROCESSES as u64 {
+    store.log_append(MEETING, vec![Bytes::from_static(b"here")], 2 * PROCESSES).await.unwrap();
+    while store.log_end(MEETING).await.unwrap() < (time * PROCESSES) as u64 {
         if store.can().push {
             bell.next().await;
         } else {
@@ -97,8 +97,15 @@ async fn meet(store: &dyn Store) {
 pub(crate) async fn processes_lease_every_job_once(desk: &Desk) {
     const JOBS: usize = 1_000;
     let jobs = desk.insert((0..JOBS).map(|index| job(&format!("j{index}"))), START);
-    let Some(given) = across(desk, jobs, races::lease_all).await else { return };
-    assert!(given.iter().all(|ids| !ids.is_empty()), "one of them came too late to race");
+    let lease = async |_, store: Arc<dyn Store>| {
+        let mut ids = races::lease_some(&*store).await;
+        // Each has some, and then they race.
+        meet(&*store, 2).await;
+        ids.extend(races::lease_all(0, store).await);
+        ids
+    };
+    let Some(given) = across(desk, jobs, lease).await else { return };
+    assert!(given.iter().all(|ids| !ids.is_empty()), "one of them did not race");
     let ids: Vec<_> = given.into_iter().flatten().collect();
     assert_eq!((ids.len(), ids.iter().collect::<HashSet<_>>().len()), (JOBS, JOBS));
     assert_eq!(desk.count("default", State::Running).await, JOBS as u64);
