@@ -94,18 +94,23 @@ pub(crate) struct Turned {
     pub(crate) reason: Reason,
 }
 
-/// What a retry costs, given back if it is not made.
-struct Token<'a>(Option<&'a RetryBudget>);
+/// What an attempt is to a budget: a first one adds to it when it is made, a retry gives back what it took if it is not made.
+struct Token<'a> {
+    budget: Option<&'a RetryBudget>,
+    is_retry: bool,
+}
 
 impl Token<'_> {
     fn spend(mut self) {
-        self.0 = None;
+        if let Some(budget) = self.budget.take().filter(|_| !self.is_retry) {
+            budget.call();
+        }
     }
 }
 
 impl Drop for Token<'_> {
     fn drop(&mut self) {
-        if let Some(budget) = self.0 {
+        if let Some(budget) = self.budget.filter(|_| self.is_retry) {
             budget.put_back();
         }
     }
@@ -175,15 +180,13 @@ impl Guard {
         Ok(Taken { _permit: permit, moved_at: self.moved_at.clone(), clock: clock.clone() })
     }
 
-    /// What an attempt costs: nothing if it is the first of its job.
+    /// A retry takes what it costs.
     fn token(&self, attempt: u32) -> Result<Token<'_>, Turned> {
-        let Some(budget) = &self.budget else { return Ok(Token(None)) };
-        if attempt <= 1 {
-            budget.call();
-            return Ok(Token(None));
+        let (budget, is_retry) = (self.budget.as_ref(), attempt > 1);
+        if let Some(budget) = budget.filter(|_| is_retry) {
+            budget.take().map_err(|wait| self.turn(wait, Reason::Throttled))?;
         }
-        budget.take().map_err(|wait| self.turn(wait, Reason::Throttled))?;
-        Ok(Token(Some(budget)))
+        Ok(Token { budget, is_retry })
     }
 
     /// Waits until the breaker is tried again; while that is being done, for a part of the time that it would be open for.

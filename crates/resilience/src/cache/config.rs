@@ -34,7 +34,7 @@ pub struct CacheConfig {
     /// Bytes kept in memory: keys, tags and values, and [`ENTRY_BYTES`](CacheConfig::ENTRY_BYTES) for each entry. An
     /// entry counts for at least `max_bytes / max_entries`.
     pub max_bytes: usize,
-    /// How long a caller waits for another one that loads the same value, before it loads by itself.
+    /// How long callers wait for another one that loads the same value, before one of them loads in its place.
     pub load_wait: Duration,
     /// Stale values that are loaded anew at a time while they are still handed out.
     pub max_refreshes: usize,

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use longshore_core::Invalid;
 
@@ -25,6 +26,9 @@ pub enum LoadError<E> {
     /// Loading failed, here or for the caller who was first; all who waited get the same error.
     #[error(transparent)]
     Load(Arc<E>),
+    /// For so long others have loaded it one after another, and none has ended.
+    #[error("waited {} for others who load the same value, and none has it yet", longshore_core::format_duration(*.0))]
+    Waited(Duration),
 }
 
 impl<E> Clone for LoadError<E> {
@@ -32,6 +36,7 @@ impl<E> Clone for LoadError<E> {
         match self {
             Self::Invalid(invalid) => Self::Invalid(invalid.clone()),
             Self::Load(error) => Self::Load(error.clone()),
+            Self::Waited(time) => Self::Waited(*time),
         }
     }
 }

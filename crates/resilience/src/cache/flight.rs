@@ -63,15 +63,15 @@ impl Flights {
         self.open().ended[bucket(key)]
     }
 
-    /// A seat for a key that was not found after so many of its loads had ended. A load that began before an invalidation takes
-    /// nobody with it who came after.
-    pub(super) fn board(self: &Arc<Self>, key: &Arc<str>, baseline: &Baseline, ended: u64) -> Seat {
+    /// A seat for a key that was not found after so many of its loads had ended; without that number it is not asked whether
+    /// more have since. A load that began before an invalidation takes nobody with it who came after.
+    pub(super) fn board(self: &Arc<Self>, key: &Arc<str>, baseline: &Baseline, ended: Option<u64>) -> Seat {
         let mut board = self.open();
         match board.flights.get(key) {
             Some(flight) if flight.baseline.is_as_new_as(baseline) => {
                 return Seat::Follow(flight.landed.clone());
             }
-            None if board.ended[bucket(key)] != ended => return Seat::Again,
+            None if ended.is_some_and(|ended| board.ended[bucket(key)] != ended) => return Seat::Again,
             _ => {}
         }
         Seat::Lead(self.lead(&mut board, key, baseline))

@@ -15,11 +15,14 @@ use super::{Cache, CachePolicy, Inner, LoadError, config};
 
 /// So often a caller looks for what others have just loaded.
 const LOOKS_MAX: u32 = 4;
+/// For so many loads of others, one after another, a caller waits.
+const WAITS_MAX: u32 = 4;
 
 impl Cache {
     /// The value of a key; if there is none, the one that `load` gives, which is kept for the next. All who ask meanwhile
-    /// wait for that one load, and get its value or its error. See [`CachePolicy`] for what may be handed out past its
-    /// end. A value that is invalidated while it is loaded is handed out and not kept.
+    /// wait for that one load, and get its value or its error; if it takes longer than `load_wait`, one of them loads in its
+    /// place. Who has waited in vain for four loads gets [`LoadError::Waited`]. See [`CachePolicy`] for what may be handed
+    /// out past its end. A value that is invalidated while it is loaded is handed out and not kept.
     pub async fn get_or_set<T, E, F, Fut>(
         &self,
         key: &str,
@@ -49,11 +52,13 @@ impl Cache {
             self.refresh(key, policy, load);
             return Ok(value);
         }
-        let over = inner.door.clock.after(inner.config.load_wait);
-        let mut looks = 0;
+        let load_wait = inner.config.load_wait;
+        let mut over = inner.door.clock.after(load_wait);
+        let (mut looks, mut waits) = (0, 0);
         loop {
             looks += 1;
-            let ended = inner.flights.ended(&key);
+            // In the end it loads, whatever has been loaded since.
+            let ended = (looks < LOOKS_MAX).then(|| inner.flights.ended(&key));
             let (baseline, found) = inner.backend.begin(&key, &policy.tags).await;
             // What is not there any more may have been invalidated.
             before = found;
@@ -62,8 +67,7 @@ impl Cache {
             }
             let lead = match inner.flights.board(&key, &baseline, ended) {
                 Seat::Lead(lead) => Some((lead, &baseline)),
-                Seat::Again if looks < LOOKS_MAX => continue,
-                Seat::Again => None,
+                Seat::Again => continue,
                 Seat::Follow(flight) => tokio::select! {
                     biased;
                     landed = land(flight.clone()) => match landed.map(|landed| inner.shared(landed, &policy)) {
@@ -74,7 +78,16 @@ impl Cache {
                     },
                     () = over.wait() => {
                         inner.counters.wait_timeouts.add();
-                        inner.flights.take_over(&key, &baseline, &flight).map(|lead| (lead, &baseline))
+                        waits += 1;
+                        match inner.flights.take_over(&key, &baseline, &flight) {
+                            Some(lead) => Some((lead, &baseline)),
+                            // Another one has.
+                            None if waits < WAITS_MAX => {
+                                over = inner.door.clock.after(load_wait);
+                                continue;
+                            }
+                            None => return inner.waited(before, &policy, load_wait * WAITS_MAX),
+                        }
                     }
                 },
             };
@@ -103,7 +116,7 @@ impl Cache {
         let Some(permit) = self.0.refreshes.try_acquire_owned() else { return };
         let inner = self.0.clone();
         let refresh = async move {
-            let ended = inner.flights.ended(&key);
+            let ended = Some(inner.flights.ended(&key));
             let (baseline, found) = inner.backend.begin(&key, &policy.tags).await;
             if found.as_ref().is_some_and(|found| found.stale_for.is_none()) {
                 return;
@@ -151,6 +164,22 @@ impl Inner {
         self.counters.joined.add();
         self.counters.misses.add();
         Some(result)
+    }
+
+    /// What there is for one who has waited for so long in vain.
+    fn waited<T: DeserializeOwned, E>(
+        &self,
+        before: Option<Found>,
+        policy: &CachePolicy,
+        time: Duration,
+    ) -> Result<T, LoadError<E>> {
+        let old = before.and_then(|old| Some((old.body, old.stale_for?.saturating_add(time))));
+        if let Some(value) = self.covered(old.as_ref(), policy) {
+            self.counters.stale_hits.add();
+            return Ok(value);
+        }
+        self.counters.misses.add();
+        Err(LoadError::Waited(time))
     }
 
     /// The stale value that covers for an error, if there is one that is young enough.

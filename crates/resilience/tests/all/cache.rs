@@ -241,6 +241,42 @@ async fn one_who_has_waited_long_enough_loads_in_the_place_of_the_other() {
 }
 
 #[tokio::test]
+async fn a_load_that_hangs_is_not_made_by_all_who_wait_for_it() {
+    let (door, manual) = door();
+    let (cache, source) = (cache(&door), Source::default());
+    let (first, _never) = held(&cache, &source, CachePolicy::default()).await;
+    let others: Vec<_> = (0..9)
+        .map(|_| {
+            let load = source.of(std::future::pending());
+            let cache = cache.clone();
+            tokio::spawn(async move { cache.get_or_set("a", (), load).await as Get })
+        })
+        .collect();
+    let settle = async || {
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+    };
+    for calls in 1..=5 {
+        settle().await;
+        assert_eq!(source.calls(), calls);
+        manual.advance(secs(10));
+    }
+    settle().await;
+    let waited = |task: &JoinHandle<Get>| task.is_finished();
+    assert_eq!(others.iter().filter(|task| waited(task)).count(), 5, "four load by then");
+    for task in others {
+        if waited(&task) {
+            let error = task.await.unwrap().unwrap_err();
+            assert!(matches!(error, LoadError::Waited(time) if time == secs(40)), "{error}");
+        } else {
+            task.abort();
+        }
+    }
+    first.abort();
+}
+
+#[tokio::test]
 async fn a_value_that_is_invalidated_while_it_is_loaded_is_not_kept() {
     let (door, _) = door();
     let cache = cache(&door);

@@ -183,6 +183,31 @@ async fn a_budget_puts_retries_off_and_lets_first_attempts_through() {
 }
 
 #[tokio::test]
+async fn a_job_that_is_turned_away_adds_nothing_to_the_budget() {
+    let (mut kit, other) = (kit(), Other::default());
+    other.register(&mut kit);
+    let hour = Duration::from_secs(3_600);
+    let retry_budget = RetryBudgetConfig { tokens: Some(1), window: hour, ratio: 0.5, ttl: hour };
+    let rate =
+        RateLimiterConfig { per: Duration::from_secs(10), burst: 1, ..RateLimiterConfig::per_second(1) };
+    let guard = KindGuard { retry_budget: Some(retry_budget), rate: Some(rate), ..KindGuard::default() };
+    kit.guard("task", guard).unwrap();
+    other.broken.store(true, Ordering::SeqCst);
+    enqueue(&kit, 9).await;
+    assert_eq!(run(&kit).await.reason, Some(Reason::Error));
+    for _ in 0..10 {
+        enqueue(&kit, 9).await;
+        let turned = run(&kit).await;
+        assert_eq!(turned.reason, Some(Reason::Throttled));
+        kit.control().cancel(turned.id()).await.unwrap();
+    }
+    for reason in [Reason::Error, Reason::Throttled] {
+        kit.advance(Duration::from_secs(11)).await.unwrap();
+        assert_eq!(run(&kit).await.reason, Some(reason));
+    }
+}
+
+#[tokio::test]
 async fn a_rate_holds_in_the_process() {
     let (mut kit, other) = (kit(), Other::default());
     other.register(&mut kit);
