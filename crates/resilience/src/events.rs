@@ -64,9 +64,14 @@ impl<E: Clone> Audience<E> {
         self.panics.load(Ordering::Relaxed)
     }
 
+    /// Whether anybody listens.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.heard.load(Ordering::Acquire) > 0
+    }
+
     /// Tells everybody. Called outside of all locks.
     pub(crate) fn tell(&self, event: impl FnOnce() -> E) {
-        if self.heard.load(Ordering::Acquire) > 0 {
+        if self.is_heard() {
             self.tell_all(event());
         }
     }

@@ -241,9 +241,9 @@ impl CircuitBreaker {
         self.state() == CircuitState::HalfOpen
     }
 
-    /// Whether it is as good as a new one, and nobody else has it. Changes nothing, so that there is nothing to tell.
+    /// Whether it is as good as a new one, and nobody else has or hears it. Changes nothing, so that there is nothing to tell.
     fn is_forgettable(&mut self) -> bool {
-        if Arc::get_mut(&mut self.0).is_none() {
+        if Arc::get_mut(&mut self.0).is_none_or(|shared| shared.audience.is_heard()) {
             return false;
         }
         let now = self.0.clock.uptime();

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use longshore_clock::Door;
 use longshore_core::Invalid;
@@ -8,18 +9,27 @@ use longshore_core::Invalid;
 use super::{CircuitBreaker, CircuitBreakerConfig};
 
 /// Breakers by name, or by host: all alike, made when they are first asked for. Once there are as many as may be, those
-/// are forgotten that nobody holds and that say nothing: closed, with nothing in their window. If there are none, further
+/// are forgotten that nobody holds or hears and that say nothing: closed, with nothing in their window. If there are none, further
 /// names share one breaker, which is called `other`; that name has no other one.
 pub struct CircuitBreakers {
     config: CircuitBreakerConfig,
     door: Door,
     max: usize,
-    breakers: Mutex<BTreeMap<String, CircuitBreaker>>,
+    book: Mutex<Book>,
     other: CircuitBreaker,
     /// Whether anybody has got that one.
     is_shared: AtomicBool,
 }
 
+#[derive(Default)]
+struct Book {
+    breakers: BTreeMap<String, CircuitBreaker>,
+    /// The name up to which it was last looked whether a breaker can be forgotten; empty before the first.
+    looked: String,
+}
+
+/// So many are looked at for one new name.
+const SWEEP_MAX: usize = 1_000;
 /// The name of the breaker that names share.
 const OTHER: &str = "other";
 
@@ -31,8 +41,8 @@ impl CircuitBreakers {
             return Err(Invalid::new("max", "a whole number above 0", max));
         }
         let other = CircuitBreaker::new(named(&config, OTHER), door)?;
-        let (breakers, is_shared) = (Mutex::default(), AtomicBool::new(false));
-        Ok(Self { config, door: door.clone(), max, breakers, other, is_shared })
+        let (book, is_shared) = (Mutex::default(), AtomicBool::new(false));
+        Ok(Self { config, door: door.clone(), max, book, other, is_shared })
     }
 
     /// The breaker of a name.
@@ -40,21 +50,22 @@ impl CircuitBreakers {
         if name == OTHER {
             return self.shared();
         }
-        let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(breaker) = breakers.get(name) {
+        let mut book = self.book();
+        if let Some(breaker) = book.breakers.get(name) {
             return breaker.clone();
         }
-        if breakers.len() >= self.max {
-            breakers.retain(|_, breaker| !breaker.is_forgettable());
-        }
-        if breakers.len() >= self.max {
+        if book.breakers.len() >= self.max && !book.forget_some() {
             return self.shared();
         }
         // The configuration was checked when the first one was made.
         match CircuitBreaker::new(named(&self.config, name), &self.door) {
-            Ok(breaker) => breakers.entry(name.to_owned()).or_insert(breaker).clone(),
+            Ok(breaker) => book.breakers.entry(name.to_owned()).or_insert(breaker).clone(),
             Err(_) => self.shared(),
         }
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn shared(&self) -> CircuitBreaker {
@@ -64,10 +75,9 @@ impl CircuitBreakers {
 
     /// Each by itself, so that no more than one is held at a time.
     pub(crate) fn each(&self, mut with: impl FnMut(&CircuitBreaker)) {
-        let breakers = || self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
-        let names: Vec<String> = breakers().keys().cloned().collect();
+        let names: Vec<String> = self.book().breakers.keys().cloned().collect();
         for name in names {
-            let breaker = breakers().get(&name).cloned();
+            let breaker = self.book().breakers.get(&name).cloned();
             breaker.iter().for_each(&mut with);
         }
         if self.is_shared.load(Ordering::Relaxed) {
@@ -80,6 +90,30 @@ impl CircuitBreakers {
         let mut all = Vec::new();
         self.each(|breaker| all.push(breaker.clone()));
         all
+    }
+}
+
+impl Book {
+    /// Makes room, if some of those whose turn it is to be looked at can be forgotten.
+    fn forget_some(&mut self) -> bool {
+        let after = match std::mem::take(&mut self.looked) {
+            none if none.is_empty() => Bound::Unbounded,
+            last => Bound::Excluded(last),
+        };
+        let mut gone = Vec::new();
+        for (name, breaker) in self.breakers.range_mut((after, Bound::Unbounded)).take(SWEEP_MAX) {
+            self.looked.clone_from(name);
+            if breaker.is_forgettable() {
+                gone.push(name.clone());
+            }
+        }
+        if self.breakers.last_key_value().is_some_and(|(last, _)| *last == self.looked) {
+            self.looked.clear();
+        }
+        for name in &gone {
+            self.breakers.remove(name);
+        }
+        !gone.is_empty()
     }
 }
 

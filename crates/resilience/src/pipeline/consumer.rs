@@ -10,7 +10,7 @@ use super::line::{Line, Phase};
 use super::metrics::{PipelineEvent, add};
 use super::{OnBatchFailure, PipelineConfig};
 use crate::Retry;
-use crate::panics::{drop_each, drop_quietly, panic_text};
+use crate::panics::{drop_each, panic_text};
 
 /// Any error.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -105,13 +105,10 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> Run<T, S> {
         let line = self.line.clone();
         let run = &mut self;
         let mut phase = line.phase();
-        let Some((size, is_heard)) = run.consumer.as_ref().map(|own| (own.size, own.on_error.is_some()))
-        else {
-            return;
-        };
+        let Some(is_heard) = run.consumer.as_ref().map(|own| own.on_error.is_some()) else { return };
         let usual = if is_heard { OnBatchFailure::DeadLetter } else { OnBatchFailure::Stop };
         let on_failure = config.on_batch_failure.unwrap_or(usual);
-        while gather(&mut run.batch, size, &line, &mut phase, &config, &door).await {
+        while gather(&mut run.batch, &line, &mut phase, &config, &door).await {
             let Some(consumer) = &mut run.consumer else { return };
             let items = run.batch.len();
             match consumer.process(&run.batch, &line, &mut phase, &config, &door).await {
@@ -178,9 +175,15 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> Consumer<T, S> {
             if retry.failures() >= config.retries {
                 return Fate::Failed(why);
             }
-            tokio::select! {
-                () = retry.wait() => {}
-                _ = phase.wait_for(|phase| *phase == Phase::Cancel) => return Fate::Cancelled,
+            // A drain waits for no timer: the tries that are left are made at once.
+            let hurry = tokio::select! {
+                // First, so that it counts.
+                biased;
+                () = retry.wait() => Phase::Open,
+                phase = phase.wait_for(|phase| *phase != Phase::Open) => phase.map_or(Phase::Cancel, |phase| *phase),
+            };
+            if hurry == Phase::Cancel {
+                return Fate::Cancelled;
             }
         }
     }
@@ -189,13 +192,12 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> Consumer<T, S> {
 /// Fills a batch; false if there is none any more.
 async fn gather<T>(
     batch: &mut Vec<T>,
-    size: Option<fn(&T) -> usize>,
     line: &Line<T>,
     phase: &mut watch::Receiver<Phase>,
     config: &PipelineConfig,
     door: &Door,
 ) -> bool {
-    let (mut bytes, mut over) = (0, Deadline::NEVER);
+    let (mut bytes, mut over) = (0_usize, Deadline::NEVER);
     loop {
         // Heard from before the look, so that nothing falls between the two.
         let news = line.news.notified();
@@ -206,21 +208,18 @@ async fn gather<T>(
         let most = config.batch_bytes.unwrap_or(usize::MAX);
         let mut is_full = false;
         while !is_full && batch.len() < config.batch_size {
-            let fits = |item: &T| {
-                // A size that cannot be told counts as none; the item itself is not to blame.
-                let told = size.map(|size| catch_unwind(AssertUnwindSafe(|| size(item))));
-                let size = told.map_or(0, |told| told.map_err(drop_quietly).unwrap_or(0));
+            let fits = |size: usize| {
                 is_full = !batch.is_empty() && size.saturating_add(bytes) > most;
-                bytes = if is_full { bytes } else { size.saturating_add(bytes) };
                 !is_full
             };
-            let Some((came, item)) = line.take(fits) else { break };
+            let Some(next) = line.take(fits) else { break };
             if batch.is_empty() {
                 // Also the time that it waited while the batch before was processed.
-                let waited = door.clock.uptime().saturating_sub(came);
+                let waited = door.clock.uptime().saturating_sub(next.came);
                 over = door.clock.after(config.batch_timeout.saturating_sub(waited));
             }
-            batch.push(item);
+            bytes = bytes.saturating_add(next.size);
+            batch.push(next.item);
         }
         is_full |= batch.len() >= config.batch_size;
         if is_full || (!batch.is_empty() && (over.is_over() || line.is_asked_for())) {

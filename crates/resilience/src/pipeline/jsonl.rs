@@ -6,6 +6,7 @@ use std::time::Duration;
 use longshore_clock::Door;
 use longshore_core::Invalid;
 use serde::Serialize;
+use tokio::task::JoinHandle;
 
 use super::writer::buffered;
 use super::{BatchSink, BatchedWriter, BoxError};
@@ -52,8 +53,10 @@ impl<T: Serialize + Send + Sync + 'static> JsonlWriter<T> {
 /// The file behind a [`JsonlWriter`].
 pub struct JsonlSink {
     path: PathBuf,
-    /// Taken by the thread that writes; none after a write that panicked.
+    /// Taken by the thread that writes; none after a write that failed.
     file: Option<File>,
+    /// A write that is under way, also when nobody waits for it any more.
+    writing: Option<JoinHandle<Written>>,
     rotate_bytes: Option<u64>,
 }
 
@@ -69,7 +72,8 @@ impl JsonlSink {
             Invalid::new("file_path", "a file that can be written", format!("{}: {error}", path.display()))
         };
         let file = opened.map_err(wrong)?;
-        Ok(Self { path: config.file_path.clone(), file: Some(file), rotate_bytes: config.rotate_bytes })
+        let rotate_bytes = config.rotate_bytes;
+        Ok(Self { path: config.file_path.clone(), file: Some(file), writing: None, rotate_bytes })
     }
 }
 
@@ -98,18 +102,29 @@ impl<T: Serialize + Send + Sync + 'static> BatchSink<T> for JsonlSink {
             serde_json::to_writer(&mut lines, item)?;
             lines.push(b'\n');
         }
-        let (path, rotate_bytes) = (self.path.clone(), self.rotate_bytes);
-        let file = match self.file.take() {
-            Some(file) => file,
-            None => open(&path, false)?,
-        };
+        // What it takes back must not be ours.
+        let _ = self.wait().await;
+        let (file, path, rotate_bytes) = (self.file.take(), self.path.clone(), self.rotate_bytes);
         // Disks are slow, and the runtime must not wait for them.
-        let written = tokio::task::spawn_blocking(move || append(file, &path, &lines, rotate_bytes));
-        let (file, written) = written.await?;
+        self.writing = Some(tokio::task::spawn_blocking(move || append(file, &path, &lines, rotate_bytes)));
+        self.wait().await
+    }
+}
+
+impl JsonlSink {
+    /// Waits for the write that is under way, if there is one. May be given up and begun anew.
+    async fn wait(&mut self) -> Result<(), BoxError> {
+        let Some(writing) = &mut self.writing else { return Ok(()) };
+        let ended = writing.await;
+        self.writing = None;
+        let (file, written) = ended?;
         self.file = file;
         Ok(written?)
     }
 }
+
+/// The file, unless it is to be opened anew, and how the write went.
+type Written = (Option<File>, io::Result<()>);
 
 /// Whether somebody has removed the file, so that nobody would ever read what is written to it.
 fn is_removed(file: &File) -> bool {
@@ -123,18 +138,11 @@ fn is_removed(file: &File) -> bool {
 }
 
 /// Writes all of the lines or none: a part that was written is taken back.
-fn append(
-    mut file: File,
-    path: &Path,
-    lines: &[u8],
-    rotate_bytes: Option<u64>,
-) -> (Option<File>, io::Result<()>) {
-    if is_removed(&file) {
-        match open(path, false) {
-            Ok(new) => file = new,
-            Err(error) => return (None, Err(error)),
-        }
-    }
+fn append(file: Option<File>, path: &Path, lines: &[u8], rotate_bytes: Option<u64>) -> Written {
+    let mut file = match file.filter(|file| !is_removed(file)).map_or_else(|| open(path, false), Ok) {
+        Ok(file) => file,
+        Err(error) => return (None, Err(error)),
+    };
     let length = file.metadata().map_or(0, |data| data.len());
     if rotate_bytes.is_some_and(|most| length > 0 && length + lines.len() as u64 > most) {
         let mut older = path.as_os_str().to_owned();

@@ -1,6 +1,7 @@
 //! The bounded queue between producers and the consumer.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use super::metrics::{Meters, PipelineEvent, add};
 use super::{FlushReport, PipelineConfig};
+use crate::panics::drop_quietly;
 
 /// An item that was not taken, with the item.
 #[derive(thiserror::Error)]
@@ -67,9 +69,17 @@ pub(super) enum Phase {
     Cancel,
 }
 
+/// An item in line.
+pub(super) struct Waiting<T> {
+    pub(super) item: T,
+    pub(super) came: Duration,
+    pub(super) size: usize,
+}
+
 pub(super) struct Line<T> {
-    /// Each with the time of its coming.
-    items: Mutex<VecDeque<(Duration, T)>>,
+    items: Mutex<VecDeque<Waiting<T>>>,
+    /// How large an item is, if that matters.
+    size: Option<fn(&T) -> usize>,
     room: Semaphore,
     pub(super) news: Notify,
     phase: watch::Sender<Phase>,
@@ -91,9 +101,15 @@ struct Settled {
 }
 
 impl<T> Line<T> {
-    pub(super) fn new(config: &PipelineConfig, clock: Clock, meters: Arc<Meters>) -> Self {
+    pub(super) fn new(
+        config: &PipelineConfig,
+        size: Option<fn(&T) -> usize>,
+        clock: Clock,
+        meters: Arc<Meters>,
+    ) -> Self {
         Self {
             items: Mutex::default(),
+            size: size.filter(|_| config.batch_bytes.is_some()),
             room: Semaphore::new(config.max_queue_size),
             news: Notify::new(),
             phase: watch::Sender::new(Phase::Open),
@@ -107,7 +123,7 @@ impl<T> Line<T> {
         }
     }
 
-    fn items(&self) -> MutexGuard<'_, VecDeque<(Duration, T)>> {
+    fn items(&self) -> MutexGuard<'_, VecDeque<Waiting<T>>> {
         self.items.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -157,12 +173,15 @@ impl<T> Line<T> {
                 }
             }
         };
+        // A size that cannot be told counts as none; the item itself is not to blame.
+        let told = self.size.map(|size| catch_unwind(AssertUnwindSafe(|| size(&item))));
+        let size = told.map_or(0, |told| told.map_err(drop_quietly).unwrap_or(0));
         {
             let mut items = self.items();
             if !self.is_open() {
                 return Err(PutError::Shutdown { item });
             }
-            items.push_back((self.clock.uptime(), item));
+            items.push_back(Waiting { item, came: self.clock.uptime(), size });
             permit.forget();
             self.taken.fetch_add(1, Ordering::Relaxed);
             add(&self.meters.accepted, 1);
@@ -179,19 +198,19 @@ impl<T> Line<T> {
 
     /// What waits, to be handed back.
     pub(super) fn take_all(&self) -> impl Iterator<Item = T> {
-        std::mem::take(&mut *self.items()).into_iter().map(|(_, item)| item)
+        std::mem::take(&mut *self.items()).into_iter().map(|waiting| waiting.item)
     }
 
-    /// The next item and when it came, if `fits` lets it go; there is room for another one then.
-    pub(super) fn take(&self, fits: impl FnOnce(&T) -> bool) -> Option<(Duration, T)> {
+    /// The next item, if one of its size fits; there is room for another one then.
+    pub(super) fn take(&self, fits: impl FnOnce(usize) -> bool) -> Option<Waiting<T>> {
         let mut items = self.items();
-        if !items.front().is_some_and(|(_, item)| fits(item)) {
+        if !items.front().is_some_and(|waiting| fits(waiting.size)) {
             return None;
         }
-        let item = items.pop_front();
+        let next = items.pop_front();
         self.room.add_permits(1);
         self.meters.in_batch.fetch_add(1, Ordering::Relaxed);
-        item
+        next
     }
 
     /// So many items have left the batch, for good or not.

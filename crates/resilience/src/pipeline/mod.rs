@@ -138,8 +138,8 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> ProducerConsumerPipeline<T, S> {
         match std::mem::replace(&mut *seat, Seat::Empty) {
             Seat::Idle(consumer) => {
                 let shared = &self.0;
-                let line =
-                    Arc::new(Line::new(&shared.config, shared.door.clock.clone(), shared.meters.clone()));
+                let (clock, meters) = (shared.door.clock.clone(), shared.meters.clone());
+                let line = Arc::new(Line::new(&shared.config, consumer.size, clock, meters));
                 let (left, task) = (Left::default(), Task::default());
                 let run = Run::new(consumer, line.clone(), left.clone());
                 // A stop waits for the rest of the start.

@@ -1,12 +1,15 @@
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, ready};
 
 use tokio::sync::{Notify, oneshot};
 
 use super::{Shared, TaskError};
 use crate::panics::drop_quietly;
 
-/// Waits for the value of a task, and may cancel it. Dropped, it lets the task go on.
+/// Waits for the value of a task, and may cancel it. As a future it gives that value, so that `&mut handle` can be waited for
+/// beside something else. Dropped, it lets the task go on.
 pub struct TaskHandle<T> {
     pub(super) value: oneshot::Receiver<Result<T, TaskError>>,
     pub(super) cancel: Arc<Notify>,
@@ -15,12 +18,21 @@ pub struct TaskHandle<T> {
     pub(super) queue: Weak<Shared>,
 }
 
+impl<T> Future for TaskHandle<T> {
+    type Output = Result<T, TaskError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let ended = ready!(Pin::new(&mut self.value).poll(context));
+        let is_cancelled = self.is_cancelled.load(Ordering::Acquire);
+        let never = if is_cancelled { TaskError::Cancelled } else { TaskError::Stopped };
+        Poll::Ready(ended.unwrap_or(Err(never)))
+    }
+}
+
 impl<T> TaskHandle<T> {
     /// What the task gives.
     pub async fn result(self) -> Result<T, TaskError> {
-        let is_cancelled = self.is_cancelled.into_inner();
-        let never = if is_cancelled { TaskError::Cancelled } else { TaskError::Stopped };
-        self.value.await.unwrap_or(Err(never))
+        self.await
     }
 
     /// Ends it: at once if it waits, and at its next await if it runs.

@@ -157,7 +157,12 @@ impl<K: Hash + Eq + Clone> RateLimiter<K> {
         if step == 0 {
             return Err(Invalid::new("per", "a duration above zero", "0"));
         }
-        let ahead = step.saturating_mul(config.burst.into());
+        // Times of both ends have to fit into one word.
+        let most = (u64::MAX / 2) / step;
+        if u64::from(config.burst) > most {
+            return Err(Invalid::new("burst", format!("at most {most} at this rate"), config.burst));
+        }
+        let ahead = step * u64::from(config.burst);
         Ok(Self {
             cells: Keyed::new(config.max_keys, Cell::default)?,
             is_keyed,

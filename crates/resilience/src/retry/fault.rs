@@ -111,8 +111,16 @@ impl Fault for BoxError {
     }
 
     fn verdict(&self) -> Verdict {
-        let says_nothing = self.is_local() || self.is::<DeadlineError>();
-        if says_nothing { Verdict::Ignored } else { Verdict::Failure }
+        boxed_verdict(&**self)
+    }
+}
+
+fn boxed_verdict(error: &(dyn Error + 'static)) -> Verdict {
+    let says_nothing = is_boxed_refusal(error) || error.is::<DeadlineError>();
+    match error.downcast_ref::<io::Error>() {
+        Some(error) => error.verdict(),
+        None if says_nothing => Verdict::Ignored,
+        None => Verdict::Failure,
     }
 }
 
@@ -122,13 +130,20 @@ pub(crate) fn usual_verdict<E: 'static>(error: &E) -> Verdict {
     if let Some(boxed) = error.downcast_ref::<BoxError>() {
         return boxed.verdict();
     }
+    if let Some(error) = error.downcast_ref::<io::Error>() {
+        return error.verdict();
+    }
     let says_nothing = is_refusal(error) || error.is::<DeadlineError>();
     if says_nothing { Verdict::Ignored } else { Verdict::Failure }
 }
 
+/// An error of ours inside, as [`io::Error::other`] puts it there, is what it is outside.
 impl Fault for io::Error {
     fn advice(&self) -> Advice {
         use io::ErrorKind as Kind;
+        if self.is_local() {
+            return Advice::Pass;
+        }
         match self.kind() {
             Kind::ConnectionRefused
             | Kind::ConnectionReset
@@ -152,9 +167,17 @@ impl Fault for io::Error {
         }
     }
 
+    fn is_local(&self) -> bool {
+        self.get_ref().is_some_and(|inside| is_boxed_refusal(inside))
+    }
+
     /// Nobody took the connection. Other kinds may come from one that was there.
     fn is_unsent(&self) -> bool {
-        self.kind() == io::ErrorKind::ConnectionRefused
+        self.kind() == io::ErrorKind::ConnectionRefused || self.is_local()
+    }
+
+    fn verdict(&self) -> Verdict {
+        self.get_ref().map_or(Verdict::Failure, |inside| boxed_verdict(inside))
     }
 }
 
@@ -331,6 +354,9 @@ mod tests {
         assert_eq!((late.advice(), late.verdict()), (Advice::Retry, Verdict::Failure));
         let full: BoxError = AcquisitionTimeoutError(Duration::ZERO).into();
         assert_eq!((full.advice(), full.verdict()), (Advice::Pass, Verdict::Ignored));
+        let inside = io::Error::other(AcquisitionTimeoutError(Duration::ZERO));
+        assert!(inside.is_local() && inside.is_unsent() && inside.advice() == Advice::Pass);
+        assert_eq!([usual_verdict(&inside), usual_verdict(&BoxError::from(inside))], [Verdict::Ignored; 2]);
         assert_eq!(io::Error::from(io::ErrorKind::TimedOut).advice(), Advice::Retry);
         assert_eq!(io::Error::from(io::ErrorKind::PermissionDenied).advice(), Advice::Pass);
         assert_eq!(AcquisitionTimeoutError(Duration::ZERO).advice(), Advice::Pass);

@@ -181,6 +181,21 @@ async fn what_fails_is_tried_again_told_of_or_handed_back() {
 }
 
 #[tokio::test]
+async fn a_drain_does_not_wait_for_the_times_between_tries() {
+    let (door, _) = door();
+    let backoff = Backoff::Fixed { delay: DurationText(secs(3_600)), jitter: 0.0 };
+    let config = PipelineConfig { retries: 3, retry_backoff: backoff, ..config(1) };
+    let (sink, batches) = notes();
+    let pipeline = ProducerConsumerPipeline::new(config, sink, &door).unwrap();
+    pipeline.start();
+    pipeline.put(13).await.unwrap();
+    settle().await;
+    assert_eq!(pipeline.get_metrics().failed_items, 1);
+    assert_eq!(pipeline.stop(true).await.returned, [13]);
+    assert_eq!((seen(&batches).len(), pipeline.get_metrics().failed_items), (0, 4));
+}
+
+#[tokio::test]
 async fn a_stop_may_be_given_up_and_repeated_and_told_to_hurry() {
     let (door, _) = door();
     let gate = Arc::new(Semaphore::new(0));

@@ -103,6 +103,7 @@ fn more_than_the_burst_at_once_is_a_mistake() {
         (config(0, secs(1), 1, secs(0)), "rate"),
         (config(1, secs(1), 0, secs(0)), "burst"),
         (config(1, secs(0), 1, secs(0)), "per"),
+        (config(1, secs(86_400), 250_000, secs(0)), "burst"),
         (RateLimiterConfig { max_keys: 0, ..RateLimiterConfig::per_second(1) }, "max_keys"),
     ] {
         assert_eq!(RateLimiter::new(&wrong, &door).err().unwrap().field, field);

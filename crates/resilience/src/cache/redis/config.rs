@@ -1,14 +1,16 @@
+use std::fmt;
 use std::time::Duration;
 
 use longshore_core::Invalid;
 
+use super::link::without_password;
 use crate::cache::config::check_above_zero;
 
 /// The largest `max_connections`.
 const CONNECTIONS_MAX: usize = 1_000;
 
 /// Where the Redis is, and how long it is waited for.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RedisCacheConfig {
     /// `redis://[user:password@]host[:port][/database]`, or `redis+unix:///path/of/socket`.
     pub url: String,
@@ -24,6 +26,21 @@ pub struct RedisCacheConfig {
     /// do not, the memory of this process is not used, so no value outlives its invalidation by more than this and one
     /// `timeout`.
     pub heartbeat: Duration,
+}
+
+/// Without the password.
+impl fmt::Debug for RedisCacheConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url, timeout, connect_timeout, max_connections, near_ttl, heartbeat } = self;
+        f.debug_struct("RedisCacheConfig")
+            .field("url", &without_password(url))
+            .field("timeout", timeout)
+            .field("connect_timeout", connect_timeout)
+            .field("max_connections", max_connections)
+            .field("near_ttl", near_ttl)
+            .field("heartbeat", heartbeat)
+            .finish()
+    }
 }
 
 impl Default for RedisCacheConfig {

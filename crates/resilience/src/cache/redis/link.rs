@@ -284,7 +284,7 @@ fn late_error(late: &crate::TimeoutError) -> RedisError {
 }
 
 /// An address that may be shown.
-fn without_password(url: &str) -> String {
+pub(super) fn without_password(url: &str) -> String {
     let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
     // Passwords stand before an @, or among what follows a question mark.
     if url.contains(['@', '?']) { format!("{scheme}://...") } else { url.to_owned() }
