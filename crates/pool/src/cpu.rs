@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use longshore_clock::{Clock, Deadline, Door};
 use longshore_core::Invalid;
-use longshore_resilience::panic_text;
+use longshore_resilience::{Advice, Fault, panic_text};
 use longshore_telemetry::{Histogram, Metered, Samples, Snapshot};
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -43,6 +43,21 @@ pub enum PoolError {
     /// The pool has shut down.
     #[error("the pool has shut down")]
     Closed,
+}
+
+/// A panic is a failure of the work, and so is one that takes too long; all else says that it was not begun.
+impl Fault for PoolError {
+    fn advice(&self) -> Advice {
+        Advice::Pass
+    }
+
+    fn is_local(&self) -> bool {
+        !matches!(self, Self::Panicked(_) | Self::DeadlineExceeded(_))
+    }
+
+    fn is_unsent(&self) -> bool {
+        self.is_local()
+    }
 }
 
 /// What happens to work while the line is full.

@@ -26,6 +26,8 @@ const HOLD: Duration = Duration::from_secs(1);
 const AWAY_MAX: Duration = Duration::from_secs(30);
 /// While a breaker lets few through to find out, others wait for this part of the time it was open for.
 const PROBE_PART: u32 = 4;
+/// Who holds a guard that no worker has: the list by kind and the registry.
+const HERE: usize = 2;
 /// Waits are longer by up to this share of themselves, so that those who go together do not come together.
 const SPREAD: f64 = 0.1;
 
@@ -290,7 +292,8 @@ impl Guards {
         }
     }
 
-    /// The guard of a kind, made if there is none with this configuration. It is shown as `kind/NAME`.
+    /// The guard of a kind, made if there is none. It is shown as `kind/NAME`. Refuses another configuration than that of a
+    /// worker that has one.
     pub(crate) fn of(
         &self,
         kind: &KindName,
@@ -299,8 +302,13 @@ impl Guards {
         registry: &Registry,
     ) -> Result<Arc<Guard>, Invalid> {
         let mut guards = self.by_kind();
-        if let Some(guard) = guards.get(kind).filter(|guard| guard.config == *config) {
-            return Ok(guard.clone());
+        match guards.get(kind) {
+            Some(guard) if guard.config == *config => return Ok(guard.clone()),
+            Some(guard) if Arc::strong_count(guard) > HERE => {
+                let expected = format!("the guard that kind {kind} has in another worker of this process");
+                return Err(Invalid::new("guard", expected, "another one"));
+            }
+            _ => {}
         }
         let guard = Arc::new(Guard::new(kind, config, door)?);
         registry.register(&format!("kind/{kind}"), guard.clone())?;

@@ -215,6 +215,8 @@ impl Handlers {
 
     /// Makes the guards, or takes those that the process has.
     pub(crate) fn arm(&mut self, engine: &Engine) -> Result<(), Invalid> {
+        // What it has itself is not another worker's.
+        self.guards.clear();
         for (kind, guard) in &self.guarded {
             if !self.by_kind.contains_key(kind) {
                 let known: Vec<String> = self.kinds().iter().map(ToString::to_string).collect();

@@ -1,8 +1,10 @@
 //! Rules that find a limit out of how long calls take.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use longshore_clock::Chance;
+use longshore_core::Invalid;
 
 /// What one window of calls showed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,35 +40,74 @@ impl Limit for FixedLimit {
     fn update(&mut self, _: LimitSample) {}
 }
 
-/// One more while all goes well, a tenth less when a call is dropped or takes more than five seconds. From 20 to 200.
+/// Where a rule begins if that lies within its bounds.
+const FIRST: f64 = 20.0;
+
+/// Between what a rule stays.
 #[derive(Clone, Copy, Debug)]
-pub struct AimdLimit(f64);
+struct Bounds {
+    least: f64,
+    most: f64,
+}
+
+impl Bounds {
+    fn new(limits: &RangeInclusive<usize>) -> Result<Self, Invalid> {
+        let (least, most) = (*limits.start(), *limits.end());
+        if least == 0 || least > most {
+            let expected = "a range of whole numbers above 0, the smaller one first";
+            return Err(Invalid::new("limits", expected, format!("{least} to {most}")));
+        }
+        Ok(Self { least: least as f64, most: most as f64 })
+    }
+
+    fn hold(self, limit: f64) -> f64 {
+        limit.clamp(self.least, self.most)
+    }
+}
+
+/// One more while all goes well, a tenth less when a call is dropped or takes more than five seconds. From 20 to 200, unless
+/// it is told otherwise.
+#[derive(Clone, Copy, Debug)]
+pub struct AimdLimit {
+    limit: f64,
+    bounds: Bounds,
+}
 
 impl Default for AimdLimit {
     fn default() -> Self {
-        Self(20.0)
+        Self { limit: FIRST, bounds: Bounds { least: 20.0, most: 200.0 } }
+    }
+}
+
+impl AimdLimit {
+    /// Between other limits. Refuses none at all.
+    pub fn within(self, limits: RangeInclusive<usize>) -> Result<Self, Invalid> {
+        let bounds = Bounds::new(&limits)?;
+        Ok(Self { limit: bounds.hold(self.limit), bounds })
     }
 }
 
 impl Limit for AimdLimit {
     fn limit(&self) -> usize {
-        self.0 as usize
+        self.limit as usize
     }
 
     fn update(&mut self, sample: LimitSample) {
         if sample.dropped || sample.rtt > Duration::from_secs(5) {
-            self.0 *= 0.9;
+            self.limit *= 0.9;
         } else if sample.in_flight * 2 >= self.limit() {
-            self.0 += 1.0;
+            self.limit += 1.0;
         }
-        self.0 = self.0.clamp(20.0, 200.0);
+        self.limit = self.bounds.hold(self.limit);
     }
 }
 
-/// Keeps the queue in front of the other side short, by the time that calls take without one. Starts at 20, up to 1000.
+/// Keeps the queue in front of the other side short, by the time that calls take without one. Starts at 20; from 1 to
+/// 1000, unless it is told otherwise.
 #[derive(Clone, Debug)]
 pub struct VegasLimit {
     limit: f64,
+    bounds: Bounds,
     /// The shortest time seen: without a queue.
     unloaded: Option<f64>,
     samples: f64,
@@ -78,9 +119,18 @@ pub struct VegasLimit {
 impl VegasLimit {
     /// Chance spreads the moments at which it measures anew.
     pub fn new(chance: Chance) -> Self {
-        let mut new = Self { limit: 20.0, unloaded: None, samples: 0.0, probe_at: 0.0, chance };
+        let bounds = Bounds { least: 1.0, most: 1_000.0 };
+        let mut new = Self { limit: FIRST, bounds, unloaded: None, samples: 0.0, probe_at: 0.0, chance };
         new.plan();
         new
+    }
+
+    /// Between other limits. Refuses none at all.
+    pub fn within(mut self, limits: RangeInclusive<usize>) -> Result<Self, Invalid> {
+        self.bounds = Bounds::new(&limits)?;
+        self.limit = self.bounds.hold(self.limit);
+        self.plan();
+        Ok(self)
     }
 
     fn plan(&mut self) {
@@ -121,14 +171,16 @@ impl Limit for VegasLimit {
         } else if queue < alpha {
             self.limit += step;
         }
-        self.limit = self.limit.clamp(1.0, 1_000.0);
+        self.limit = self.bounds.hold(self.limit);
     }
 }
 
-/// Compares how long calls take now with how long they took before, and leaves room for a short queue. From 20 to 200.
+/// Compares how long calls take now with how long they took before, and leaves room for a short queue. From 20 to 200,
+/// unless it is told otherwise.
 #[derive(Clone, Copy, Debug)]
 pub struct Gradient2Limit {
     limit: f64,
+    bounds: Bounds,
     long: Option<f64>,
     samples: u32,
 }
@@ -138,7 +190,15 @@ const LONG: u32 = 600;
 
 impl Default for Gradient2Limit {
     fn default() -> Self {
-        Self { limit: 20.0, long: None, samples: 0 }
+        Self { limit: FIRST, bounds: Bounds { least: 20.0, most: 200.0 }, long: None, samples: 0 }
+    }
+}
+
+impl Gradient2Limit {
+    /// Between other limits. Refuses none at all.
+    pub fn within(self, limits: RangeInclusive<usize>) -> Result<Self, Invalid> {
+        let bounds = Bounds::new(&limits)?;
+        Ok(Self { limit: bounds.hold(self.limit), bounds, ..self })
     }
 }
 
@@ -159,6 +219,6 @@ impl Limit for Gradient2Limit {
         }
         let gradient = (1.5 * long / short.max(1e-9)).clamp(0.5, 1.0);
         let wanted = self.limit * gradient + 4.0;
-        self.limit = (self.limit * 0.8 + wanted * 0.2).clamp(20.0, 200.0);
+        self.limit = self.bounds.hold(self.limit * 0.8 + wanted * 0.2);
     }
 }

@@ -10,6 +10,12 @@ fn sample(rtt: u64, in_flight: usize) -> LimitSample {
 
 #[test]
 fn aimd_grows_by_one_and_falls_by_a_tenth_within_its_bounds() {
+    let narrow = AimdLimit::default().within(2..=8).unwrap();
+    assert_eq!(narrow.limit(), 8);
+    #[expect(clippy::reversed_empty_ranges, reason = "that is what is wrong with it")]
+    for wrong in [0..=8, 8..=2] {
+        assert_eq!(AimdLimit::default().within(wrong).unwrap_err().field, "limits");
+    }
     let mut limit = AimdLimit::default();
     for _ in 0..30 {
         limit.update(sample(10, 100));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use longshore_core::{Backoff, DurationText, Job as Record, Reason, State};
 use longshore_resilience::{CircuitBreakerConfig, CircuitWindow, RateLimiterConfig, RetryBudgetConfig};
 use longshore_runtime::testing::TestKit;
-use longshore_runtime::{Args, KindGuard, KindOptions, Outcome, WorkerConfig};
+use longshore_runtime::{Args, KindGuard, KindOptions, Outcome, Stop, WorkerConfig};
 use longshore_telemetry::Exposition;
 
 use crate::kit::kit;
@@ -222,6 +222,27 @@ async fn a_rate_holds_in_the_process() {
     kit.advance(Duration::from_secs(11)).await.unwrap();
     assert_eq!(kit.drain("default").await.unwrap(), 1);
     assert_eq!(other.calls(), 3);
+}
+
+#[tokio::test]
+async fn workers_of_a_process_have_one_guard_for_a_kind() {
+    let room = Room::new();
+    let worker = |failures| {
+        let worker = room.worker().register(async |_: Args<Task>| Ok::<_, Outcome>(()));
+        worker.guard("task", breaker(failures))
+    };
+    let work = async || {
+        let id = room.client.enqueue(Task { number: 1 }).await.unwrap().id;
+        assert_eq!(room.ended(&id).await.state, State::Completed);
+    };
+    let first = Shift::start(worker(1));
+    work().await;
+    let error = worker(2).run_until(Stop::new()).await.unwrap_err();
+    assert!(error.to_string().contains("guard that kind task has in another worker"), "{error}");
+    first.drain().await;
+    let second = Shift::start(worker(2));
+    work().await;
+    second.drain().await;
 }
 
 #[tokio::test]
