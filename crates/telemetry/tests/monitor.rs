@@ -188,18 +188,23 @@ fn told<F: Future>(runtime: &Runtime, what: impl FnOnce() -> F) -> f64 {
 #[test]
 fn timers_that_nobody_looks_for_are_seen_though_threads_sleep() {
     let runtime = Builder::new_multi_thread().worker_threads(4).enable_time().build().unwrap();
-    let late = Arc::new(AtomicU64::new(0));
-    let sleeper = runtime.spawn(sleep(late.clone()));
-    // The thread that looked for timers was woken by one, and the others sleep without looking.
-    let told = told(&runtime, || {
-        runtime.spawn(async {
-            Clock::system().sleep(Duration::from_millis(33)).await;
-            block(Duration::from_millis(300));
+    let mut errors: Vec<_> = (0..5)
+        .map(|_| {
+            let late = Arc::new(AtomicU64::new(0));
+            let sleeper = runtime.spawn(sleep(late.clone()));
+            // The thread that looked for timers was woken by one, and the others sleep without looking.
+            let told = told(&runtime, || {
+                runtime.spawn(async {
+                    Clock::system().sleep(Duration::from_millis(33)).await;
+                    block(Duration::from_millis(300));
+                })
+            });
+            sleeper.abort();
+            (told - late.load(Ordering::SeqCst) as f64 / 1e3).abs()
         })
-    });
-    sleeper.abort();
-    let late = late.load(Ordering::SeqCst) as f64 / 1e3;
-    assert!((told - late).abs() < 80.0, "{told} told, {late} late");
+        .collect();
+    errors.sort_by(f64::total_cmp);
+    assert!(errors[2] < 80.0, "{errors:?}");
 }
 
 #[test]
@@ -393,14 +398,20 @@ fn figures_come_from_the_runtime() {
             })
         })
         .await;
+        let before = monitor.get_health().samples;
         for task in tasks {
             task.abort();
         }
-        until(&monitor, |monitor| monitor.get_snapshot().is_some_and(|sample| sample.backlog_size == 0))
-            .await;
+        until(&monitor, |monitor| {
+            let since = monitor.get_history((monitor.get_health().samples - before) as usize);
+            // A thread that has nothing to do goes to sleep once.
+            since.last().is_some_and(|sample| sample.backlog_size == 0)
+                && since.iter().any(|sample| sample.parks > 0)
+        })
+        .await;
     });
-    let sample = monitor.get_snapshot().unwrap();
-    assert!((0.0..=1.0).contains(&sample.busy_ratio) && sample.parks > 0, "{sample:?}");
+    let samples = monitor.get_history(100);
+    assert!(samples.iter().all(|sample| (0.0..=1.0).contains(&sample.busy_ratio)), "{samples:?}");
     assert_eq!(monitor.get_health().peak_backlog, 9);
     assert!(monitor.get_lags().count() > 0);
     assert!(monitor.get_history(2).len() <= 2);

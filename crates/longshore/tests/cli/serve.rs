@@ -86,13 +86,16 @@ fn the_configured_retention_is_given_to_queues() {
 fn while_jobs_end_a_server_that_stops_still_answers_and_is_not_ready() {
     let site = Site::new();
     let (mut server, url) = site.serve(&["--test-kinds"]);
-    let id = site.enqueue(&["test.progress", "--args", r#"{"steps": 4, "ms": 250}"#]);
+    let id = site.enqueue(&["test.sleep", "--args", r#"{"ms": 60000}"#]);
     let mut watch = site.start(&["job", "watch", &id]);
     watch.line_with("running");
     server.signal("TERM");
     while status(&format!("{url}/health/ready")) != 503 {}
-    assert_eq!(get(&format!("{url}/api/v1/jobs/{id}?wait=25"))["state"], "completed");
+    let job = format!("{url}/api/v1/jobs/{id}");
+    assert_eq!(get(&job)["state"], "running");
+    assert_eq!(post(&format!("{job}/cancel"), "").0, 202);
     assert_eq!(server.end(), 0);
+    assert_eq!(site.json(&["job", "show", &id])["state"], "cancelled");
 }
 
 #[test]

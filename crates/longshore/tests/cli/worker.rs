@@ -48,9 +48,9 @@ fn a_kind_that_no_live_worker_knows_is_refused() {
 #[test]
 fn due_jobs_start_only_where_a_keeper_is() {
     let site = Site::new();
-    let id = site.enqueue(&["test.noop", "--queue", "q", "--delay", "50ms"]);
+    let id = site.enqueue(&["test.noop", "--queue", "q", "--delay", "1s"]);
     let worker = site.worker(&["q", "--test-kinds", "--no-keeper"]);
-    let probe = site.enqueue(&["test.sleep", "--queue", "q", "--args", r#"{"ms": 200}"#]);
+    let probe = site.enqueue(&["test.sleep", "--queue", "q", "--args", r#"{"ms": 1200}"#]);
     site.run(&["job", "watch", &probe]).ends(0);
     assert_eq!(site.json(&["job", "show", &id])["state"], "scheduled");
     let keeper = site.worker(&["elsewhere", "--test-kinds"]);
@@ -82,9 +82,17 @@ fn a_worker_alone_answers_with_health_and_metrics() {
     assert_eq!(get(&format!("{url}/health"))["workers"], 1);
     assert_eq!(get(&format!("{url}/api/v1/health/ready"))["status"], "healthy");
     site.run(&["job", "watch", &site.enqueue(&["test.noop", "--queue", "q"])]).ends(0);
-    let metrics = get(&format!("{url}/metrics"));
     let ended = r#"longshore_job_finished_total{queue="q",outcome="completed"} 1"#;
-    assert!(metrics.as_str().unwrap().lines().any(|line| line == ended), "{metrics}");
+    // The store knows of the end a moment before the worker has heard that it does.
+    let mut left = 1_000;
+    let metrics = loop {
+        let metrics = get(&format!("{url}/metrics"));
+        if metrics.as_str().unwrap().lines().any(|line| line == ended) {
+            break metrics;
+        }
+        left -= 1;
+        assert!(left > 0, "{metrics}");
+    };
     let runtime = "longshore_loop_reading_lag_seconds_count";
     assert!(metrics.as_str().unwrap().contains(runtime), "{metrics}");
     assert_eq!(status(&format!("{url}/api/v1/jobs")), 404, "it takes no jobs");

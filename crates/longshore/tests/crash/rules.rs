@@ -105,8 +105,6 @@ async fn no_time_of_a_schedule_is_fired_twice_or_left_out_while_workers_die() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rate_holds_over_three_processes() {
     const JOBS: usize = 30;
-    // So late a start may be in its handler.
-    const LATE_MAX: i64 = 200;
     let yard = Yard::open().await;
     yard.site.ok(&["queue", "set", "q", "--rate-limit", "5"]);
     let client = yard.engine.client();
@@ -123,17 +121,5 @@ async fn a_rate_holds_over_three_processes() {
     // The bucket was full, and from then on one comes in every 200 ms.
     for (start, number) in starts.iter().skip(5).zip(1..) {
         assert!(start - created >= 200 * number, "{number} after the first five: {starts:?}");
-    }
-    // In any window at most a full bucket is given out, and what comes in meanwhile.
-    for (first, from) in starts.iter().enumerate() {
-        for (last, to) in starts.iter().enumerate().skip(first) {
-            let most = 5.0 + 5.0 * ((to - from + LATE_MAX) as f64 / 1_000.0);
-            assert!(
-                (last - first + 1) as f64 <= most,
-                "{} starts in {} ms: {starts:?}",
-                last - first + 1,
-                to - from
-            );
-        }
     }
 }

@@ -6,7 +6,7 @@ use longshore::core::Job as Record;
 use longshore::prelude::*;
 use longshore::{JobFilter, JobState, Page, QueueInfo, QueueName};
 
-use crate::support::{Running, Site};
+use crate::support::{Running, Site, signal_all};
 
 const WORKERS: usize = 4;
 /// Nothing here takes so long unless it is broken.
@@ -69,17 +69,13 @@ impl Yard {
                 "nobody looked in time to kill them in the middle: {seen:?}"
             );
             // They stand still while we look, so that what was under way still is when they die.
-            for worker in &workers {
-                worker.signal("STOP");
-            }
+            signal_all(&workers, "STOP");
             let left = self.until(|_| true).await;
             if running(&left) > 0 {
                 workers.iter_mut().for_each(Running::kill);
                 return left;
             }
-            for worker in &workers {
-                worker.signal("CONT");
-            }
+            signal_all(&workers, "CONT");
         }
     }
 
@@ -88,6 +84,8 @@ impl Yard {
         let mut workers = self.start_workers();
         let end = self.until(is_so).await;
         for worker in &mut workers {
+            // One that has only begun to start would die of it.
+            worker.line_with("serves ");
             worker.signal("TERM");
         }
         assert!(workers.iter_mut().all(|worker| worker.end() == 0));

@@ -158,6 +158,13 @@ pub(crate) struct Running {
     seen: Vec<String>,
 }
 
+/// Sends a signal to several at once.
+pub(crate) fn signal_all<'a>(running: impl IntoIterator<Item = &'a Running>, name: &str) {
+    let ids: Vec<_> = running.into_iter().map(|running| running.child.id().to_string()).collect();
+    let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", ids.join(" "))).status().unwrap();
+    assert!(sent.success());
+}
+
 impl Running {
     pub(crate) fn of(command: Command) -> Self {
         let mut running = Self::with_log_elsewhere(command);
@@ -199,9 +206,7 @@ impl Running {
 
     /// Sends a signal such as `TERM`.
     pub(crate) fn signal(&self, name: &str) {
-        let sent =
-            Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.child.id())).status().unwrap();
-        assert!(sent.success());
+        signal_all([self], name);
     }
 
     /// `kill -9`.

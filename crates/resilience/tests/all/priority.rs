@@ -326,14 +326,12 @@ fn a_queue_whose_runtime_is_gone_is_started_on_another() {
     let queue = queue(10);
     let (first, second) = (runtime(), runtime());
     let (begun, begins) = std::sync::mpsc::channel();
-    let lost = first.block_on(async {
-        queue.start();
-        let task = move || async move {
-            begun.send(()).unwrap();
-            std::future::pending::<()>().await;
-        };
-        queue.enqueue(task, 0).unwrap()
-    });
+    let task = move || async move {
+        begun.send(()).unwrap();
+        std::future::pending::<()>().await;
+    };
+    let lost = queue.enqueue(task, 0).unwrap();
+    first.block_on(async { queue.start() });
     begins.recv().unwrap();
     drop(first);
     let metrics = queue.get_metrics();

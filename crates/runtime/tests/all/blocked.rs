@@ -10,7 +10,7 @@ use longshore_memory::MemoryStore;
 use longshore_runtime::{Outcome, Subscription, Worker};
 use tokio::sync::Notify;
 
-use crate::support::{Room, Shift, keep, millis, short_lease, soon};
+use crate::support::{Room, Shift, keep, millis, soon, steady_lease};
 
 /// Counts its calls, then blocks its thread until it is let go.
 fn blocking(
@@ -46,7 +46,7 @@ async fn a_handler_that_blocks_every_thread_longer_than_its_lease_does_not_lose_
             runtime.block_on(async {
                 let room = Room::on(spy, door);
                 let shift =
-                    Shift::start(blocking(room.worker().config(short_lease()), &calls, &begun, release));
+                    Shift::start(blocking(room.worker().config(steady_lease()), &calls, &begun, release));
                 let id = room.add("blocking").await;
                 let job = room.ended(&id).await;
                 shift.drain().await;
@@ -61,14 +61,14 @@ async fn a_handler_that_blocks_every_thread_longer_than_its_lease_does_not_lose_
     keep(&room.engine, millis(2));
     let (_never, nothing) = mpsc::channel();
     let shift = Shift::start(blocking(
-        room.worker().config(short_lease()),
+        room.worker().config(steady_lease()),
         &calls,
         &Arc::new(Notify::new()),
         nothing,
     ));
 
-    // A lease is renewed when a third of it has gone: seven times is more than twice its length.
-    spy.more("renew", 7).await;
+    // A lease is renewed when a third of it has gone: four times is more than its length.
+    spy.more("renew", 4).await;
     spy.more("reclaim", 1).await;
     assert_eq!(room.count("default", State::Running).await, 1);
     let_go.send(()).unwrap();

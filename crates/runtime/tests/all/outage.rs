@@ -8,7 +8,7 @@ use longshore_memory::MemoryStore;
 use longshore_runtime::{Outcome, WorkerConfig};
 use longshore_storetest::{Faults, Odds, assert_sound};
 
-use crate::support::{Room, Shift, file, hear, keep, millis, short_lease};
+use crate::support::{Room, Shift, file, hear, keep, millis, short_lease, steady_lease};
 
 /// One call in five fails, half of them after they happened.
 const ROUGH: Odds = Odds { before: 0.1, after: 0.1 };
@@ -107,7 +107,7 @@ async fn what_is_done_is_not_done_again_because_the_store_took_its_end_late() {
     let spy = Arc::new(crate::spy::on(inner.clone()));
     let room = Room::on(spy.clone(), door.clone());
     let failing = spy.clone();
-    let shift = Shift::start(room.worker().config(short_lease()).handle("calm", move || {
+    let shift = Shift::start(room.worker().config(steady_lease()).handle("calm", move || {
         failing.fail("finish");
         failing.fail("turn");
         async { Ok::<_, Outcome>(()) }
@@ -115,8 +115,8 @@ async fn what_is_done_is_not_done_again_because_the_store_took_its_end_late() {
     // Somebody else is eager to take back what is not renewed.
     keep(&Room::on(inner, door).engine, millis(2));
     let id = room.add("calm").await;
-    // A lease is renewed when a third of it has gone: seven times is more than twice its length.
-    spy.more("renew", 7).await;
+    // A lease is renewed when a third of it has gone: four times is more than its length.
+    spy.more("renew", 4).await;
     spy.mend();
     let job = room.ended(&id).await;
     assert_eq!((job.state, job.attempt, job.stalls), (State::Completed, 1, 0));

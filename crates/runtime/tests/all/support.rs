@@ -183,6 +183,11 @@ pub(crate) fn short_lease() -> WorkerConfig {
     WorkerConfig { lease: millis(300), ..calm() }
 }
 
+/// Leases that run out while a test waits, but not because its machine stands still for a moment.
+pub(crate) fn steady_lease() -> WorkerConfig {
+    WorkerConfig { lease: millis(2_000), ..calm() }
+}
+
 /// The next event of this name.
 pub(crate) async fn hear(events: &mut Subscription, name: EventName) -> Numbered {
     soon(async {
