@@ -6,6 +6,7 @@ use std::time::Duration;
 use longshore_clock::{Clock, Deadline, Door};
 use longshore_core::Invalid;
 use longshore_resilience::{Advice, Fault, panic_text};
+use longshore_telemetry::traces::Carried;
 use longshore_telemetry::{Histogram, Metered, Samples, Snapshot};
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -279,7 +280,8 @@ impl CpuPool {
         self.run_until(self.shared.deadline, work).await
     }
 
-    /// The same with a deadline of its own instead of that of the pool, counted from the call.
+    /// The same with a deadline of its own instead of that of the pool, counted from the call. Panics outside of a tokio runtime with
+    /// timers, as every deadline does.
     pub async fn run_within<T: Send + 'static>(
         &self,
         deadline: Duration,
@@ -319,6 +321,7 @@ impl CpuPool {
     ) -> Work {
         let shared = self.shared.clone();
         let called = shared.clock.uptime();
+        let trace = Carried::now();
         Box::new(move || {
             let meters = &shared.meters;
             // Without one the work was cancelled before it began.
@@ -329,7 +332,7 @@ impl CpuPool {
             let began = shared.clock.uptime();
             meters.wait.record(began.saturating_sub(called));
             meters.busy.fetch_add(1, Ordering::Relaxed);
-            let done = catch_unwind(AssertUnwindSafe(|| work(&token)))
+            let done = catch_unwind(AssertUnwindSafe(|| trace.within(|| work(&token))))
                 .map_err(|panic| PoolError::Panicked(panic_text(panic)));
             drop(at_work);
             meters.busy.fetch_sub(1, Ordering::Relaxed);

@@ -94,7 +94,8 @@ pub async fn run_cpu_bound<T: Send + 'static>(
     shared_pool()?.run(work).await
 }
 
-/// Takes no more work for the shared pool. What it has taken is done; its threads end then.
+/// Takes no more work for the shared pool. What it has taken is done; its threads end then, or when the last clone goes that
+/// somebody has from [`shared_pool`]: that one still works.
 pub fn shut_down_cpu_pool() {
     *pool() = Shared::Closed;
 }

@@ -12,10 +12,19 @@ use longshore_pool::{
     CpuPool, CpuPoolConfig, PoolError, WhenFull, run_cpu_bound, set_cpu_pool_size, shared_pool,
     shut_down_cpu_pool,
 };
+use longshore_telemetry::traces;
 
 fn pool(config: &CpuPoolConfig) -> (CpuPool, ManualClock) {
     let (door, manual) = Door::manual(Timestamp::ZERO, 1);
     (CpuPool::start(config, &door).unwrap(), manual)
+}
+
+#[tokio::test]
+async fn work_goes_on_with_the_trace_of_its_caller() {
+    let (pool, _) = pool(&one(1));
+    let parent: Arc<str> = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into();
+    let work = pool.run(traces::current);
+    assert_eq!(traces::within(Some(&parent), tracing::Span::none, work).await.unwrap(), Some(parent));
 }
 
 fn one(waiting_max: usize) -> CpuPoolConfig {

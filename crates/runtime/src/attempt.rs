@@ -349,8 +349,9 @@ fn span(running: &Running) -> tracing::Span {
         job.id = %spec.id,
         job.kind = %spec.kind,
         job.queue = %spec.queue,
-        job.attempt = running.number,
-        job.max_attempts = spec.options.max_attempts,
+        // Whole numbers reach a collector as such only if they have a sign.
+        job.attempt = i64::from(running.number),
+        job.max_attempts = i64::from(spec.options.max_attempts),
         job.priority = spec.priority.get(),
         job.correlation_id = spec.correlation_id.as_deref(),
         job.outcome = tracing::field::Empty,

@@ -25,7 +25,7 @@ pub enum Format {
 /// trace, or a filter such as `info,longshore=debug`. Does nothing if somebody has set up logging before.
 #[cfg(feature = "otlp")]
 pub fn start_with(format: Format, level: &str, traces: Option<&crate::traces::Traces>) -> Result<(), String> {
-    use tracing_subscriber::filter::{FilterExt, FilterFn, LevelFilter};
+    use tracing_subscriber::filter::{FilterExt, FilterFn};
     use tracing_subscriber::layer::{Layer, SubscriberExt};
     use tracing_subscriber::util::SubscriberInitExt;
 
@@ -41,8 +41,7 @@ pub fn start_with(format: Format, level: &str, traces: Option<&crate::traces::Tr
         Format::Text => lines.with_filter(filter).boxed(),
         Format::Json => lines.event_format(Lines).with_filter(filter).boxed(),
     };
-    let spans = tracing_opentelemetry::layer().with_tracer(traces.tracer()).with_filter(LevelFilter::INFO);
-    let _ = tracing_subscriber::registry().with(lines).with(spans).try_init();
+    let _ = tracing_subscriber::registry().with(lines).with(traces.layer()).try_init();
     Ok(())
 }
 

@@ -154,7 +154,7 @@ fn a_server_is_asked_with_the_same_words_and_the_same_answers() {
     assert_eq!(ask(&["queue", "pause", "mail"])["paused"], true);
     assert_eq!(site.json(&["queue", "info", "mail"])["paused"], true);
     assert_eq!(ask(&["queue", "resume", "mail"])["paused"], false);
-    assert_eq!(ask(&["kind", "reset-breaker", "test.echo"]), json!({ "asked": "test.echo" }));
+    assert_eq!(ask(&["kind", "reset-breaker", "test.echo"]), json!({ "asked": "test.echo", "workers": 1 }));
     let told = site.json(&["audit", "--action", "breaker.reset"]);
     assert_eq!(told["entries"][0]["target"], "test.echo", "{told}");
     assert_eq!(ask(&["schedule", "pause", "nightly"])["paused"], true);

@@ -35,7 +35,7 @@ fn limits_are_set_shown_and_taken_off() {
     assert_eq!(site.json(&["kind", "list"])["kinds"][0]["name"], "pdf.render");
     assert_eq!(site.ok(&["kind", "set", "pdf.render", "--limits", "[]"]), "pdf.render: limits none\n");
     let said = site.ok(&["kind", "reset-breaker", "pdf.render"]);
-    assert_eq!(said, "pdf.render: every worker with a breaker closes it at its next beat\n");
+    assert_eq!(said, "pdf.render: asked, but no live worker has this kind\n");
     for args in [
         &["queue", "set", "q"][..],
         &["queue", "set", "q", "--concurrency", "0"],

@@ -96,6 +96,10 @@ impl Cache {
     /// Keeps a value under a key, in the place of what is there. How it is kept is told by a [`CachePolicy`]: a duration
     /// is enough, `None` is for ever, `()` as the configuration says. Refuses a key or a tag with control characters or of a
     /// length out of range, and a value that is too long or that JSON cannot tell.
+    ///
+    /// A Redis that does not take the value is no error: it is counted as `errors` and `not_kept`, and what was there may be
+    /// handed out until its time is over. Who must not read that any more invalidates the key, which tells whether it
+    /// got through.
     pub async fn set<T: Serialize + ?Sized>(
         &self,
         key: &str,
@@ -117,6 +121,8 @@ impl Cache {
         let body = Body::new(json, inner.config.compress_above);
         if inner.backend.put(&key.into(), &body, life, &policy.tags, None).await {
             inner.counters.sets.add();
+        } else {
+            inner.counters.not_kept.add();
         }
         Ok(())
     }

@@ -32,7 +32,7 @@ pub(crate) async fn layer(request: Request, next: Next) -> Response {
         let response = next.run(request).await;
         if traces::is_on() {
             let (span, status) = (tracing::Span::current(), response.status());
-            span.record("http.response.status_code", status.as_u16());
+            span.record("http.response.status_code", i64::from(status.as_u16()));
             if status.is_server_error() {
                 span.record("otel.status_code", "ERROR");
             }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use longshore_core::Invalid;
 use opentelemetry::trace::{
     SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, TracerProvider,
@@ -14,9 +14,12 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
-use tracing::Span;
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use tracing::{Span, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::Layer;
+use tracing_subscriber::registry::LookupSpan;
 use ureq::Agent;
 
 use super::IS_ON;
@@ -66,7 +69,15 @@ impl Traces {
     pub fn start(config: &OtlpConfig) -> Result<Self, Invalid> {
         if !(config.sample_ratio > 0.0 && config.sample_ratio <= 1.0) {
             let expected = "a number above 0 and at most 1";
-            return Err(Invalid::new("otlp_sample_ratio", expected, config.sample_ratio));
+            return Err(Invalid::new("sample_ratio", expected, config.sample_ratio));
+        }
+        let is_web = |address: &Uri| {
+            matches!(address.scheme_str(), Some("http" | "https"))
+                && address.host().is_some_and(|host| !host.is_empty())
+        };
+        if !config.endpoint.parse::<Uri>().is_ok_and(|address| is_web(&address)) {
+            let expected = "the address of a collector, such as http://127.0.0.1:4318";
+            return Err(Invalid::new("endpoint", expected, format!("{:?}", config.endpoint)));
         }
         let deliveries = Arc::new(Deliveries::default());
         let agent = Agent::config_builder()
@@ -81,7 +92,7 @@ impl Traces {
             .with_timeout(DELIVER_WITHIN)
             .with_http_client(Deliverer { agent, deliveries: deliveries.clone() })
             .build()
-            .map_err(|error| Invalid::new("otlp_endpoint", "the address of a collector", error))?;
+            .map_err(|error| Invalid::new("endpoint", "the address of a collector", error))?;
         let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(config.sample_ratio)));
         let provider = SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
@@ -97,8 +108,11 @@ impl Traces {
         Ok(Self { provider, deliveries })
     }
 
-    pub(crate) fn tracer(&self) -> SdkTracer {
-        self.provider.tracer("longshore")
+    /// The layer that sends spans of level info and above there, for a program with a subscriber of its own.
+    /// [`start_with`](crate::logs::start_with) has it built in.
+    pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> impl Layer<S> + use<S> {
+        let tracer = self.provider.tracer("longshore");
+        tracing_opentelemetry::layer().with_tracer(tracer).with_filter(LevelFilter::INFO)
     }
 
     /// What became of the deliveries, to be shown.
@@ -175,4 +189,26 @@ pub(super) fn follow(span: &Span, traceparent: &str) {
     let remote = SpanContext::new(trace, above, TraceFlags::new(flags), true, TraceState::default());
     // A span that is not made has no place.
     let _ = span.set_parent(Context::new().with_remote_span_context(remote));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_a_collector_is_refused() {
+        let config = |endpoint: &str, sample_ratio| OtlpConfig {
+            endpoint: endpoint.to_owned(),
+            sample_ratio,
+            service_name: "test".to_owned(),
+        };
+        for endpoint in ["", "foo", "ftp://x", "http://", "http:///v1", "127.0.0.1:4318"] {
+            let refused = Traces::start(&config(endpoint, 1.0)).err();
+            assert!(refused.is_some_and(|refused| refused.field == "endpoint"), "{endpoint:?}");
+        }
+        for ratio in [0.0, -1.0, 1.1, f64::NAN] {
+            let refused = Traces::start(&config("http://127.0.0.1:4318", ratio)).err();
+            assert!(refused.is_some_and(|refused| refused.field == "sample_ratio"), "{ratio}");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 use clap::Args;
-use longshore_core::KindName;
+use longshore_core::{Health, KindName};
+use longshore_runtime::WorkerView;
 
 use crate::context::Context;
 use crate::out;
@@ -8,18 +9,32 @@ use crate::out;
 pub(crate) struct ResetBreaker {
     /// The kind
     kind: KindName,
-    /// Print one JSON object: {asked}
+    /// Print one JSON object: {asked, workers}: how many live workers have the kind
     #[arg(long)]
     json: bool,
 }
 
 impl ResetBreaker {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
-        context.operator_of_any()?.reset_breaker(&self.kind).await?;
+        let operator = context.operator_of_any()?;
+        operator.reset_breaker(&self.kind).await?;
+        let knows =
+            |worker: &WorkerView| worker.health != Health::Stale && worker.info.kinds.contains(&self.kind);
+        let workers = operator.workers().await?.into_iter().filter(knows).count();
         if self.json {
-            return out::json(&serde_json::json!({ "asked": self.kind }));
+            return out::json(&serde_json::json!({ "asked": self.kind, "workers": workers }));
         }
-        out::line(format_args!("{}: every worker with a breaker closes it at its next beat", self.kind));
+        match workers {
+            0 => out::line(format_args!("{}: asked, but no live worker has this kind", self.kind)),
+            1 => out::line(format_args!(
+                "{}: one live worker has it, and closes its breaker at its next beat",
+                self.kind
+            )),
+            _ => out::line(format_args!(
+                "{}: {workers} live workers have it, and close their breakers at their next beat",
+                self.kind
+            )),
+        }
         Ok(())
     }
 }

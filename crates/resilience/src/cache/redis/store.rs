@@ -88,6 +88,27 @@ return {#keys, redis.call('UNLINK', unpack(entries))}
     )
 });
 
+/// Removes an entry, and says so in the same step. Keys: entry, marks. Arguments: the mark of the key, channel, message.
+static REMOVE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+redis.call('HINCRBY', KEYS[2], ARGV[1], 1)
+redis.call('PUBLISH', ARGV[2], ARGV[3])
+return redis.call('UNLINK', KEYS[1])
+",
+    )
+});
+
+/// Removes names, and says so in the same step. Keys: the names. Arguments: channel and message, if it matters to anybody.
+static UNLINK: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+if ARGV[1] then redis.call('PUBLISH', ARGV[1], ARGV[2]) end
+return redis.call('UNLINK', unpack(KEYS))
+",
+    )
+});
+
 /// What is told to all who share the entries.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -250,14 +271,10 @@ impl RedisStore {
         });
         let removed = match which {
             Which::Key(key) => {
-                let mut all = pipe();
-                all.atomic();
-                all.cmd("HINCRBY").arg(self.marks_name()).arg(format!("k{}", bucket(key))).arg(1).ignore();
-                all.cmd("UNLINK").arg(self.entry(key));
-                all.cmd("PUBLISH").arg(self.channel()).arg(notice).ignore();
-                let (removed,): (u64,) =
-                    self.call(|mut wire| async move { all.query_async(&mut wire).await }).await?;
-                return Ok(removed);
+                let mut remove = REMOVE.key(self.entry(key));
+                remove.key(self.marks_name());
+                remove.arg(format!("k{}", bucket(key))).arg(self.channel()).arg(notice);
+                return self.call(|mut wire| async move { remove.invoke_async(&mut wire).await }).await;
             }
             Which::Tag(tag) => {
                 self.mark(&format!("t{}", bucket(tag))).await?;
@@ -321,14 +338,15 @@ impl RedisStore {
             let found: Vec<Vec<u8>> =
                 found.into_iter().filter(|name| std::str::from_utf8(name).is_ok_and(&fits)).collect();
             if !found.is_empty() {
-                let mut step = pipe();
-                step.atomic().cmd("UNLINK").arg(found);
-                if let Some(notice) = notice {
-                    step.cmd("PUBLISH").arg(self.channel()).arg(notice).ignore();
+                let mut step = UNLINK.prepare_invoke();
+                for name in found {
+                    step.key(name);
                 }
-                let (gone,): (u64,) =
-                    self.call(|mut wire| async move { step.query_async(&mut wire).await }).await?;
-                removed += gone;
+                if let Some(notice) = notice {
+                    step.arg(self.channel()).arg(notice);
+                }
+                removed +=
+                    self.call(|mut wire| async move { step.invoke_async::<u64>(&mut wire).await }).await?;
             }
             if next == 0 {
                 return Ok(removed);
