@@ -20,6 +20,7 @@ pub mod limit;
 pub mod limiter;
 pub mod limits;
 mod name;
+mod opaque;
 mod options;
 mod outcome;
 mod queue;

@@ -3,6 +3,8 @@
 //! [`CpuPool`] has threads of its own, a bounded line in front of them, and turns a panic into an error.
 //! [`run_cpu_bound`] uses one that the whole process shares.
 
+#![warn(missing_debug_implementations)]
+
 mod cpu;
 mod line;
 mod shared;
@@ -13,6 +15,8 @@ pub use shared::{
     SharedCpuPool, check_cpu_pool_size, run_cpu_bound, set_cpu_pool_size, shared_pool, shut_down_cpu_pool,
 };
 pub use token::CpuToken;
+
+longshore_core::opaque!(CpuPool, SharedCpuPool);
 
 /// Cores that this process may use.
 pub fn cores() -> usize {

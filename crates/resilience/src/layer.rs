@@ -174,7 +174,7 @@ macro_rules! layers {
         [$($bound:tt)*], |$own:ident, $inner:ident, $request:ident| $call:expr
     ) => {
         $(#[$doc])*
-        #[derive(Clone)]
+        #[derive(Clone, Debug)]
         pub struct $layer($part);
 
         impl $layer {
@@ -192,7 +192,7 @@ macro_rules! layers {
         }
 
         #[doc = concat!("A service behind a [`", stringify!($layer), "`].")]
-        #[derive(Clone)]
+        #[derive(Clone, Debug)]
         pub struct $service<S> {
             inner: S,
             part: $part,

@@ -1,5 +1,7 @@
 //! What stands between a caller and something slow or broken. Knows nothing of jobs.
 
+#![warn(missing_debug_implementations)]
+
 mod adaptive;
 mod breaker;
 pub mod cache;
@@ -56,3 +58,11 @@ pub use retry::{
     RetryMetrics, RetryPolicy, RetryTotals, parse_retry_after,
 };
 pub use timeout::{Timeout, TimeoutError, TimeoutEvent, TimeoutMetrics};
+
+longshore_core::opaque!(
+    AdaptiveLimiter, AdaptivePermit, Admission, BatchedWriter<T, S>, Bulkhead, Cache, CallPolicy, CallPolicyBuilder,
+    CircuitBreaker, CircuitBreakers, Events<E>, Hedge, JsonlSink, PipelineBuilder<T, S>, PriorityTaskQueue,
+    ProducerConsumerPipeline<T, S>, RateLimiter<K>, RetryPolicy, SemaphoreLimiter, SlidingLog<K>, TaskHandle<T>,
+);
+#[cfg(feature = "sqlite")]
+longshore_core::opaque!(SqliteSink);

@@ -86,3 +86,5 @@ impl Cache {
         }
     }
 }
+
+longshore_core::opaque!(RedisCache);
