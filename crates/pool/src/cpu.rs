@@ -80,7 +80,7 @@ pub struct CpuPoolConfig {
     pub waiting_max: usize,
     /// What happens to further ones.
     pub when_full: WhenFull,
-    /// The longest time from the call to the value; none is without a limit.
+    /// The longest time from the call to the value; `None` for as long as it takes.
     pub deadline: Option<Duration>,
     /// Stack of each thread, in bytes.
     pub stack_bytes: usize,
@@ -272,7 +272,7 @@ impl CpuPool {
         self.run_with(move |_| work()).await
     }
 
-    /// The same for work that looks from time to time whether somebody still waits for it.
+    /// Runs `work` as [`Self::run`] does, and hands it a token by which it can look whether somebody still waits for it.
     pub async fn run_with<T: Send + 'static>(
         &self,
         work: impl FnOnce(&CpuToken) -> T + Send + 'static,
@@ -280,7 +280,7 @@ impl CpuPool {
         self.run_until(self.shared.deadline, work).await
     }
 
-    /// The same with a deadline of its own instead of that of the pool, counted from the call. Panics outside of a tokio runtime with
+    /// Runs `work` as [`Self::run_with`] does, with a deadline of its own instead of that of the pool, counted from the call. Panics outside of a tokio runtime with
     /// timers, as every deadline does.
     pub async fn run_within<T: Send + 'static>(
         &self,

@@ -145,7 +145,8 @@ impl Hedge {
         self.run_with(|_| false, call).await
     }
 
-    /// The same where some failures are refusals of our own: the last of the others is told, if there is one.
+    /// The first success of the copies, where `is_local` tells refusals of our own: of the failures the last one that is none of
+    /// those is told, if there is one.
     pub async fn run_with<T, E, F: Future<Output = Result<T, E>>>(
         &self,
         is_local: impl Fn(&E) -> bool,

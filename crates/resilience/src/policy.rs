@@ -167,8 +167,8 @@ impl CallPolicy {
         self.make(key, self.hedge.as_ref(), Judged::usual, call).await
     }
 
-    /// The same for a call that must not be made twice: it has no copies, and is tried again only if the other side has
-    /// certainly heard nothing of it.
+    /// Makes a call that must not be made twice: it has no copies, and is tried again only if the other side has certainly
+    /// heard nothing of it ([`Fault::is_unsent`]).
     pub async fn call_unrepeatable<T, E: Fault, F: Future<Output = Result<T, E>>>(
         &self,
         key: &str,
@@ -331,7 +331,7 @@ impl CallPolicyBuilder {
         })
     }
 
-    /// The same with a breaker that others use too, such as that of a host.
+    /// Stops calls to what fails, by a breaker that others use too, such as that of a host.
     #[must_use]
     pub fn shared_breaker(self, breaker: CircuitBreaker) -> Self {
         self.with(|policy, _| {

@@ -118,6 +118,11 @@ impl Drop for Token<'_> {
     }
 }
 
+/// A part of a guard. What is wrong with it is told by its place in the guard.
+fn part<T>(name: &str, made: Option<Result<T, Invalid>>) -> Result<Option<T>, Invalid> {
+    made.transpose().map_err(|error| Invalid { field: format!("{name}.{}", error.field), ..error })
+}
+
 impl Guard {
     fn new(kind: &KindName, config: &KindGuard, door: &Door) -> Result<Self, Invalid> {
         let breaker = config.breaker.clone().map(|breaker| {
@@ -130,11 +135,12 @@ impl Guard {
             .rate
             .as_ref()
             .map(|rate| RateLimiter::new(&RateLimiterConfig { max_wait: HOLD, ..rate.clone() }, door));
+        let budget = config.retry_budget.map(|budget| RetryBudget::new(budget, door));
         Ok(Self {
             config: config.clone(),
-            breaker: breaker.transpose()?,
-            budget: config.retry_budget.map(|budget| RetryBudget::new(budget, door)).transpose()?,
-            rate: rate.transpose()?,
+            breaker: part("breaker", breaker)?,
+            budget: part("retry_budget", budget)?,
+            rate: part("rate", rate)?,
             permits: permits.transpose()?,
             moved_at: Arc::default(),
             door: door.clone(),

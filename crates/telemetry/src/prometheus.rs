@@ -39,7 +39,7 @@ impl Exposition {
         self.line(name, labels, value);
     }
 
-    /// The same with parts of a whole, such as seconds.
+    /// A number that only rises and has parts of a whole, such as seconds.
     pub fn counter_f64(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) {
         self.head(name, "counter", help);
         self.line(name, labels, value);

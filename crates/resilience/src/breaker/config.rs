@@ -146,6 +146,10 @@ impl CircuitBreakerConfig {
     }
 
     pub(super) fn check(&self) -> Result<(), Invalid> {
+        if self.name.len() > NAME_MAX || self.name.contains(char::is_control) {
+            let expected = format!("at most {NAME_MAX} bytes without control characters");
+            return Err(Invalid::new("name", expected, format!("{:?}", self.name)));
+        }
         let above_zero = "a whole number above 0";
         let counts = [
             ("failure_threshold", self.failure_threshold),
@@ -211,8 +215,10 @@ impl CircuitBreakerConfig {
                 Err(Invalid::new("window", format!("1 to {COUNT_MAX} calls"), count))
             }
             CircuitWindow::Count(count) => {
+                // Only rates need so many calls.
+                let has_rate = self.error_rate_threshold.or(self.slow_call_rate_threshold).is_some();
                 let counts = [
-                    ("minimum_calls", self.minimum_calls),
+                    ("minimum_calls", if has_rate { self.minimum_calls } else { 0 }),
                     ("failure_threshold", self.failure_threshold.unwrap_or_default()),
                 ];
                 let expected = format!("at most as many as the window of {count} calls holds");
@@ -227,6 +233,8 @@ impl CircuitBreakerConfig {
 
 /// The longest window of calls.
 const COUNT_MAX: usize = 100_000;
+/// The longest name, in bytes.
+const NAME_MAX: usize = 512;
 
 #[cfg(test)]
 mod tests {

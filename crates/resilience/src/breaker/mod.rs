@@ -200,7 +200,7 @@ impl CircuitBreaker {
         self.call_with(verdict, call).await
     }
 
-    /// The same, with a verdict of one's own about what came of it.
+    /// Makes a call if it is let through; `verdict` says what came of it.
     pub async fn call_with<T, E, F: Future<Output = Result<T, E>>>(
         &self,
         verdict: impl FnOnce(&Result<T, E>) -> Verdict,

@@ -85,7 +85,7 @@ impl Bulkhead {
         self.limiter.acquire_in(self.line.max).await.map_err(|refused| self.refused(refused))
     }
 
-    /// The same, to be taken elsewhere.
+    /// A permit as from [`Self::acquire`] that borrows nothing, so that another task may have it.
     pub async fn acquire_owned(&self) -> Result<OwnedPermit, BulkheadError> {
         self.limiter.acquire_owned_in(self.line.max).await.map_err(|refused| self.refused(refused))
     }

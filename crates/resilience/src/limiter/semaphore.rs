@@ -140,7 +140,7 @@ impl SemaphoreLimiter {
         self.acquire_in(WAITING_MAX).await.map_err(Refused::timeout)
     }
 
-    /// The same, to be taken elsewhere.
+    /// A permit as from [`Self::acquire`] that borrows nothing, so that another task may have it.
     pub async fn acquire_owned(&self) -> Result<OwnedPermit, AcquisitionTimeoutError> {
         self.acquire_owned_in(WAITING_MAX).await.map_err(Refused::timeout)
     }
@@ -161,7 +161,7 @@ impl SemaphoreLimiter {
         self.0.try_take().then(|| Permit(&self.0))
     }
 
-    /// The same, to be taken elsewhere.
+    /// A permit as from [`Self::try_acquire`] that borrows nothing, so that another task may have it.
     pub fn try_acquire_owned(&self) -> Option<OwnedPermit> {
         self.0.try_take().then(|| OwnedPermit(self.0.clone()))
     }

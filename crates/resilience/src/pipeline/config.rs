@@ -18,7 +18,7 @@ pub struct PipelineConfig {
     pub max_queue_size: usize,
     /// Items of a batch, at most.
     pub batch_size: usize,
-    /// Bytes of a batch, at most, unless a single item is larger; none is without a limit.
+    /// Bytes of a batch, at most, unless a single item is larger; `None` for any number.
     pub batch_bytes: Option<usize>,
     /// How long the first item of a batch waits for others.
     pub batch_timeout: Duration,

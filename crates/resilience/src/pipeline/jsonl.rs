@@ -22,7 +22,8 @@ pub struct JsonlWriterConfig {
     pub flush_interval: Duration,
     /// Begin with an empty file.
     pub overwrite: bool,
-    /// A file that is larger is renamed to `….1` before the next lines, in place of the one before; none is never.
+    /// A file that is larger is renamed to `….1` before the next lines, in place of the one before; `None`
+    /// for never.
     pub rotate_bytes: Option<u64>,
 }
 

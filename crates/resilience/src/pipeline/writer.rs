@@ -52,7 +52,7 @@ impl<T: Send + Sync + 'static, S: BatchSink<T>> BatchedWriter<T, S> {
         ProducerConsumerPipeline::new(pipeline(config)?, sink, door).map(Self)
     }
 
-    /// The same, with something that gets what could not be written. The writer goes on.
+    /// A writer that goes on after a write that failed: `on_error` gets what could not be written.
     pub fn with_dead_letters(
         config: &BatchedWriterConfig,
         sink: S,

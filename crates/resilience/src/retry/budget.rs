@@ -16,7 +16,7 @@ const ALMOST: f64 = 1.0 - 1e-9;
 /// How many retries there may be of all calls together.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetryBudgetConfig {
-    /// Retries in `window`; none is without a limit.
+    /// Retries in `window`; `None` for as many as are asked for.
     pub tokens: Option<u32>,
     /// In what time these come back.
     pub window: Duration,
@@ -33,18 +33,19 @@ impl Default for RetryBudgetConfig {
 }
 
 impl RetryBudgetConfig {
-    pub(super) fn check(&self) -> Result<(), Invalid> {
+    /// By the names that its parts have for those who set them: tokens, window, ratio, ttl.
+    pub(super) fn check(&self, [tokens, window, ratio, ttl]: [&str; 4]) -> Result<(), Invalid> {
         if self.tokens == Some(0) {
-            return Err(Invalid::new("retry_budget", "a whole number above 0, or none for no limit", 0));
+            return Err(Invalid::new(tokens, "a whole number above 0, or none for no limit", 0));
         }
-        for (field, time) in [("retry_budget_window", self.window), ("budget_ttl", self.ttl)] {
+        for (field, time) in [(window, self.window), (ttl, self.ttl)] {
             if time.is_zero() {
                 return Err(Invalid::new(field, "a duration above zero", "0"));
             }
             longshore_core::check_duration(field, time)?;
         }
         if !(self.ratio >= 0.0 && self.ratio.is_finite()) {
-            return Err(Invalid::new("budget_ratio", "a number, not negative", self.ratio));
+            return Err(Invalid::new(ratio, "a number, not negative", self.ratio));
         }
         Ok(())
     }
@@ -64,7 +65,7 @@ struct Shared {
 impl RetryBudget {
     /// Refuses counts and durations of zero.
     pub fn new(config: RetryBudgetConfig, door: &Door) -> Result<Self, Invalid> {
-        config.check()?;
+        config.check(["tokens", "window", "ratio", "ttl"])?;
         let budget = Mutex::new(Budget::new(&config, door.clock.uptime()));
         Ok(Self(Arc::new(Shared { config, clock: door.clock.clone(), budget })))
     }

@@ -37,7 +37,8 @@ pub struct RetryConfig {
     pub deadline: Option<Duration>,
     /// Wait at least as long as the other side asks for.
     pub honour_retry_after: bool,
-    /// Retries of all calls with one key in `retry_budget_window`; none is without a limit.
+    /// Retries of all calls with one key in `retry_budget_window`; `None` for as many as are asked
+    /// for.
     pub retry_budget: Option<u32>,
     /// In what time these come back.
     pub retry_budget_window: Duration,
@@ -111,12 +112,15 @@ impl RetryConfig {
         if self.max_attempts == 0 {
             return Err(Invalid::new("max_attempts", "a whole number above 0", 0));
         }
-        self.budget().check()?;
+        self.budget().check(["retry_budget", "retry_budget_window", "budget_ratio", "budget_ttl"])?;
         let durations = [("base_delay", self.base_delay), ("max_delay", self.max_delay)];
         for (field, duration) in
             durations.into_iter().chain(self.deadline.map(|deadline| ("deadline", deadline)))
         {
             longshore_core::check_duration(field, duration)?;
+        }
+        if self.deadline.is_some_and(|deadline| deadline.is_zero()) {
+            return Err(Invalid::new("deadline", "a duration above zero, or none", "0"));
         }
         if self.max_delay < self.base_delay {
             let got = longshore_core::format_duration(self.max_delay);

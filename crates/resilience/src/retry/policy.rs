@@ -134,8 +134,8 @@ impl RetryPolicy {
         self.run(key, Judged::usual, call, |_, _, _| {}).await.0
     }
 
-    /// The same for a call that must not be made twice: it is tried again only if the other side has certainly heard nothing
-    /// of it.
+    /// Makes a call that must not be made twice: it is tried again only if the other side has certainly heard nothing of it
+    /// ([`Fault::is_unsent`]).
     pub async fn execute_unrepeatable<T, E: Fault, F: Future<Output = Result<T, E>>>(
         &self,
         key: &str,
@@ -144,7 +144,7 @@ impl RetryPolicy {
         self.run(key, Judged::unless_sent, call, |_, _, _| {}).await.0
     }
 
-    /// The same for errors that somebody else judges.
+    /// Makes a call whose errors are judged by `advice`, for types that are no [`Fault`].
     pub async fn execute_with<T, E: fmt::Display, F: Future<Output = Result<T, E>>>(
         &self,
         key: &str,
@@ -155,7 +155,7 @@ impl RetryPolicy {
         self.run(key, judge, call, |_, _, _| {}).await.0
     }
 
-    /// The same, with everything that happened.
+    /// As [`Self::execute`], and tells every failure and every wait.
     pub async fn execute_with_metrics<T, E: Fault, F: Future<Output = Result<T, E>>>(
         &self,
         key: &str,

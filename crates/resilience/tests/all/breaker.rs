@@ -380,7 +380,8 @@ fn breakers_by_name_are_bounded() {
 #[test]
 fn thresholds_out_of_range_are_refused() {
     type Change = fn(&mut CircuitBreakerConfig);
-    let wrong: [(&str, Change); 14] = [
+    let wrong: [(&str, Change); 15] = [
+        ("name", |config| config.name = "a\nb".to_owned()),
         ("failure_threshold", |config| config.failure_threshold = Some(0)),
         ("error_rate_threshold", |config| config.error_rate_threshold = Some(1.5)),
         ("error_rate_threshold", |config| config.error_rate_threshold = Some(f64::NAN)),

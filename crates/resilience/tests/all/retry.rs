@@ -337,6 +337,7 @@ fn senseless_policies_are_refused() {
         (RetryConfig { max_delay: millis(1), ..plain(1) }, "max_delay"),
         (RetryConfig { retry_budget: Some(0), ..plain(1) }, "retry_budget"),
         (RetryConfig { budget_ratio: -0.1, ..plain(1) }, "budget_ratio"),
+        (RetryConfig { deadline: Some(Duration::ZERO), ..plain(1) }, "deadline"),
         (RetryConfig { budget_ttl: Duration::ZERO, ..plain(1) }, "budget_ttl"),
         (RetryConfig { deadline: Some(Duration::MAX), ..plain(1) }, "deadline"),
     ] {

@@ -302,15 +302,15 @@ async fn a_guard_that_cannot_be_keeps_the_worker_from_starting() {
     };
     for (guard, field) in [
         (KindGuard { max_concurrent: Some(0), ..KindGuard::default() }, "max_concurrent"),
-        (KindGuard { breaker: Some(window), ..KindGuard::default() }, "window"),
+        (KindGuard { breaker: Some(window), ..KindGuard::default() }, "breaker.window"),
         (
             KindGuard {
                 retry_budget: Some(RetryBudgetConfig { tokens: Some(0), ..RetryBudgetConfig::default() }),
                 ..KindGuard::default()
             },
-            "retry_budget",
+            "retry_budget.tokens",
         ),
-        (KindGuard { rate: Some(RateLimiterConfig::per_second(0)), ..KindGuard::default() }, "rate"),
+        (KindGuard { rate: Some(RateLimiterConfig::per_second(0)), ..KindGuard::default() }, "rate.rate"),
     ] {
         let worker = room.worker().handle("task", async || Ok::<_, Outcome>(())).guard("task", guard);
         let error = worker.run(std::future::pending()).await.unwrap_err().to_string();

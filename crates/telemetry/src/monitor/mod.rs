@@ -107,7 +107,7 @@ impl EventLoopMonitor {
         let _ = watch.join();
     }
 
-    /// The same for callers that must not wait on a thread.
+    /// Stops, without holding up the thread of the caller.
     pub async fn stop_async(self: Arc<Self>) {
         let _ = tokio::task::spawn_blocking(move || self.stop()).await;
     }

@@ -19,7 +19,7 @@ pub struct LoopMonitorMetrics {
     pub timestamp: Timestamp,
     /// Tasks alive.
     pub task_count: usize,
-    /// The same without one.
+    /// Tasks alive but one.
     pub backlog_size: usize,
     /// The largest lag since the look before, in milliseconds.
     pub loop_latency_ms: f64,
