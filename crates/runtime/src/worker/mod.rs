@@ -269,8 +269,13 @@ impl Worker {
         }
         // A store that cannot be reached at the start is a mistake to tell, not something to wait for.
         let info = desk.info();
+        let begin = async {
+            // What was asked for before its breakers could open is not meant for them.
+            pulse::follow_resets(&desk).await;
+            roster::tell(&**store, &info, desk.engine.now()).await
+        };
         tokio::select! {
-            told = roster::tell(&**store, &info, desk.engine.now()) => told?,
+            told = begin => told?,
             () = stop.draining() => return Ok(()),
         }
         desk.tell(EventName::WorkerUp);

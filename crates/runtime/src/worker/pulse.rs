@@ -68,7 +68,6 @@ async fn run(desk: &Desk, mut wakes: WakeStream) {
     let tick = (desk.config.lease / 6).min(beat);
     let mut tell_at = clock.after(beat);
     let mut save_at = clock.after(Duration::ZERO);
-    follow_resets(desk).await;
     let (mut unsaved, mut failed) = (false, false);
     loop {
         let save_due = if unsaved { save_at.clone() } else { Deadline::NEVER };
@@ -106,7 +105,7 @@ async fn run(desk: &Desk, mut wakes: WakeStream) {
 }
 
 /// Closes the breakers that an operator wants closed.
-async fn follow_resets(desk: &Desk) {
+pub(super) async fn follow_resets(desk: &Desk) {
     let guards = &desk.engine.shared.guards;
     if guards.have_breakers() {
         match resets::read(&**desk.engine.store(), desk.engine.now()).await {
