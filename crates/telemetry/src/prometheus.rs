@@ -7,7 +7,7 @@ use crate::Snapshot;
 const SHOWN: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0];
 
-/// Builds a scrape in the text format of Prometheus, version 0.0.4.
+/// Builds a scrape in the text format of Prometheus, version 0.0.4. Samples of one name have to come together.
 #[derive(Default)]
 pub struct Exposition {
     text: String,
@@ -21,6 +21,7 @@ impl Exposition {
     fn head(&mut self, name: &str, sort: &str, help: &str) {
         if self.current != name {
             name.clone_into(&mut self.current);
+            let help = help.replace('\\', "\\\\").replace('\n', "\\n");
             let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {sort}");
         }
     }

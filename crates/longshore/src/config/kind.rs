@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use longshore_core::limits::LIMIT_RATE_MAX;
+use longshore_core::limits::{DURATION_MAX, LIMIT_RATE_MAX};
 use longshore_core::{Invalid, KindName, Priority, QueueName, parse_duration};
 
 use super::bytes;
@@ -257,10 +257,9 @@ impl Kind {
             Self::BytesOrNone { max } => {
                 format!("a size such as 1MiB, from 2B to {}, or none", bytes::format(max))
             }
-            Self::Duration { min } if min.is_zero() => "a duration such as 300ms, 30s or 5m".to_owned(),
             Self::Duration { min } => {
-                let least = longshore_core::format_duration(min);
-                format!("a duration such as 300ms, 30s or 5m, at least {least}")
+                let [least, most] = [min, DURATION_MAX].map(longshore_core::format_duration);
+                format!("a duration such as 300ms, 30s or 5m, from {least} to {most}")
             }
             Self::Priority => "a number, or high, normal or low".to_owned(),
             Self::Queues => "a list of queue names such as mail,pdf".to_owned(),

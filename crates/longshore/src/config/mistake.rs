@@ -49,7 +49,7 @@ impl Mistake {
         let hint = nearest(short, keys()).map(ToOwned::to_owned);
         // A whole table is shown by its name, whatever stands in it.
         let expected = if matches!(raw, Raw::Other("table")) {
-            "a known key, and no tables but [queues.NAME] and [kinds.NAME]"
+            "a known key, and no tables but [queues.NAME] and [kinds.NAME], with a NAME that has dots in quotes"
         } else {
             "a known key"
         };

@@ -103,7 +103,7 @@ impl<T: Serialize + Send + Sync + 'static> BatchSink<T> for JsonlSink {
             serde_json::to_writer(&mut lines, item)?;
             lines.push(b'\n');
         }
-        // What it takes back must not be ours.
+        // One that was given up may still take back what it wrote, and must not take ours with it.
         let _ = self.wait().await;
         let (file, path, rotate_bytes) = (self.file.take(), self.path.clone(), self.rotate_bytes);
         // Disks are slow, and the runtime must not wait for them.
