@@ -24,16 +24,13 @@ impl ResetBreaker {
         if self.json {
             return out::json(&serde_json::json!({ "asked": self.kind, "workers": workers }));
         }
-        match workers {
-            0 => out::line(format_args!("{}: asked, but no live worker has this kind", self.kind)),
-            1 => out::line(format_args!(
-                "{}: one live worker has it, and closes its breaker at its next beat",
+        if workers == 0 {
+            out::line(format_args!("{}: asked, but no live worker has this kind", self.kind));
+        } else {
+            out::line(format_args!(
+                "{}: asked; live workers with this kind: {workers}; a breaker closes at the next beat",
                 self.kind
-            )),
-            _ => out::line(format_args!(
-                "{}: {workers} live workers have it, and close their breakers at their next beat",
-                self.kind
-            )),
+            ));
         }
         Ok(())
     }
