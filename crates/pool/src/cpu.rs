@@ -280,8 +280,8 @@ impl CpuPool {
         self.run_until(self.shared.deadline, work).await
     }
 
-    /// Runs `work` as [`Self::run_with`] does, with a deadline of its own instead of that of the pool, counted from the call. Panics outside of a tokio runtime with
-    /// timers, as every deadline does.
+    /// Runs `work` as [`Self::run_with`] does, with a deadline of its own instead of that of the pool, counted from the
+    /// call. Panics outside of a tokio runtime with timers, as every deadline does.
     pub async fn run_within<T: Send + 'static>(
         &self,
         deadline: Duration,

@@ -12,6 +12,7 @@ use longshore_pool::{
     CpuPool, CpuPoolConfig, PoolError, WhenFull, run_cpu_bound, set_cpu_pool_size, shared_pool,
     shut_down_cpu_pool,
 };
+use longshore_resilience::{Fault, Verdict};
 use longshore_telemetry::traces;
 
 fn pool(config: &CpuPoolConfig) -> (CpuPool, ManualClock) {
@@ -25,6 +26,16 @@ async fn work_goes_on_with_the_trace_of_its_caller() {
     let parent: Arc<str> = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into();
     let work = pool.run(traces::current);
     assert_eq!(traces::within(Some(&parent), tracing::Span::none, work).await.unwrap(), Some(parent));
+}
+
+#[test]
+fn what_was_not_begun_says_nothing_of_the_work() {
+    let refused =
+        [PoolError::Full { waiting: 1, limit: 1 }, PoolError::NoThread(String::new()), PoolError::Closed];
+    assert!(refused.iter().all(|error| error.is_unsent() && error.verdict() == Verdict::Ignored));
+    for error in [PoolError::Panicked(String::new()), PoolError::DeadlineExceeded(Duration::ZERO)] {
+        assert!(!error.is_unsent() && error.verdict() == Verdict::Failure, "{error}");
+    }
 }
 
 fn one(waiting_max: usize) -> CpuPoolConfig {
