@@ -86,7 +86,7 @@ impl Cache {
                                 over = inner.door.clock.after(load_wait);
                                 continue;
                             }
-                            None => return inner.waited(before, &policy, load_wait * WAITS_MAX),
+                            None => return inner.waited(before, &policy),
                         }
                     }
                 },
@@ -166,20 +166,20 @@ impl Inner {
         Some(result)
     }
 
-    /// What there is for one who has waited for so long in vain.
+    /// What there is for one who has waited in vain, the last time since it was looked at what was before.
     fn waited<T: DeserializeOwned, E>(
         &self,
         before: Option<Found>,
         policy: &CachePolicy,
-        time: Duration,
     ) -> Result<T, LoadError<E>> {
-        let old = before.and_then(|old| Some((old.body, old.stale_for?.saturating_add(time))));
+        let wait = self.config.load_wait;
+        let old = before.and_then(|old| Some((old.body, old.stale_for?.saturating_add(wait))));
         if let Some(value) = self.covered(old.as_ref(), policy) {
             self.counters.stale_hits.add();
             return Ok(value);
         }
         self.counters.misses.add();
-        Err(LoadError::Waited(time))
+        Err(LoadError::Waited(wait * WAITS_MAX))
     }
 
     /// The stale value that covers for an error, if there is one that is young enough.

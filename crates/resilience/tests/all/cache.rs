@@ -242,14 +242,31 @@ async fn one_who_has_waited_long_enough_loads_in_the_place_of_the_other() {
 
 #[tokio::test]
 async fn a_load_that_hangs_is_not_made_by_all_who_wait_for_it() {
+    let given_up = hang(None).await;
+    let is_told = |error| matches!(error, LoadError::Waited(time) if time == secs(40));
+    assert!(given_up.into_iter().all(|got| got.is_err_and(is_told)));
+    // At the last look it had been stale for thirty seconds.
+    let old = hang(Some(secs(41))).await;
+    assert!(old.into_iter().all(|got| got.unwrap() == 1));
+    assert!(hang(Some(secs(40))).await.into_iter().all(|got| got.is_err()));
+}
+
+/// Ten callers of a load that hangs, with a value that has just become stale if one may cover for errors so long: what
+/// those get who give up.
+async fn hang(stale_if_error: Option<Duration>) -> Vec<Get> {
     let (door, manual) = door();
     let (cache, source) = (cache(&door), Source::default());
-    let (first, _never) = held(&cache, &source, CachePolicy::default()).await;
+    let policy = CachePolicy::ttl(secs(60)).stale_if_error(stale_if_error.unwrap_or_default());
+    if stale_if_error.is_some() {
+        cache.set("a", &1, policy.clone()).await.unwrap();
+        manual.advance(secs(60));
+    }
+    let (first, _never) = held(&cache, &source, policy.clone()).await;
     let others: Vec<_> = (0..9)
         .map(|_| {
             let load = source.of(std::future::pending());
-            let cache = cache.clone();
-            tokio::spawn(async move { cache.get_or_set("a", (), load).await as Get })
+            let (cache, policy) = (cache.clone(), policy.clone());
+            tokio::spawn(async move { cache.get_or_set("a", policy, load).await as Get })
         })
         .collect();
     let settle = async || {
@@ -263,17 +280,17 @@ async fn a_load_that_hangs_is_not_made_by_all_who_wait_for_it() {
         manual.advance(secs(10));
     }
     settle().await;
-    let waited = |task: &JoinHandle<Get>| task.is_finished();
-    assert_eq!(others.iter().filter(|task| waited(task)).count(), 5, "four load by then");
+    let mut given_up = Vec::new();
     for task in others {
-        if waited(&task) {
-            let error = task.await.unwrap().unwrap_err();
-            assert!(matches!(error, LoadError::Waited(time) if time == secs(40)), "{error}");
+        if task.is_finished() {
+            given_up.push(task.await.unwrap());
         } else {
             task.abort();
         }
     }
     first.abort();
+    assert_eq!(given_up.len(), 5, "four load by then");
+    given_up
 }
 
 #[tokio::test]

@@ -19,7 +19,9 @@ fn patient(url: &str) -> RedisCacheConfig {
 async fn works_without(cache: &Cache) {
     let before = cache.stats().errors;
     assert_eq!(cache.get::<u32>("a").await.unwrap(), None);
+    let not_kept = cache.stats().not_kept;
     cache.set("a", &2, MINUTE).await.unwrap();
+    assert_eq!(cache.stats().not_kept, not_kept + 1);
     let loaded: Result<u32, LoadError<String>> = cache.get_or_set("b", MINUTE, || async { Ok(7) }).await;
     assert_eq!(loaded.unwrap(), 7);
     for removed in [
