@@ -19,6 +19,16 @@ pub(crate) struct Yard {
     pub(crate) queue: QueueName,
 }
 
+/// Whether every thread of a process has heard that it is to stop; until then some may go on.
+fn stands_still(process: &Running) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", process.id())).unwrap();
+    threads.flatten().all(|thread| {
+        // One that has ended meanwhile does nothing any more.
+        std::fs::read_to_string(thread.path().join("stat"))
+            .map_or(true, |stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
+    })
+}
+
 impl Yard {
     pub(crate) async fn open() -> Self {
         // Short, so that nobody has to wait for the leases of the dead. And a job that was under way each time that all
@@ -70,6 +80,9 @@ impl Yard {
             );
             // They stand still while we look, so that what was under way still is when they die.
             signal_all(&workers, "STOP");
+            while !workers.iter().all(stands_still) {
+                tokio::task::yield_now().await;
+            }
             let left = self.until(|_| true).await;
             if running(&left) > 0 {
                 workers.iter_mut().for_each(Running::kill);
