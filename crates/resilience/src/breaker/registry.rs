@@ -9,8 +9,8 @@ use longshore_core::Invalid;
 use super::{CircuitBreaker, CircuitBreakerConfig};
 
 /// Breakers by name, or by host: all alike, made when they are first asked for. Once there are as many as may be, those
-/// are forgotten that nobody holds or hears and that say nothing: closed, with nothing in their window. If there are none, further
-/// names share one breaker, which is called `other`; that name has no other one.
+/// are forgotten that nobody holds or hears and that say nothing: closed, with nothing in their window. If there are none,
+/// further names share one breaker, which is called `other`; that name has no other one.
 pub struct CircuitBreakers {
     config: CircuitBreakerConfig,
     door: Door,

@@ -37,8 +37,7 @@ pub struct RetryConfig {
     pub deadline: Option<Duration>,
     /// Wait at least as long as the other side asks for.
     pub honour_retry_after: bool,
-    /// Retries of all calls with one key in `retry_budget_window`; `None` for as many as are asked
-    /// for.
+    /// Retries of all calls with one key in `retry_budget_window`; `None` for as many as are asked for.
     pub retry_budget: Option<u32>,
     /// In what time these come back.
     pub retry_budget_window: Duration,

@@ -341,6 +341,16 @@ fn breakers_that_say_nothing_make_room() {
 }
 
 #[test]
+fn a_breaker_by_name_is_not_forgotten_while_somebody_hears_it() {
+    let (door, _) = door();
+    let breakers = CircuitBreakers::new(CircuitBreakerConfig::simple("host", 1, secs(10)), 1, &door).unwrap();
+    let events = breakers.of("heard").subscribe();
+    assert_eq!(&**breakers.of("new").name(), "host/other");
+    drop(events);
+    assert_eq!(&**breakers.of("new").name(), "host/new");
+}
+
+#[test]
 fn breakers_by_name_make_room_without_a_word() {
     let (door, manual) = door();
     let config = CircuitBreakerConfig::simple("host", 1, secs(10));
